@@ -1,0 +1,40 @@
+# Every target sets up its own virtual environment first, in .venv.
+# torch is pinned for the set-up only, so that a CPU build is taken where one is offered.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+
+.PHONY: quickstart test check bench tiny clean
+
+$(VENV)/.local: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+quickstart: $(VENV)/.local  ## the main job on the embedded tiny family
+	$(BIN)/gristmill quickstart
+
+test: $(VENV)/.dev  ## the whole suite, slow tests too
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.dev  ## the benchmarks that the README quotes
+	$(BIN)/python benchmarks/endpoint.py
+	$(BIN)/python benchmarks/local.py
+	$(BIN)/python benchmarks/scale.py
+
+tiny: $(VENV)/.dev  ## train the embedded family anew (hours)
+	$(BIN)/python -m gristmill.train.tiny
+
+clean:
+	rm -rf $(VENV) quickstart out

@@ -1,0 +1,21 @@
+"""Models that can be called, each named by one string.
+
+tiny:instruct              the embedded family (extra `local`)
+hf:org/name, hf:./dir      transformers, in this process (extra `local`)
+http://host:port/v1#name   any OpenAI-compatible server; https too
+nim:nvidia/name            NVIDIA's hosted models (key from NVIDIA_API_KEY)
+scripted:name              answers from a function or file, for tests and dry runs
+"""
+
+from gristmill.backends.base import Backend, ChatBackend, Meter, RewardBackend, Traffic
+from gristmill.backends.resolve import open_chat, open_reward
+
+__all__ = [
+    "Backend",
+    "ChatBackend",
+    "Meter",
+    "RewardBackend",
+    "Traffic",
+    "open_chat",
+    "open_reward",
+]

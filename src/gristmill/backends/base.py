@@ -1,0 +1,77 @@
+"""The two small interfaces that every model is called through.
+
+One call is one response, or one score. A backend that works in batches (`local`) gathers the
+calls that are waiting; one that talks to a server (`endpoint`) sends each and limits how many
+are in flight. Both raise `BackendError` for a call that failed after its retries, and
+`BackendFatal` when no call can succeed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gristmill.records import Message, Prompt, Response, Sampling, Score
+
+
+@dataclass
+class Traffic:
+    """What a backend did so far, for the live display and `metrics.json`.
+
+    requests: sent, retries among them. retries: sent again after a failure.
+    failures: attempts that failed, by kind, whether or not a retry then worked.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class Meter:
+    """Asked before every request; raises when a limit of the run's budget is reached."""
+
+    def take_request(self) -> None:
+        """Count one request about to be sent. Raises `BackendError("budget", ...)`."""
+
+
+class Backend:
+    """What chat and reward backends share.
+
+    Used as `async with backend:`; opening loads weights or opens the connection pool, closing
+    frees them. `model` is the model string as the user wrote it (never holds a key), `licence`
+    an SPDX name where it is known.
+    """
+
+    model: str
+    licence: str | None = None
+    traffic: Traffic
+    meter: Meter
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.traffic = Traffic()
+        self.meter = Meter()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+
+class ChatBackend(Backend):
+    """A model that answers. Override `sample`."""
+
+    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
+        """The `index`-th response to `prompt`; its seed is
+        `sample_seed(sampling.seed, prompt.id, index)`, so that runs can be repeated."""
+        raise NotImplementedError
+
+
+class RewardBackend(Backend):
+    """A model that grades. Override `score`."""
+
+    async def score(self, messages: Sequence[Message]) -> Score:
+        """Grade the last assistant turn of a conversation."""
+        raise NotImplementedError

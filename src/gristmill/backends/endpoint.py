@@ -1,0 +1,173 @@
+"""Models behind an OpenAI-compatible HTTP server: vLLM, NIM, SGLang, llama.cpp, hosted APIs.
+
+    http://host:8000/v1#name                    chat, or a reward model that answers as chat
+    http://host:8000/v1?route=classify#name     a reward model on vLLM's /classify (or =pooling)
+    nim:nvidia/nemotron-4-340b-instruct         NVIDIA's hosted models, key from NVIDIA_API_KEY
+
+No key is sent to an http(s) address unless the option `key_env` names the variable that holds
+it. Keys reach the Authorization header and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from gristmill.backends.address import Address
+from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.chat_reply import read_chat
+from gristmill.backends.options import ROUTES, EndpointOptions
+from gristmill.backends.pool import Caller, Pool
+from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
+from gristmill.records import Message, Prompt, Response, Sampling, Score, sample_seed
+
+_READERS: dict[str, Callable[[Any, str], Score]] = {
+    "chat": read_chat_reward,
+    "classify": read_classify,
+    "pooling": read_pooling,
+}
+assert tuple(_READERS) == ROUTES
+
+
+class _Endpoint:
+    """What chat and reward endpoints share: address, key, options, their place in the pool."""
+
+    def __init__(self, backend: Backend, options: EndpointOptions | None) -> None:
+        self.options = options or EndpointOptions()
+        self.address = a = Address.of(backend.model, self.options)
+        self.caller = Caller(backend, a.url, a.name, self.options.timeout, self.options.retries)
+        self.pool: Pool | None = None
+        self._entered = 0
+
+    def join(self) -> None:
+        self._entered += 1
+        if self.pool is None:
+            o = self.options
+            limits = (o.requests_per_minute, o.tokens_per_minute)
+            self.pool = Pool.join(self.address.server, o.concurrency, limits)
+
+    async def leave(self) -> None:
+        self._entered -= 1
+        if self._entered == 0 and self.pool is not None:
+            pool, self.pool = self.pool, None
+            await pool.leave()
+
+    def opened(self) -> Pool:
+        """The pool; a call before `async with` is a mistake in the program."""
+        assert self.pool is not None, "open the backend first: `async with backend:`"
+        return self.pool
+
+
+class ChatEndpoint(ChatBackend):
+    """A chat model behind a server. `sample` sends one request, and again while it fails."""
+
+    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
+        super().__init__(model)
+        self._end = _Endpoint(self, options)
+        self.licence = self._end.options.licence
+        self._sampling: Sampling | None = None
+        self._head = self._tail = b""
+        self._seeded = True
+
+    async def __aenter__(self) -> ChatEndpoint:
+        self._end.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._end.leave()
+
+    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
+        """See ChatBackend. The text keeps all that the model wrote, without the key."""
+        if sampling is not self._sampling:
+            self._prepare(sampling)
+        seed = sample_seed(sampling.seed, prompt.id, index)
+        end = b',"seed":%d}' % seed if self._seeded else b"}"
+        body = b"".join((self._head, _messages(prompt.messages), self._tail, end))
+        return await self._end.opened().call(self._end.caller, body, self._read)
+
+    def _prepare(self, sampling: Sampling) -> None:
+        """Serialise what is the same in every request: all but messages and seed."""
+        extra = self._end.options.body
+        fields: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+        }
+        rest = {k: v for k, v in {**fields, **extra}.items() if v is not None}
+        self._head, self._tail = _around(self._end.address.name, rest)
+        self._seeded = "seed" not in extra
+        self._sampling = sampling
+
+    def _read(self, reply: Any) -> Response:
+        response = read_chat(reply, self.model)
+        key = self._end.address.server.key
+        if key and key.reveal() in response.text:
+            return replace(response, text=key.redact(response.text))
+        return response
+
+
+class RewardEndpoint(RewardBackend):
+    """A reward model behind a server."""
+
+    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
+        super().__init__(model)
+        self._end = _Endpoint(self, options)
+        self.licence = self._end.options.licence
+        self._parse = _READERS[self._end.address.route]
+        # No sampling parameters: NVIDIA's reward models refuse them.
+        rest = {k: v for k, v in self._end.options.body.items() if v is not None}
+        if self._end.address.route != "chat":
+            # Raw values: a sigmoid or softmax would flatten them.
+            rest = {"use_activation": False, "encoding_format": "float", **rest}
+        if self._end.address.route == "classify":
+            del rest["encoding_format"]
+        self._head, self._tail = _around(self._end.address.name, rest)
+
+    async def __aenter__(self) -> RewardEndpoint:
+        self._end.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._end.leave()
+
+    async def score(self, messages: Sequence[Message]) -> Score:
+        """See RewardBackend."""
+        body = b"".join((self._head, _messages(messages), self._tail, b"}"))
+        return await self._end.opened().call(self._end.caller, body, self._read)
+
+    def _read(self, reply: Any) -> Score:
+        return self._parse(reply, self.model)
+
+
+def open_chat(model: str, options: Mapping[str, Any]) -> ChatEndpoint:
+    """The chat endpoint of a model string. Raises ConfigError."""
+    return ChatEndpoint(model, EndpointOptions.of(options))
+
+
+def open_reward(model: str, options: Mapping[str, Any]) -> RewardEndpoint:
+    """The reward endpoint of a model string. Raises ConfigError."""
+    return RewardEndpoint(model, EndpointOptions.of(options))
+
+
+def _around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """A request's bytes before and after its messages; the closing brace is still missing."""
+    head = b'{"model":' + orjson.dumps(name) + b',"messages":'
+    return head, b"," + orjson.dumps(rest)[1:-1] if rest else b""
+
+
+def _messages(messages: Sequence[Message]) -> bytes:
+    """Messages as JSON. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
+    try:
+        return orjson.dumps(messages)
+    except orjson.JSONEncodeError:
+        clean = [
+            {
+                "role": m.role,
+                "content": m.content.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
+            }
+            for m in messages
+        ]
+        return orjson.dumps(clean)

@@ -1,0 +1,279 @@
+"""One connection pool for each server and key: session, gate, limits and the retry loop.
+
+All chat and reward backends of a process that talk to one server share its pool, because what
+the server limits is the sum of what they send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, TypeVar
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from gristmill import __version__
+from gristmill.backends.aimd import Gate
+from gristmill.backends.base import Backend
+from gristmill.backends.limits import Limits
+from gristmill.backends.retry import Fault, Retry, fault_in_reply, fault_of_error, fault_of_status
+from gristmill.errors import BackendError, BackendFatal
+
+LARGE_BODY = 1 << 20
+"""Bytes from which aiohttp wants a file rather than bytes."""
+CONNECT_TIMEOUT = 30.0
+"""Seconds for a connection to be established, at most."""
+DENIALS = 20
+"""403 replies in a row that stop the run, once the model has answered before: single ones are a
+provider's moderation of a prompt."""
+
+Parsed = TypeVar("Parsed")
+
+
+class Secret:
+    """A key that no repr, log or traceback shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._value else "Secret()"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def reveal(self) -> str:
+        """The key itself: for the Authorization header alone."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """`text` without the key, should a server have echoed it."""
+        return text.replace(self._value, "[key]") if self._value and self._value in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Whom a pool talks to. Pools of the same server and key are one.
+
+    root: scheme, host, port and path, without a trailing `/v1`. key_name: the environment
+    variable that the key came from, for messages.
+    """
+
+    root: str
+    key: Secret
+    key_name: str | None = None
+
+
+class Pool:
+    """Session, gate and limits of one server. `join` it, `leave` it; the last one closes it."""
+
+    def __init__(self, server: Server, concurrency: int) -> None:
+        self.server = server
+        self.gate = Gate(concurrency)
+        self.limits: Limits | None = None
+        self._session = _session(server)
+        self._proxy = _proxy(server.root)
+        self._users = 0
+        self._answered = False
+        self._place: tuple[Any, ...] = ()
+
+    @classmethod
+    def join(
+        cls, server: Server, concurrency: int, per_minute: tuple[float | None, float | None]
+    ) -> Pool:
+        """The open pool of this server, or a new one; call from a running event loop.
+
+        concurrency: the largest that a user asks for holds. per_minute: requests and tokens; the
+        first user's limits hold for each that has one.
+        """
+        place = (asyncio.get_running_loop(), server.root, server.key)
+        pool = _pools.get(place)
+        if pool is None:
+            pool = _pools[place] = cls(server, concurrency)
+            pool._place = place
+        pool.gate.raise_ceiling(concurrency)
+        if pool.limits is None and any(per_minute):
+            pool.limits = Limits(*per_minute)
+        pool._users += 1
+        return pool
+
+    async def leave(self) -> None:
+        """Give the pool back; closes the connections after the last user."""
+        self._users -= 1
+        if self._users == 0:
+            del _pools[self._place]
+            self.gate.close()
+            await self._session.close()
+            await asyncio.sleep(0)  # lets the sockets close before the event loop does
+
+    async def call(self, caller: Caller, body: bytes, parse: Callable[[Any], Parsed]) -> Parsed:
+        """Send `body` until a reply comes that `parse` accepts.
+
+        parse: gets the decoded JSON; raises Fault for a reply that cannot be used.
+        Raises BackendError when the retries are used up, BackendFatal when no call can succeed.
+        """
+        retry: Retry | None = None
+        gate = self.gate
+        backend = caller.backend
+        while True:
+            if not gate.try_enter():
+                await gate.enter()
+            wave = gate.wave
+            try:
+                reserved = await self.limits.wait(body) if self.limits is not None else 0.0
+                backend.meter.take_request()
+                backend.traffic.requests += 1
+                if retry is not None:
+                    backend.traffic.retries += 1
+                reply = await self._attempt(caller, body)
+                gate.passed()
+                parsed = parse(reply)
+                self._answered = True
+                caller.denials = 0
+                if self.limits is not None:
+                    self.limits.settle(reserved, *_usage(reply))
+                return parsed
+            except Fault as error:
+                fault = error
+                if fault.overload or fault.offline:
+                    gate.refused(wave, fault.after or 0.0)
+            finally:
+                gate.leave()
+            # The slot is free again while this call waits.
+            backend.traffic.failures[fault.kind] += 1
+            retry = retry or Retry()
+            delay = retry.delay(fault, caller.retries)
+            if delay is None:
+                raise self._verdict(caller, fault) from None
+            await asyncio.sleep(delay)
+
+    async def _attempt(self, caller: Caller, body: bytes) -> Any:
+        """One request; the decoded JSON of a 200 reply. Raises Fault."""
+        data = body if len(body) < LARGE_BODY else BytesIO(body)
+        try:
+            async with self._session.post(
+                caller.url,
+                data=data,
+                timeout=caller.timeout,
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as reply:
+                raw = await reply.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            fault = fault_of_error(error)
+        else:
+            if reply.status == 200:
+                try:
+                    decoded = orjson.loads(raw)
+                except orjson.JSONDecodeError:
+                    said = raw[:60].decode("utf-8", "replace")
+                    fault = Fault("bad_reply", f"HTTP 200 without JSON: {said!r}")
+                else:
+                    fault = fault_in_reply(decoded)
+                    if fault is None:
+                        return decoded
+            else:
+                fault = fault_of_status(reply.status, reply.headers, raw)
+        # Raised outside of the handlers: the client's exceptions hold the request's headers.
+        raise fault
+
+    def _verdict(self, caller: Caller, fault: Fault) -> BackendError | BackendFatal:
+        """The error that ends a call, in one line, without the key."""
+        said = self.server.key.redact(fault.message)
+        said = said if len(said) <= 300 else said[:300] + "..."
+        where = f"{caller.backend.model}: {said}"
+        if fault.status == 403 and self._answered:
+            caller.denials += 1
+            if caller.denials < DENIALS:
+                return BackendError("bad_request", where)
+        if fault.offline and not self._answered:
+            return BackendFatal(f"{where}; is the server running at {caller.url}?")
+        if fault.fatal:
+            return BackendFatal(f"{where}; {self._advice(caller, fault.status)}")
+        return BackendError(fault.kind, where)
+
+    def _advice(self, caller: Caller, status: int) -> str:
+        name = self.server.key_name
+        if status in (401, 403):
+            if self.server.key:
+                return f"check the key in {name} for {caller.url}"
+            return "no key was sent; name the variable that holds it with the option 'key_env'"
+        if status in (402, 429):
+            return "the account behind " + (f"the key in {name}" if name else "it") + " is spent"
+        if 300 <= status < 400:
+            return "write the final address in the model string"
+        return f"does {caller.url} exist, and does it serve the model '{caller.name}'?"
+
+
+class Caller:
+    """What one backend hands to its pool with every call.
+
+    name: the model as the server knows it. denials: 403 replies since the last good one.
+    """
+
+    __slots__ = ("backend", "denials", "name", "retries", "timeout", "url")
+
+    def __init__(
+        self, backend: Backend, url: URL, name: str, timeout_s: float, retries: int
+    ) -> None:
+        self.backend = backend
+        self.url = url
+        self.name = name
+        self.timeout = aiohttp.ClientTimeout(
+            total=timeout_s, sock_connect=min(timeout_s, CONNECT_TIMEOUT)
+        )
+        self.retries = retries
+        self.denials = 0
+
+
+_pools: dict[tuple[Any, ...], Pool] = {}
+
+
+def _session(server: Server) -> aiohttp.ClientSession:
+    headers = {"Content-Type": "application/json", "User-Agent": f"gristmill/{__version__}"}
+    if server.key:
+        headers["Authorization"] = f"Bearer {server.key.reveal()}"
+    return aiohttp.ClientSession(
+        # The gate decides how many connections there are.
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+    )
+
+
+def _proxy(root: str) -> str | None:
+    """The proxy of the environment (HTTPS_PROXY, NO_PROXY), looked up once; never for this host.
+
+    aiohttp's own `trust_env` asks anew for each request, and reads keys from ~/.netrc.
+    """
+    url = URL(root)
+    host = url.host or ""
+    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(url.scheme)
+
+
+def _usage(reply: Any) -> tuple[int, int]:
+    """Tokens in all and tokens replied, 0 where the server does not say."""
+    usage = reply.get("usage") if isinstance(reply, dict) else None
+    if not isinstance(usage, dict):
+        return 0, 0
+    replied = usage.get("completion_tokens")
+    total = usage.get("total_tokens")
+    return (
+        total if isinstance(total, int) else 0,
+        replied if isinstance(replied, int) else 0,
+    )

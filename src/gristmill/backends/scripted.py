@@ -1,0 +1,237 @@
+"""Answers from a function or a file instead of a model: for tests, dry runs and demonstrations.
+
+    scripted:echo                        says the prompt back; as a reward model, grades by hash
+    scripted:replies.jsonl               answers from a file
+    scripted:package.module:function     function(messages, index, seed) -> text, or
+                                         function(messages) -> grades, for a reward model
+    scripted:echo?latency=0.2&fail=0.05  0.2 s a call, one call in twenty fails
+    scripted:echo?latency=0.1-2          between 0.1 and 2 s
+
+Everything depends on the prompt, index and seed alone: the same run gives the same answers,
+latencies and failures, in whatever order the calls come.
+
+A file's lines for chat: {"id"|"prompt": ..., "response": text | "responses": [texts]}; lines
+with neither id nor prompt serve for every other prompt in turn. For a reward model:
+{"response": text, five attributes | "reward": number}; lines without a response serve for all
+others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.script_files import ChatFile, RewardFile, as_score, number_of
+from gristmill.errors import BackendError, ConfigError, GristmillError
+from gristmill.records import Message, Prompt, Response, Sampling, Score, as_dicts, sample_seed
+
+YIELD_EVERY = 64
+"""Calls without latency between two turns of the event loop, so that timers and Ctrl-C live."""
+
+
+class _Script:
+    """Latency and faults. low, high: seconds a call takes; fail: share of calls that fail."""
+
+    def __init__(self, latency: float | tuple[float, float], fail: float) -> None:
+        self.low, self.high = latency if isinstance(latency, tuple) else (latency, latency)
+        if not (0 <= self.low <= self.high < 1e6):
+            raise ConfigError(f"scripted: latency {self.low}-{self.high} is not a range of seconds")
+        if not 0 <= fail <= 1:
+            raise ConfigError(f"scripted: fail is {fail}, it must be a share from 0 to 1")
+        self.fail = fail
+        self._calls = 0
+
+    async def play(self, backend: Backend, key: int) -> None:
+        """Count the call, take its time, and fail if it is one of those that do."""
+        backend.meter.take_request()
+        backend.traffic.requests += 1
+        self._calls += 1
+        if self.high > 0:
+            await asyncio.sleep(self.low + (self.high - self.low) * _share(key, "latency"))
+        elif self._calls % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if self.fail and _share(key, "fail") < self.fail:
+            backend.traffic.failures["server"] += 1
+            raise BackendError("server", f"{backend.model}: this call fails by script")
+
+
+class ScriptedChat(ChatBackend):
+    """A chat model played by `function(messages, index, seed)`.
+
+    The function gets role/content dictionaries and returns a text or a Response; it may be a
+    coroutine function. What it raises becomes a BackendError `server`, unless it is an error of
+    gristmill's own.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        latency: float | tuple[float, float] = 0.0,
+        fail: float = 0.0,
+        model: str = "scripted:function",
+        licence: str | None = None,
+    ) -> None:
+        super().__init__(model)
+        self.licence = licence
+        self._function = function
+        self._awaits = inspect.iscoroutinefunction(function)
+        # Files know prompts by id as well, so they get the whole prompt.
+        self._whole = isinstance(getattr(function, "__self__", None), ChatFile)
+        self._script = _Script(latency, fail)
+
+    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
+        """See ChatBackend. Tokens are counted as a quarter of the characters."""
+        seed = sample_seed(sampling.seed, prompt.id, index)
+        await self._script.play(self, seed)
+        asked = prompt if self._whole else as_dicts(prompt.messages)
+        try:
+            said = self._function(asked, index, seed)
+            if self._awaits:
+                said = await said
+        except GristmillError:
+            raise
+        except Exception as error:
+            self.traffic.failures["server"] += 1
+            what = f"{self.model} raised {type(error).__name__}: {error}"
+            raise BackendError("server", what) from error
+        if isinstance(said, Response):
+            return said
+        if not isinstance(said, str):
+            self.traffic.failures["bad_reply"] += 1
+            what = f"{self.model} returned {type(said).__name__} where text is needed"
+            raise BackendError("bad_reply", what)
+        length = sum(len(m.content) for m in prompt.messages)
+        return Response(said, self.model, "stop", (length + 3) // 4, (len(said) + 3) // 4)
+
+
+class ScriptedReward(RewardBackend):
+    """A reward model played by `function(messages)`.
+
+    It returns a number, five numbers in order, a mapping with the five attributes or `reward`,
+    or a Score.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        latency: float | tuple[float, float] = 0.0,
+        fail: float = 0.0,
+        model: str = "scripted:function",
+        licence: str | None = None,
+    ) -> None:
+        super().__init__(model)
+        self.licence = licence
+        self._function = function
+        self._awaits = inspect.iscoroutinefunction(function)
+        self._script = _Script(latency, fail)
+
+    async def score(self, messages: Sequence[Message]) -> Score:
+        """See RewardBackend."""
+        timed = self._script.high or self._script.fail
+        await self._script.play(self, _hash(messages) if timed else 0)
+        try:
+            graded = self._function(as_dicts(tuple(messages)))
+            if self._awaits:
+                graded = await graded
+            return as_score(graded, self.model)
+        except GristmillError:
+            raise
+        except Exception as error:
+            self.traffic.failures["bad_reply"] += 1
+            what = f"{self.model}: {type(error).__name__}: {error}"
+            raise BackendError("bad_reply", what) from error
+
+
+def open_chat(model: str, options: Mapping[str, Any]) -> ScriptedChat:
+    """The chat backend of `scripted:...`. Raises ConfigError or DataError."""
+    name, query = _split(model)
+    if name == "echo":
+        function = _echo
+    elif name.endswith(".jsonl"):
+        function = ChatFile(name).answer
+    else:
+        function = _import(name, model)
+    return ScriptedChat(function, model=model, licence=options.get("licence"), **query)
+
+
+def open_reward(model: str, options: Mapping[str, Any]) -> ScriptedReward:
+    """The reward backend of `scripted:...`. Raises ConfigError or DataError."""
+    name, query = _split(model)
+    if name == "echo":
+        function = _grade_by_hash
+    elif name.endswith(".jsonl"):
+        function = RewardFile(name)
+    else:
+        function = _import(name, model)
+    return ScriptedReward(function, model=model, licence=options.get("licence"), **query)
+
+
+def _split(model: str) -> tuple[str, dict[str, Any]]:
+    name, _, query = model.removeprefix("scripted:").partition("?")
+    found: dict[str, Any] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        try:
+            if key == "latency":
+                low, _, high = value.partition("-")
+                found[key] = (float(low), float(high or low))
+            elif key == "fail":
+                found[key] = float(value)
+            else:
+                raise ConfigError(f"model '{model}': '{key}' is not one of latency, fail")
+        except ValueError:
+            raise ConfigError(f"model '{model}': {key} '{value}' is not a number") from None
+    return name, found
+
+
+def _import(name: str, model: str) -> Callable[..., Any]:
+    module, colon, function = name.partition(":")
+    if not colon or not module or not function:
+        raise ConfigError(
+            f"model '{model}': write scripted:echo, scripted:FILE.jsonl or scripted:MODULE:FUNCTION"
+        )
+    here = str(Path.cwd())
+    # A user's own module lies where the command was called; entry points do not look there.
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except ImportError as error:
+        raise ConfigError(f"model '{model}': cannot import {module} ({error})") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    if not callable(found):
+        raise ConfigError(f"model '{model}': {module} has no function {function}")
+    return found
+
+
+def _echo(messages: list[dict[str, Any]], index: int, seed: int) -> str:
+    return f"Echo {index + 1}: {messages[-1]['content']}"
+
+
+def _grade_by_hash(messages: list[dict[str, Any]]) -> list[float]:
+    """Five attributes of 0 to 4 in steps of 1/16, from the last turn and the one before."""
+    text = "\0".join(m["content"] for m in messages[-2:])
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=5).digest()
+    return [byte % 65 / 16 for byte in digest]
+
+
+def _hash(messages: Sequence[Message]) -> int:
+    joined = "\0".join(f"{m.role}:{m.content}" for m in messages)
+    return number_of(joined.encode("utf-8", "surrogatepass"))
+
+
+def _share(key: int, salt: str) -> float:
+    """A number from 0 to 1 that depends on key and salt alone."""
+    return number_of(f"{salt}:{key}".encode()) / 2**32

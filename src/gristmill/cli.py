@@ -1,0 +1,176 @@
+"""The command line. Thin: it reads options, calls the rooms, and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gristmill.errors import GristmillError
+
+app = typer.Typer(
+    name="gristmill",
+    help="Turn a base model and a domain into graded, traceable training data, and the data "
+    "into a measurably better model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from gristmill import __version__
+
+        _out.print(f"gristmill {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")
+    ] = False,
+) -> None:
+    """Put --debug anywhere on the line for the traceback behind an error."""
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("quickstart"),
+) -> None:
+    """The whole job on the embedded tiny family: no GPU, no network, under a minute.
+
+    200 questions, 4 answers each, graded, filtered and exported, with a report. It needs the
+    extra `local`. Because the tiny world's truth is known, it ends with how many answers were
+    right before grading and after.
+    """
+    from gristmill.quickstart import quickstart as make
+
+    make(out, _out)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="The run's config (YAML).", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; by default `out/` and the run's name.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Look at the first N lines of the prompt files only.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the forecast; call no model.")
+    ] = False,
+) -> None:
+    """Run the mill: prompts in, graded data sets out.
+
+    Run it again with the same folder and it resumes: what was finished is kept, what failed is
+    tried again. `keep`, `select`, `export`, `target` and `budget` may change in between; they
+    are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
+    writes the data sets, and exits with 130; a second one drops them.
+    """
+    from gristmill.display import Display
+    from gristmill.mill import Config
+    from gristmill.summary import show_forecast, show_outcome
+
+    loaded = Config.load(config)
+    if dry_run:
+        show_forecast(_out, loaded, limit)
+        return
+    from gristmill.pipeline import run as run_config
+
+    folder = out or Path("out") / loaded.name
+    with Display(_out, loaded, limit) as watch:
+        outcome = run_config(loaded, folder, limit=limit, watch=watch)
+    show_outcome(_out, outcome)
+    if outcome.status == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Conversations (JSONL, Parquet, CSV): `messages`, or `prompt` and `response`.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="The reward model, for instance tiny:reward.")],
+    out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at most.")] = 64,
+    key_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
+    ] = None,
+    route: Annotated[
+        str, typer.Option(help="Where an endpoint listens: chat, classify or pooling.")
+    ] = "chat",
+) -> None:
+    """Grade conversations that are already there: five attributes and the reward.
+
+    Every row of FILE is in the output, in order, with its scores, or with `error` saying why it
+    has none.
+    """
+    from gristmill.judges.reward import Reward
+    from gristmill.parts import build
+    from gristmill.score import score_file
+
+    given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
+    judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
+    with _out.status(f"Grading {file} with {model}") as status:
+        done = score_file(
+            file, judge, out, lambda n, bad: status.update(f"{n:,} rows graded, {bad:,} failed")
+        )
+    _out.print(f"{done.rows - done.failed:,} rows graded, {done.failed:,} with an error: {out}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+) -> None:
+    """Rebuild the report and the data card of a run from its data."""
+    from gristmill.report import write_card, write_report
+
+    write_card(folder)
+    _out.print(f"report: {write_report(folder)}")
+
+
+def main() -> None:
+    """The entry point: one clear line for what the user can act on, the traceback with --debug."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except GristmillError as error:
+        if debug:
+            raise
+        _err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _err.print("interrupted", style="red")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        _err.print(
+            f"error: unexpected {type(error).__name__}: {error} (run again with --debug for the "
+            "traceback, and please report it)",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""What a run shows while it goes on: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from gristmill.mill import Config, Session
+from gristmill.mill.source import count_rows
+
+PLAIN_EVERY = 5.0
+"""Seconds between plain lines."""
+
+WINDOW = 20
+"""Updates over which rates are averaged, half a second each."""
+
+
+class Display:
+    """Use as a context manager, and as the `watch` of a run."""
+
+    def __init__(self, console: Console, config: Config, limit: int | None) -> None:
+        self._console = console
+        counts = [count_rows(Path(source.file)) for source in config.prompts]
+        rows = sum(c for c in counts if c is not None) if None not in counts else None
+        if limit is not None:
+            rows = limit if rows is None else min(rows, limit)
+        self._rows = rows
+        self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
+        self._last_line = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+
+    def __enter__(self) -> Display:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, session: Session) -> None:
+        """Show how far the session is."""
+        now = time.monotonic()
+        requests = sum(b.traffic.requests for b in session.backends())
+        spent = session.purse.spent()
+        tokens = spent.prompt_tokens + spent.completion_tokens + spent.judge_tokens
+        self._history.append((now, self._done(session), requests, tokens))
+        if self._live:
+            self._live.update(self._panel(session))
+        elif now - self._last_line >= PLAIN_EVERY:
+            self._last_line = now
+            self._console.print(
+                f"{self._head(session)} | {_kept(session)} | {self._rates(session)}",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    def _done(self, session: Session) -> int:
+        tally = session.tally
+        return tally.accepted if session.config.target else tally.finished + tally.bad_input
+
+    def _goal(self, session: Session) -> int | None:
+        return session.config.target or self._rows
+
+    def _panel(self, session: Session) -> Group:
+        goal = self._goal(session)
+        top = Table.grid(padding=(0, 1))
+        done = self._done(session)
+        bar = ProgressBar(total=goal, completed=done, width=36, pulse=goal is None)
+        top.add_row(bar, Text(self._head(session)))
+        return Group(top, Text(_kept(session)), Text(self._rates(session), style="dim"))
+
+    def _head(self, session: Session) -> str:
+        goal, done = self._goal(session), self._done(session)
+        what = "accepted" if session.config.target else "prompts"
+        of = f" of {goal:,}" if goal else ""
+        stopping = ""
+        if session.executor.stopped == "interrupted":
+            stopping = f", finishing {session.executor.in_flight} (Ctrl-C again drops them)"
+        return f"{done:,}{of} {what}{self._eta(goal)}{stopping}"
+
+    def _eta(self, goal: int | None) -> str:
+        rate = self._rate(1)
+        if not goal or not rate:
+            return ""
+        left = max(0, goal - self._history[-1][1]) / rate
+        return f", {_clock(left)} left"
+
+    def _rate(self, column: int) -> float:
+        """A history column's growth per second."""
+        if len(self._history) < 2:
+            return 0.0
+        first, last = self._history[0], self._history[-1]
+        seconds = last[0] - first[0]
+        return (last[column] - first[column]) / seconds if seconds > 0 else 0.0
+
+    def _rates(self, session: Session) -> str:
+        parts = [
+            f"{self._rate(2):,.0f} requests/s",
+            f"{self._rate(3):,.0f} tokens/s",
+            f"{session.executor.in_flight} prompts in flight",
+        ]
+        retries = sum(b.traffic.retries for b in session.backends())
+        if retries:
+            parts.append(f"{retries:,} retries")
+        if any(p.input or p.output for p in session.purse.prices):
+            parts.append(f"${session.purse.usd:,.2f}")
+        return ", ".join(parts)
+
+
+def _kept(session: Session) -> str:
+    tally = session.tally
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in tally.reasons.most_common(4))
+    bad = f", bad input {tally.bad_input:,}" if tally.bad_input else ""
+    return f"accepted {tally.accepted:,}{bad}; put aside: {reasons or 'nothing yet'}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,61 @@
+"""Selection: best-of-n for fine-tuning, chosen and rejected for preference training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from gristmill.filters.dedup import normalise
+from gristmill.filters.threshold import score_of
+from gristmill.records import Decision, Graded, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference pair of one prompt; the chosen reward is above the rejected one."""
+
+    chosen: Sample
+    rejected: Sample
+    chosen_score: float
+    rejected_score: float
+
+
+def best(graded: Graded, decisions: tuple[Decision, ...], most: int | None) -> list[Sample]:
+    """The kept samples with the highest reward, best first, `most` of them (None: all).
+
+    Equal rewards go to the lower index, so that the choice can be repeated.
+    """
+    kept = [s for s, d in zip(graded.samples, decisions, strict=True) if d.keep]
+    ranked = sorted(kept, key=lambda s: (-(_reward(s) or 0.0), s.index))
+    return ranked if most is None else ranked[:most]
+
+
+def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pair | None:
+    """The best kept response against the worst scored one, if they are `min_gap` apart.
+
+    None where nothing was kept, where a score is missing, where the gap is smaller or zero, or
+    where the two texts are the same after normalisation: a tie is never a preference.
+    """
+    top = best(graded, decisions, 1)
+    scored = [(r, s) for s in graded.samples if (r := _reward(s)) is not None]
+    if not top or not scored:
+        return None
+    chosen_score = _reward(top[0])
+    rejected_score, rejected = min(scored, key=lambda pair: (pair[0], pair[1].index))
+    if chosen_score is None or chosen_score - rejected_score < min_gap:
+        return None
+    if chosen_score <= rejected_score or _text(top[0]) == _text(rejected):
+        return None
+    return Pair(top[0], rejected, chosen_score, rejected_score)
+
+
+def _reward(sample: Sample) -> float | None:
+    if sample.failure is not None or sample.response is None:
+        return None
+    reward = score_of(sample.verdicts, "reward")
+    return reward if reward is not None and isfinite(reward) else None
+
+
+def _text(sample: Sample) -> str:
+    assert sample.response is not None
+    return normalise(sample.response.text)

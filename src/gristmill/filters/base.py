@@ -1,0 +1,30 @@
+"""What every filter is."""
+
+from __future__ import annotations
+
+from gristmill.parts import Options
+from gristmill.records import Prompt, Sample
+
+
+class Filter(Options):
+    """A validated config with one method. To add one, override `reason`.
+
+    The class of `filters/my_filter.py` is called `MyFilter`; the config names it `my_filter`.
+    A filter may remember what it has seen: it is built anew for each pass over the data, and
+    sees the samples in the order of the input, whatever order they were finished in.
+    """
+
+    @property
+    def needs_survey(self) -> bool:
+        """True if the filter must see every sample (`survey`) before it can decide on one."""
+        return False
+
+    def survey(self, prompt: Prompt, sample: Sample) -> None:
+        """Look at one sample before any decision. Called only if `needs_survey`."""
+
+    def reason(self, prompt: Prompt, sample: Sample) -> str:
+        """Empty to keep; else why not, a few stable words: `threshold:correctness`.
+
+        Called with samples that have a response and all their verdicts.
+        """
+        raise NotImplementedError

@@ -1,0 +1,43 @@
+"""Exact duplicates, after normalisation: the first one in the input's order stays."""
+
+from __future__ import annotations
+
+import unicodedata
+from hashlib import blake2b
+from typing import Literal
+
+from pydantic import PrivateAttr
+
+from gristmill.filters.base import Filter
+from gristmill.records import Prompt, Sample
+
+
+class Dedup(Filter):
+    """Drops a response that was seen before. Reason: `dedup`.
+
+    Texts are compared after Unicode NFKC, case folding and squeezing white space; 16 bytes a
+    text are remembered.
+    """
+
+    of: Literal["row", "response"] = "row"
+    """What must be new: `row` is prompt and response together (so that two prompts may share a
+    short answer), `response` is the response alone, across all prompts."""
+
+    _seen: set[bytes] = PrivateAttr(default_factory=set)
+
+    def reason(self, prompt: Prompt, sample: Sample) -> str:
+        assert sample.response is not None
+        digest = blake2b(normalise(sample.response.text).encode("utf-8", "replace"), digest_size=16)
+        if self.of == "row":
+            for message in prompt.messages:
+                digest.update(b"\0" + normalise(message.content).encode("utf-8", "replace"))
+        key = digest.digest()
+        if key in self._seen:
+            return "dedup"
+        self._seen.add(key)
+        return ""
+
+
+def normalise(text: str) -> str:
+    """NFKC, case-folded, white space squeezed: what counts as the same text."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

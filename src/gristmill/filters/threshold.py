@@ -1,0 +1,136 @@
+"""Keep what scores within bounds: per attribute and for the reward, fixed or by quantile."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+from pydantic import Field, PrivateAttr, model_validator
+
+from gristmill.filters.base import Filter
+from gristmill.parts import Options
+from gristmill.records import ATTRIBUTES, Prompt, Sample, Verdict
+
+Bound = dict[str, float]
+
+
+class Range(Options):
+    """Bounds on one number, inclusive. A bare number in a config is `min`."""
+
+    min: float | None = None
+    """Smallest value that is kept, in the attribute's own units (0 to 4) or the reward's."""
+    max: float | None = None
+    """Largest value that is kept."""
+    min_quantile: float | None = Field(default=None, ge=0, le=1)
+    """Smallest kept, as a quantile of all scored responses of the run: 0.5 keeps the upper half."""
+    max_quantile: float | None = Field(default=None, ge=0, le=1)
+    """Largest kept, as a quantile."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_number(cls, value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"min": value} if is_number else value
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Range:
+        if all(v is None for v in (self.min, self.max, self.min_quantile, self.max_quantile)):
+            raise ValueError("give at least one of min, max, min_quantile, max_quantile")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could pass")
+        return self
+
+    @property
+    def by_quantile(self) -> bool:
+        return self.min_quantile is not None or self.max_quantile is not None
+
+
+class Threshold(Filter):
+    """Drops a response whose score is out of bounds. Reason: `threshold:<which score>`.
+
+    With several judges each score is the mean over the judges that give it. A response for
+    which no judge gives a score that is asked for is dropped as `threshold:no_<which>`: a
+    missing score never passes.
+    """
+
+    helpfulness: Range | None = None
+    """Does it help with what was asked? 0 to 4."""
+    correctness: Range | None = None
+    """Is it true and complete? 0 to 4."""
+    coherence: Range | None = None
+    """Is it clear and consistent? 0 to 4."""
+    complexity: Range | None = None
+    """How much expertise does it show? 0 to 4."""
+    verbosity: Range | None = None
+    """How long is it for what was asked? 0 to 4; a max keeps rambling out."""
+    reward: Range | None = None
+    """The scalar that selection ranks by; its range depends on the reward model."""
+
+    _bounds: list[tuple[str, float, float]] = PrivateAttr(default_factory=list)
+    _seen: dict[str, array[float]] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Threshold:
+        if not any(getattr(self, n) for n in (*ATTRIBUTES, "reward")):
+            raise ValueError(f"name at least one of {', '.join((*ATTRIBUTES, 'reward'))}")
+        return self
+
+    def model_post_init(self, context: Any) -> None:
+        if not self.needs_survey:
+            self._bounds = [self._fixed(name, r) for name, r in self._ranges()]
+
+    def _ranges(self) -> list[tuple[str, Range]]:
+        named = ((n, getattr(self, n)) for n in (*ATTRIBUTES, "reward"))
+        return [(n, r) for n, r in named if r is not None]
+
+    @staticmethod
+    def _fixed(name: str, bounds: Range) -> tuple[str, float, float]:
+        low = -np.inf if bounds.min is None else bounds.min
+        high = np.inf if bounds.max is None else bounds.max
+        return name, float(low), float(high)
+
+    @property
+    def needs_survey(self) -> bool:
+        return any(r.by_quantile for _, r in self._ranges())
+
+    def survey(self, prompt: Prompt, sample: Sample) -> None:
+        for name, bounds in self._ranges():
+            value = score_of(sample.verdicts, name)
+            if bounds.by_quantile and value is not None:
+                self._seen.setdefault(name, array("d")).append(value)
+
+    def _surveyed(self) -> list[tuple[str, float, float]]:
+        """The bounds once the quantiles are known."""
+        result = []
+        for name, r in self._ranges():
+            _, low, high = self._fixed(name, r)
+            seen = self._seen.get(name)
+            if seen:
+                if r.min_quantile is not None:
+                    low = max(low, float(np.quantile(seen, r.min_quantile)))
+                if r.max_quantile is not None:
+                    high = min(high, float(np.quantile(seen, r.max_quantile)))
+            result.append((name, low, high))
+        return result
+
+    def reason(self, prompt: Prompt, sample: Sample) -> str:
+        if not self._bounds:
+            self._bounds = self._surveyed()
+        for name, low, high in self._bounds:
+            value = score_of(sample.verdicts, name)
+            if value is None:
+                return f"threshold:no_{name}"
+            if not low <= value <= high:
+                return f"threshold:{name}"
+        return ""
+
+
+def score_of(verdicts: tuple[Verdict, ...], name: str) -> float | None:
+    """The mean of one score over the judges that give it; None where none does."""
+    if name == "reward":
+        values = [v.reward for v in verdicts]
+    else:
+        at = ATTRIBUTES.index(name)
+        values = [v.attributes[at] for v in verdicts if v.attributes is not None]
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,97 @@
+"""What a run has spent, and where it must stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gristmill.backends.base import Meter
+from gristmill.backends.calling import Calling, Price
+from gristmill.errors import BackendError
+from gristmill.mill.config import Budget
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Over all resumes of a run."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    judge_tokens: int = 0
+    usd: float = 0.0
+
+    def as_list(self) -> list[float]:
+        """For the checkpoint."""
+        return [
+            self.requests,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.judge_tokens,
+            self.usd,
+        ]
+
+
+class Purse(Meter):
+    """Counts requests, tokens and dollars, and says no at the budget's limits.
+
+    A request over the limit is refused before it is sent. Tokens are known only afterwards: past
+    their limit no new prompt starts, so that at most the prompts in flight go over it.
+    """
+
+    def __init__(self, budget: Budget, before: Spent, prices: Sequence[Price]) -> None:
+        """prices: of the generating model, then of each judge in order."""
+        self._budget = budget
+        self.prices = prices
+        self.requests = before.requests
+        self.prompt_tokens = before.prompt_tokens
+        self.completion_tokens = before.completion_tokens
+        self.judge_tokens = before.judge_tokens
+        self.usd = before.usd
+
+    def take_request(self) -> None:
+        limit = self._budget.requests
+        if limit is not None and self.requests >= limit:
+            raise BackendError("budget", f"the budget of {limit} requests is spent")
+        self.requests += 1
+
+    def add_response(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count one answer of the generating model."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        price = self.prices[0]
+        self.usd += (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
+
+    def add_verdict(self, judge: int, tokens: int) -> None:
+        """Count one verdict of the `judge`-th judge. Its tokens are counted at the input price."""
+        self.judge_tokens += tokens
+        self.usd += self.prices[1 + judge].input * tokens / MILLION
+
+    def exhausted(self, next_calls: int) -> str:
+        """Why no new prompt of so many calls may start; empty if it may."""
+        b = self._budget
+        if b.requests is not None and self.requests + next_calls > b.requests:
+            return f"budget.requests: {self.requests:,} of {b.requests:,} sent"
+        tokens = self.prompt_tokens + self.completion_tokens + self.judge_tokens
+        if b.tokens is not None and tokens >= b.tokens:
+            return f"budget.tokens: {tokens:,} of {b.tokens:,} used"
+        if b.usd is not None and self.usd >= b.usd:
+            return f"budget.usd: {self.usd:.2f} of {b.usd:.2f} spent"
+        return ""
+
+    def spent(self) -> Spent:
+        """The totals now."""
+        return Spent(
+            self.requests,
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.judge_tokens,
+            self.usd,
+        )
+
+
+def prices(callings: Sequence[object]) -> list[Price]:
+    """The price of each part that calls a model; free for one that calls none."""
+    return [c.price if isinstance(c, Calling) else Price() for c in callings]

@@ -1,0 +1,182 @@
+"""A run's config: what the YAML file may hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from gristmill.backends.calling import Calling
+from gristmill.errors import ConfigError
+from gristmill.filters.base import Filter
+from gristmill.judges.base import Judge
+from gristmill.parts import Options, build, open_part
+
+DataSet = Literal["sft", "preference", "scored"]
+DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
+"""What `export` may name. `rejected` is always written."""
+
+
+class PromptFile(Options):
+    """Prompts from a file."""
+
+    file: str
+    """JSONL, Parquet or CSV; a relative path starts from the config's folder."""
+
+
+class Generate(Calling):
+    """Which model answers, and how it samples."""
+
+    responses: int = Field(default=4, ge=1, le=256)
+    """Responses to each prompt. Best-of-n and preference pairs need several."""
+    temperature: float = Field(default=0.8, ge=0, le=5)
+    """0 is greedy. Below 0.5 the responses to one prompt are too alike to choose from."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus sampling; 1 leaves all tokens in."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Longest response, in new tokens."""
+    system: str | None = None
+    """A system message put before every prompt that has none."""
+
+
+class Select(Options):
+    """What is picked from the kept responses."""
+
+    best: int | None = Field(default=1, ge=1)
+    """Responses of a prompt that go into `sft`, by reward: 1 is best-of-n, null is all."""
+    min_gap: float = Field(default=0.1, ge=0)
+    """Smallest reward gap between chosen and rejected. The default keeps pairs that a reward
+    model's noise alone could turn round out of the preference data."""
+
+
+class Budget(Options):
+    """Where to stop spending. The run can be resumed with a higher budget."""
+
+    requests: int | None = Field(default=None, ge=1)
+    """Requests sent, retries among them, over all resumes of the run. Never exceeded."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Prompt and completion tokens of all models. No new prompt starts past it."""
+    usd: float | None = Field(default=None, gt=0)
+    """Cost by the `price` of each model. No new prompt starts past it."""
+
+
+class Config(Options):
+    """One run of the mill. `Config.load` reads it from YAML."""
+
+    name: str = "run"
+    """Of the data set, as its card shows it."""
+    prompts: list[PromptFile]
+    """Where the prompts come from; one entry or a list, read in order."""
+    generate: Generate
+    """Which model answers."""
+    judges: list[Any] = Field(default_factory=list)
+    """What grades each response, as `name: {options}`. Without one nothing is scored."""
+    keep: list[Any] = Field(default_factory=list)
+    """What drops a response, as `name: {options}`; the first that says no gives the reason."""
+    select: Select = Select()
+    """Best-of-n and preference pairs."""
+    target: int | None = Field(default=None, ge=1)
+    """Prompts with at least one kept response to stop at; exactly so many are exported."""
+    budget: Budget = Budget()
+    """Where to stop spending."""
+    export: list[DataSet] = Field(default_factory=lambda: list(DATASETS))
+    """Which data sets to write."""
+    seed: int = Field(default=0, ge=0)
+    """Of all sampling. Same config, same seed, same prompts: same ids."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_many_prompts(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("prompts"), dict):
+            return {**values, "prompts": [values["prompts"]]}
+        return values
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _some_prompts(cls, sources: Any) -> Any:
+        if not isinstance(sources, list) or not sources:
+            raise ValueError("name at least one source, for instance {file: prompts.jsonl}")
+        for source in sources:
+            if isinstance(source, dict) and "recipe" in source:
+                raise ValueError("recipes are not in this version; give {file: prompts.jsonl}")
+        return sources
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """Read a YAML file. Relative paths in it start from its own folder.
+
+        Raises ConfigError naming the file, the line (for bad YAML) or the field.
+        """
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot read it: {error}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f" line {mark.line + 1}:" if mark else ""
+            problem = getattr(error, "problem", None) or "not valid YAML"
+            raise ConfigError(f"{path}:{line} {problem}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
+        try:
+            return cls.of(values, folder=path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    @classmethod
+    def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
+        """Validate a config given as a dictionary; `folder` is where relative paths start."""
+        config = build(cls, values, "")
+        config.open_judges()
+        needs_survey = any(f.needs_survey for f in config.open_filters())
+        if needs_survey and config.target is not None:
+            raise ConfigError(
+                "target: cannot go with a quantile in keep.threshold, which is known only when "
+                "every prompt is scored; give fixed bounds, or leave target out"
+            )
+        if "preference" in config.export and not config.judges:
+            raise ConfigError("export: preference needs a judge; add one, or leave it out")
+        if folder is None:
+            return config
+        files = [PromptFile(file=str(folder / source.file)) for source in config.prompts]
+        return config.model_copy(update={"prompts": files})
+
+    def open_judges(self) -> list[Judge]:
+        """The judges, validated."""
+        return [_part(Judge, "judges", spec, i) for i, spec in enumerate(self.judges)]
+
+    def open_filters(self) -> list[Filter]:
+        """The filters, validated and with nothing seen yet: call once for each pass."""
+        return [_part(Filter, "keep", spec, i) for i, spec in enumerate(self.keep)]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the responses and scores: another identity needs another folder.
+
+        How fast models are called, what is kept, selected and exported, target and budget can
+        all change between resumes, and cost nothing anew.
+        """
+        return {
+            "seed": self.seed,
+            "generate": _decisive(self.generate),
+            "judges": [{type(j).__name__.lower(): _decisive(j)} for j in self.open_judges()],
+        }
+
+
+_PACE = set(Calling.model_fields) - {"model", "route"}
+
+
+def _decisive(part: Options) -> dict[str, Any]:
+    return part.model_dump(mode="json", exclude=_PACE)
+
+
+def _part(kind: type[Any], key: str, spec: Any, index: int) -> Any:
+    room = {"judges": "gristmill.judges", "keep": "gristmill.filters"}[key]
+    part = open_part(room, spec, f"{key}[{index}]")
+    if not isinstance(part, kind):
+        raise ConfigError(f"{key}[{index}]: {type(part).__name__} is not a {kind.__name__}")
+    return part

@@ -1,0 +1,209 @@
+"""The checkpoint: an append-only log in which nothing that was paid for is lost.
+
+Two files of the same form, one record a line, `crc32 json`:
+`finished.jsonl` holds each finished prompt once with all its samples; `partial.jsonl` holds the
+single responses and verdicts of prompts that are still under way, so that a crash repeats no
+request but those in flight. Each record is one `write` to the file, done before the mill goes
+on: what the operating system has taken survives the process, `kill -9` included.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from gristmill.errors import CheckpointError, StorageError
+from gristmill.mill.budget import Spent
+from gristmill.records import Failure, Response, Sample, Verdict
+
+PARTIAL_LIMIT = 64 << 20
+"""Bytes of `partial.jsonl` after which it is started anew with what is still needed."""
+
+FAILURE = 3
+"""Where a packed sample holds its failure."""
+
+
+class Log:
+    """One append-only file of checksummed lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot write: {error.strerror}") from None
+        self.end = os.fstat(self._fd).st_size
+
+    def append(self, record: Any) -> int:
+        """Write one record; returns its offset. Raises StorageError and leaves no half line."""
+        data = orjson.dumps(record)
+        line = b"%08x %b\n" % (crc32(data), data)
+        offset = self.end
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+        except OSError as error:
+            os.ftruncate(self._fd, offset)
+            raise StorageError(
+                f"{self.path}: cannot write: {error.strerror}; make room and run again: it goes "
+                "on from here, nothing finished is lost"
+            ) from None
+        self.end = offset + len(line)
+        return offset
+
+    def scan(self) -> Iterator[tuple[int, Any]]:
+        """(offset, record) of every line. A half line at the end, which a kill leaves, is cut off.
+
+        Raises CheckpointError naming the line for any other damage.
+        """
+        offset = 0
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    os.ftruncate(self._fd, offset)
+                    self.end = offset
+                    return
+                yield offset, self._decode(line, number)
+                offset += len(line)
+
+    def read(self, offset: int) -> Any:
+        """The record at an offset that `append` or `scan` gave."""
+        size = 4096
+        while b"\n" not in (line := os.pread(self._fd, size, offset)):
+            if offset + size >= self.end:
+                break
+            size *= 8
+        return self._decode(line[: line.find(b"\n") + 1], None)
+
+    def _decode(self, line: bytes, number: int | None) -> Any:
+        try:
+            if int(line[:8], 16) != crc32(line[9:-1]):
+                raise ValueError("checksum")
+            return orjson.loads(line[9:-1])
+        except ValueError:
+            where = f" line {number}" if number is not None else ""
+            fix = f"delete that line (sed -i {number}d '{self.path}')" if number else "delete it"
+            raise CheckpointError(
+                f"{self.path}:{where} is damaged; {fix} and run again: only what it held is "
+                "done anew"
+            ) from None
+
+    def restart(self, records: list[Any]) -> None:
+        """Replace the content by `records`, in one step as far as a crash can see."""
+        fresh = self.path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        log = Log(fresh)
+        for record in records:
+            log.append(record)
+        fresh.rename(self.path)
+        os.close(self._fd)
+        self._fd, self.end = log._fd, log.end
+
+    def close(self) -> None:
+        """Flush to the disk itself and close."""
+        if self._fd >= 0:
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Journal:
+    """The checkpoint of one run, open for writing by one process.
+
+    Every record carries the `spent` totals of its moment, so that a resumed run knows what the
+    earlier ones cost; a kill forgets at most the requests that were in flight.
+
+    After opening, `spent` is the last total, `finished` maps the key of each prompt that was
+    finished before to its offset, `failed` holds those of them with a failed sample, and
+    `take_partial` gives what is known of one that is still to do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._done = Log(folder / "finished.jsonl")
+        self._under_way = Log(folder / "partial.jsonl")
+        self.finished: dict[int, int] = {}
+        self.failed: set[int] = set()
+        self._partial: dict[int, list[Any]] = {}
+        self._limit = PARTIAL_LIMIT
+        self.spent = Spent()
+        for offset, (key, samples, spent) in self._done.scan():
+            self._note(spent)
+            self.finished[key] = offset
+            if any(s[FAILURE] for s in samples):
+                self.failed.add(key)
+            else:
+                self.failed.discard(key)
+        for _, record in self._under_way.scan():
+            self._note(record[2])
+            key = record[0]
+            if key not in self.finished or key in self.failed:
+                self._partial.setdefault(key, []).append(record)
+
+    def _note(self, spent: list[Any]) -> None:
+        if spent[0] >= self.spent.requests:
+            self.spent = Spent(*spent)
+
+    def add_partial(self, key: int, sample: Sample, spent: Spent) -> None:
+        """Remember what one sample has so far."""
+        record = [key, _pack(sample), spent.as_list()]
+        self._under_way.append(record)
+        self._partial.setdefault(key, []).append(record)
+        if self._under_way.end > self._limit:
+            self._under_way.restart([r for records in self._partial.values() for r in records])
+            self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)
+
+    def add_finished(self, key: int, samples: tuple[Sample, ...], spent: Spent) -> int:
+        """Remember a finished prompt; returns its offset."""
+        offset = self._done.append([key, [_pack(s) for s in samples], spent.as_list()])
+        self._partial.pop(key, None)
+        return offset
+
+    def take_partial(self, key: int, offset: int | None) -> dict[int, Sample]:
+        """The samples of an unfinished prompt that need no new generation, by index.
+
+        offset: of its finished record, where it was finished with failures.
+        """
+        known = self.samples(offset) if offset is not None else ()
+        result = {s.index: s for s in known if s.response is not None}
+        # Later records of a sample know more than earlier ones.
+        return result | {r[1][0]: _unpack(r[1]) for r in self._partial.get(key, ())}
+
+    def samples(self, offset: int) -> tuple[Sample, ...]:
+        """The samples of the finished prompt at an offset."""
+        return tuple(_unpack(packed) for packed in self._done.read(offset)[1])
+
+    def close(self) -> None:
+        self._done.close()
+        self._under_way.close()
+
+    def clear_partial(self) -> None:
+        """Forget partial results: every prompt that was started is finished."""
+        self._partial.clear()
+        self._under_way.restart([])
+
+
+def _pack(sample: Sample) -> list[Any]:
+    """A sample as short JSON lists; None where a part is missing."""
+    r, f = sample.response, sample.failure
+    return [
+        sample.index,
+        r and [r.text, r.model, r.finish_reason, r.prompt_tokens, r.completion_tokens],
+        [[v.judge, v.model, v.reward, v.attributes, v.tokens] for v in sample.verdicts],
+        f and [f.stage, f.kind, f.message],
+    ]
+
+
+def _unpack(packed: list[Any]) -> Sample:
+    index, response, verdicts, failure = packed
+    return Sample(
+        index,
+        Response(*response) if response else None,
+        tuple(Verdict(j, m, r, tuple(a) if a else None, t) for j, m, r, a, t in verdicts),
+        Failure(*failure) if failure else None,
+    )

@@ -1,0 +1,221 @@
+"""The mill: prompts in, graded data sets out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gristmill.backends import ChatBackend, open_chat
+from gristmill.backends.base import Backend
+from gristmill.errors import DataError, RunError, StorageError
+from gristmill.judges.base import Judge
+from gristmill.mill.budget import Purse, prices
+from gristmill.mill.config import Config
+from gristmill.mill.execute import Executor
+from gristmill.mill.feed import Feed
+from gristmill.mill.folder import Folder, versions, write_atomically
+from gristmill.mill.journal import Journal
+from gristmill.mill.rows import Origin
+from gristmill.mill.source import check_files
+from gristmill.mill.tally import Tally
+from gristmill.mill.write import Counts, Passage, as_metrics, write
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind.
+
+    status: `complete` (every prompt done), `target` (reached, stopped there), `out_of_prompts`
+    (every prompt done, target not reached), `budget`, `interrupted`.
+    detail: for `budget`, which limit.
+    """
+
+    folder: Path
+    status: str
+    detail: str
+    metrics: dict[str, Any]
+
+
+@dataclass
+class Session:
+    """One process's work on a run; what the display looks at while it goes on."""
+
+    config: Config
+    journal: Journal
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        self.judges: list[tuple[Judge, Backend]] = [
+            (judge, judge.open()) for judge in self.config.open_judges()
+        ]
+        generate = self.config.generate
+        self.chat: ChatBackend = open_chat(generate.model, generate.backend_options())
+        callers = [generate, *(judge for judge, _ in self.judges)]
+        self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
+        self.tally = Tally(self.config.open_filters())
+        self.feed = Feed(self.config, self.journal, self.tally, self.limit)
+        self.executor = Executor(
+            self.config, self.journal, self.purse, self.tally, self.chat, self.judges
+        )
+        self.started = time.monotonic()
+
+    def backends(self) -> list[Backend]:
+        """The generating one first."""
+        return [self.chat, *(backend for _, backend in self.judges)]
+
+    def passage(self) -> Passage:
+        """All that is finished so far, in the input's order."""
+        return Passage(self.config, self.journal, self.feed.offsets, self.limit)
+
+
+Watch = Callable[[Session], None]
+
+
+def run(
+    config: Config, out: str | Path, *, limit: int | None = None, watch: Watch | None = None
+) -> Outcome:
+    """Run a config into a folder; with the same folder again, it resumes.
+
+    limit: look at the first so many lines of the prompt files only.
+    watch: called about twice a second with the running `Session`, for a display.
+    Raises InputError for what the user must put right and RunError for what failed; whatever
+    was finished by then stays in the checkpoint.
+    """
+    folder = Folder(Path(out))
+    check_files([source.file for source in config.prompts])
+    with folder.open(config) as journal:
+        session = Session(config, journal, limit)
+        try:
+            asyncio.run(_execute(session, watch or (lambda _: None)))
+        finally:
+            _say_what_was_spent(folder, session)
+        if not session.executor.stopped:
+            journal.clear_partial()
+        counts = write(session.passage(), folder.data, _origin(session))
+        return _outcome(folder, session, counts)
+
+
+async def _execute(session: Session, watch: Watch) -> None:
+    """Run until the target is met exactly, or there is no more to run.
+
+    Filters with a memory decide in the input's order only at the end, so the count that stopped
+    the run may be a little off; then it goes on for what is missing.
+    """
+    executor, target = session.executor, session.config.target
+    main = asyncio.current_task()
+    assert main is not None
+    with _Interrupts(executor, main):
+        need = target
+        while True:
+            with suppress(asyncio.CancelledError):
+                await executor.run(session.feed, need, lambda: watch(session))
+            if target is None or need is None or executor.stopped != "target":
+                return
+            missing = target - session.passage().accepted()
+            if missing <= 0:
+                return
+            need = session.tally.accepted + missing
+
+
+class _Interrupts:
+    """The first Ctrl-C lets the requests in flight finish, the second drops them."""
+
+    def __init__(self, executor: Executor, main: asyncio.Task[Any]) -> None:
+        self._executor = executor
+        self._main = main
+
+    def __enter__(self) -> None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._handle)
+
+    def _handle(self) -> None:
+        if self._executor.stopped == "interrupted":
+            self._main.cancel()
+        self._executor.stopped = "interrupted"
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def _origin(session: Session) -> Origin:
+    licences = [b.licence for b in session.backends()]
+    judges = [str(getattr(judge, "model", type(judge).__name__)) for judge, _ in session.judges]
+    return Origin(
+        session.config.generate.model,
+        judges,
+        list(dict.fromkeys(licence for licence in licences if licence)),
+        session.config.seed,
+    )
+
+
+def _status(session: Session, counts: Counts) -> tuple[str, str]:
+    stopped, target = session.executor.stopped, session.config.target
+    if stopped == "interrupted":
+        return "interrupted", ""
+    if stopped.startswith("budget"):
+        return "budget", stopped
+    if target is None:
+        return "complete", ""
+    return ("target" if counts.accepted >= target else "out_of_prompts"), ""
+
+
+def _traffic(session: Session) -> dict[str, Any]:
+    failures: dict[str, int] = {}
+    for backend in session.backends():
+        for kind, count in backend.traffic.failures.items():
+            failures[kind] = failures.get(kind, 0) + count
+    return {
+        "sent": session.purse.requests,
+        "sent_now": sum(b.traffic.requests for b in session.backends()),
+        "retries": sum(b.traffic.retries for b in session.backends()),
+        "failures": failures,
+    }
+
+
+def _outcome(folder: Folder, session: Session, counts: Counts) -> Outcome:
+    status, detail = _status(session, counts)
+    spent = session.purse.spent()
+    priced = any(p.input or p.output for p in session.purse.prices)
+    metrics = {
+        "name": session.config.name,
+        "status": status,
+        "detail": detail,
+        **as_metrics(counts, session.config.target),
+        "requests": _traffic(session),
+        "tokens": {
+            "prompt": spent.prompt_tokens,
+            "completion": spent.completion_tokens,
+            "judge": spent.judge_tokens,
+        },
+        "cost_usd": round(spent.usd, 6) if priced else None,
+        "seconds": round(time.monotonic() - session.started, 3),
+        "truth": None,
+        "versions": versions(),
+    }
+    write_atomically(folder.metrics, orjson.dumps(metrics, option=orjson.OPT_INDENT_2))
+    rejected = folder.data / "rejected.parquet"
+    if counts.bad_input and counts.bad_input == counts.prompts_read:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
+        raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
+    if counts.finished and not counts.sampled:
+        raise RunError(
+            f"all {counts.failed} responses failed ({', '.join(counts.reasons)}); {rejected} says "
+            "why; put it right and run again"
+        )
+    return Outcome(folder.path, status, detail, metrics)
+
+
+def _say_what_was_spent(folder: Folder, session: Session) -> None:
+    """Leave word even of a run that fails: requests by outcome, in the checkpoint's folder."""
+    text = orjson.dumps(_traffic(session), option=orjson.OPT_INDENT_2)
+    with suppress(StorageError):
+        write_atomically(folder.checkpoint / "requests.json", text)

@@ -1,0 +1,40 @@
+"""Counts of a run while it goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gristmill.filters import decide
+from gristmill.filters.base import Filter
+from gristmill.records import Graded
+
+
+@dataclass
+class Tally:
+    """What has been decided so far, in the order in which prompts were finished.
+
+    That order differs from run to run, so a filter with a memory may decide a little differently
+    here than in the data, where the input's order rules; the mill counts again before it ends.
+    """
+
+    filters: Sequence[Filter]
+    read: int = 0
+    bad_input: int = 0
+    finished: int = 0
+    accepted: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        # A bound that needs all scores cannot be judged yet.
+        self.filters = [f for f in self.filters if not f.needs_survey]
+
+    def add(self, graded: Graded) -> None:
+        """Count one finished prompt."""
+        decisions = decide(self.filters, graded)
+        self.finished += 1
+        self.accepted += any(d.keep for d in decisions)
+        for decision in decisions:
+            if not decision.keep:
+                self.reasons[decision.reason] += 1

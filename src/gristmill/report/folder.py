@@ -1,0 +1,172 @@
+"""A run's folder, opened for reading. Nothing here loads more than one batch of rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from gristmill.errors import DataError, StorageError
+
+TABLES = ("sft", "preference", "scored", "rejected")
+"""The data sets that a run can write, in the order in which people care about them."""
+
+AGAIN = "run `gristmill run` with the same --out again to write it anew"
+BATCH = 32_768
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Parquet file of the run. `rows` and `columns` come from its footer."""
+
+    path: Path
+    rows: int
+    columns: frozenset[str]
+
+    def batches(
+        self,
+        columns: list[str],
+        size: int = BATCH,
+        row_groups: list[int] | None = None,
+        dictionary: list[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some columns, batch by batch.
+
+        columns: names or dotted paths into structs (`provenance.model`).
+        dictionary: string columns with few values, read as codes.
+        Raises DataError when a page of the file cannot be read.
+        """
+        try:
+            # A buffer makes Arrow stream the column chunks instead of loading each one whole.
+            with pq.ParquetFile(
+                self.path, read_dictionary=dictionary, buffer_size=1 << 20, pre_buffer=False
+            ) as file:
+                yield from file.iter_batches(
+                    batch_size=size, columns=columns, row_groups=row_groups
+                )
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(self.path, error) from error
+
+    def group_sizes(self) -> list[int]:
+        """The rows of every row group, in order."""
+        with pq.ParquetFile(self.path) as file:
+            meta = file.metadata
+            return [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the files of one run say. `tables` holds only those that exist."""
+
+    path: Path
+    metrics: dict[str, Any]
+    config: dict[str, Any]
+    tables: dict[str, Table]
+
+    @property
+    def name(self) -> str:
+        """The run's name: from the metrics, else the config, else the folder."""
+        for found in (self.metrics.get("name"), self.config.get("name")):
+            if isinstance(found, str | int | float) and str(found).strip():
+                return str(found)
+        return self.path.resolve().name
+
+    def count(self, *keys: str) -> int:
+        """A whole number of the metrics, 0 where there is none."""
+        return int(self.number(*keys) or 0)
+
+    def number(self, *keys: str) -> float | None:
+        """A finite number of the metrics, or None."""
+        found: Any = self.metrics
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            return None
+        # JSON knows no NaN, but Python's reader takes it.
+        return found if abs(found) < float("inf") else None
+
+    def counts(self, *keys: str) -> dict[str, int]:
+        """A mapping of names to whole numbers, most first, then by name."""
+        found: Any = self.metrics
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        pairs = found.items() if isinstance(found, dict) else ()
+        kept = {str(k): int(v) for k, v in pairs if isinstance(v, int | float) and v > 0}
+        return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+
+    def rows(self, name: str) -> int:
+        """How many rows a data set has: the file's own count, which cannot be stale."""
+        return self.tables[name].rows if name in self.tables else 0
+
+
+def open_run(folder: Path | str) -> Run:
+    """Open the folder of a finished run.
+
+    Raises DataError where a file that every run has is missing, or any is damaged.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder: name the --out folder of a run")
+    metrics = _mapping(path / "metrics.json", json.loads)
+    config = _mapping(path / "run.yaml", yaml.safe_load)
+    tables = {}
+    for name in TABLES:
+        file = path / "data" / f"{name}.parquet"
+        if file.exists():
+            tables[name] = _table(file)
+    return Run(path=path, metrics=metrics, config=config, tables=tables)
+
+
+def require(table: Table, *columns: str) -> None:
+    """Raise DataError unless the table has these columns."""
+    for column in columns:
+        if column not in table.columns:
+            raise DataError(f"{table.path}: has no column `{column}`: {AGAIN}")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file whole or not at all. Raises StorageError when the disk refuses."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        # Lone surrogates can come out of JSON escapes; a page must not fail over one.
+        partial.write_bytes(text.encode("utf-8", "replace"))
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        cause = error.strerror or str(error)
+        raise StorageError(f"{path}: cannot be written ({cause}): free some space") from error
+    return path
+
+
+def _mapping(path: Path, parse: Any) -> dict[str, Any]:
+    try:
+        found = parse(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: missing: name the --out folder of a finished run, or {AGAIN}"
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds {type(found).__name__}, not a mapping: {AGAIN}")
+    return found
+
+
+def _table(path: Path) -> Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return Table(path, file.metadata.num_rows, frozenset(file.schema_arrow.names))
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    cause = " ".join(str(error).split())[:120] or type(error).__name__
+    return DataError(f"{path}: cannot be read ({cause}): {AGAIN}")

@@ -1,0 +1,125 @@
+"""`write_report`: from a run's folder to one self-contained `report.html`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+from markupsafe import Markup
+
+from gristmill.errors import DataError
+from gristmill.records import ATTRIBUTES
+from gristmill.report import text, words
+from gristmill.report.charts import draw_gaps, draw_scores
+from gristmill.report.folder import AGAIN, Run, open_run, write_text
+from gristmill.report.measure import Scores, measure_gaps, measure_scores
+from gristmill.report.overview import details, funnel, lede, tiles, truth
+from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
+
+SHORT = ("help", "corr", "coher", "compl", "verb")
+"""The attributes where there is room for little."""
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write `report.html` into the folder of a run and return its path.
+
+    Reads the folder's files alone, batch by batch: memory does not grow with the run.
+    Raises DataError for a missing or damaged file, StorageError when the disk refuses.
+    """
+    run = open_run(folder)
+    try:
+        page = _environment().get_template("report.html.j2").render(_context(run))
+    except pa.ArrowException as error:
+        # A column of the wrong type shows only once it is computed with.
+        cause = " ".join(str(error).split())[:160]
+        raise DataError(f"{run.path / 'data'}: not this run's files ({cause}): {AGAIN}") from error
+    return write_text(run.path / "report.html", page)
+
+
+def _context(run: Run) -> dict[str, Any]:
+    scores = measure_scores(run)
+    gaps = measure_gaps(run)
+    reasons = words.explain_reasons(run, run.counts("reasons"))
+    return {
+        "name": text.visible(run.name),
+        "state": words.state(run),
+        "lede": lede(run),
+        "tiles": tiles(run),
+        "truth": truth(run),
+        "funnel": funnel(run),
+        "scores": _scores(run, scores),
+        "reasons": reasons,
+        "rejected_rows": sum(reason.count for reason in reasons),
+        "examples": {text.visible(k): v for k, v in pick_rejected(run).items()},
+        "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
+        "pairs": pick_pairs(run),
+        "samples": pick_samples(run),
+        "details": details(run),
+        "attributes": ATTRIBUTES,
+        "short": SHORT,
+        "why_no_pairs": words.why_no_pairs(run),
+        "why_no_scores": words.why_no_scores(run),
+    }
+
+
+def _scores(run: Run, scores: Scores | None) -> dict[str, Any] | None:
+    if scores is None or not scores.distributions:
+        return None
+    bounds = words.thresholds(run.config)
+    return {
+        "kept": scores.kept,
+        "rejected": scores.rejected,
+        "charts": [
+            {
+                "name": each.name,
+                "asks": words.ASKS[each.name],
+                "kept": each.kept,
+                "rejected": each.rejected,
+                "chart": draw_scores(each, bounds.get(each.name, {})),
+            }
+            for each in scores.distributions
+        ],
+        "correlation": _matrix(scores),
+    }
+
+
+def _matrix(scores: Scores) -> list[tuple[str, list[float | None]]] | None:
+    if scores.correlation is None:
+        return None
+    rows = scores.correlation.tolist()
+    return [
+        (name, [None if r != r else r for r in row])
+        for name, row in zip(scores.correlated, rows, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gristmill.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("whole", "decimal", "percent", "snippet", "plural"):
+        environment.filters[name] = getattr(text, name)
+    style, script = (
+        environment.loader.get_source(environment, file)[0]  # type: ignore[union-attr]
+        for file in ("report.css", "report.js")
+    )
+    digest = hashlib.sha256(script.encode()).digest()
+    environment.globals.update(
+        style=Markup(style),
+        script=Markup(script),
+        # With this policy the browser runs our one script and nothing that a model wrote,
+        # and asks no server for anything, whatever the escaping may have missed.
+        policy="default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"script-src 'sha256-{base64.b64encode(digest).decode()}'",
+    )
+    return environment

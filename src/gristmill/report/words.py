@@ -1,0 +1,273 @@
+"""Reasons, states and empty charts in plain words, with what to do about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gristmill.records import ATTRIBUTES
+from gristmill.report.folder import Run
+from gristmill.report.text import decimal, plural, visible
+
+ASKS = {
+    "helpfulness": "does it help with what was asked?",
+    "correctness": "is it true and complete?",
+    "coherence": "is it clear and consistent?",
+    "complexity": "how much expertise does it show?",
+    "verbosity": "how long is it for what was asked?",
+    "reward": "the one number that selection ranks by",
+}
+"""What each measured column asks of a response."""
+
+STATES = {
+    "complete": ("Complete", "good", "Every prompt was used."),
+    "target": ("Target reached", "good", "It stopped when the target was reached."),
+    "budget": (
+        "Stopped at the budget",
+        "warn",
+        "Raise `budget` and run again with the same --out to go on; nothing is paid for twice.",
+    ),
+    "interrupted": (
+        "Interrupted",
+        "warn",
+        "Run again with the same --out to go on from here; nothing is paid for twice.",
+    ),
+    "out_of_prompts": (
+        "Out of prompts",
+        "warn",
+        "The prompts ran out before the target was reached: give more prompts, more `responses` "
+        "to each, or lower thresholds.",
+    ),
+}
+
+ERRORS = {
+    "timeout": (
+        "The model did not answer in time, on any attempt.",
+        "Raise `timeout`, or lower `concurrency` or `max_tokens`; then run again: failed calls "
+        "are repeated.",
+    ),
+    "rate_limited": (
+        "The server kept answering that there were too many requests.",
+        "Set `requests_per_minute` to your plan's limit, then run again.",
+    ),
+    "server": (
+        "The server failed (5xx) on every attempt.",
+        "Look at the server's log; run again when it is well.",
+    ),
+    "connection": (
+        "The connection could not be made, or broke on every attempt.",
+        "Check the address and the network, then run again.",
+    ),
+    "bad_reply": (
+        "The reply held no usable answer or score.",
+        "Check that the model string names the right kind of model: a chat model for `generate`, "
+        "a reward model for the judge.",
+    ),
+    "bad_request": (
+        "The server refused the request as malformed.",
+        "Read the detail below: most often an unknown model name or an unsupported option.",
+    ),
+    "too_long": (
+        "Prompt and response together do not fit the model's context.",
+        "Shorten the prompts or lower `max_tokens`.",
+    ),
+    "budget": (
+        "The budget was spent before this call.",
+        "Raise `budget` and run again with the same --out.",
+    ),
+}
+
+INPUT = {
+    "bad_json": (
+        "Not a line of JSON that holds an object.",
+        "Mend the line named in the detail; the run went on without it.",
+    ),
+    "bad_prompt": (
+        "A line without a usable `prompt` or `messages`.",
+        "Mend the line named in the detail; the run went on without it.",
+    ),
+    "duplicate": (
+        "The same prompt came earlier in the input; it was asked once.",
+        "Nothing to do.",
+    ),
+}
+
+OTHERS = {
+    "dedup": (
+        "The same text was already kept.",
+        "Usual at low temperature or with short answers. For more variety raise `temperature`, "
+        "or ask for fewer `responses`.",
+    ),
+    "not_best": (
+        "It passed, but another response to the same prompt has a higher reward.",
+        "Nothing is wrong with it. Raise `select: best` to keep more than one a prompt.",
+    ),
+    "over_target": (
+        "Finished after the target was already full.",
+        "Nothing to do; raise `target` to take it in.",
+    ),
+    "language": (
+        "Not in a language that the run asks for.",
+        "Name the language in the prompt or the system message.",
+    ),
+    "code": (
+        "Code in it does not parse.",
+        "Raise `max_tokens` if answers are cut off; else try a stronger model.",
+    ),
+    "decontaminate": (
+        "Too close to a benchmark that must stay unseen.",
+        "Nothing to do: this is what keeps later evaluations honest.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason for rejection as the page shows it."""
+
+    name: str
+    count: int
+    share: float
+    meaning: str
+    advice: str
+
+
+def explain_reasons(run: Run, counts: dict[str, int]) -> list[Reason]:
+    """Every reason with its share and what it means, most frequent first."""
+    total = max(1, sum(counts.values()))
+    bounds = thresholds(run.config)
+    return [
+        Reason(visible(name), n, n / total, *explain(name, bounds)) for name, n in counts.items()
+    ]
+
+
+def explain(reason: str, bounds: dict[str, dict[str, float]] | None = None) -> tuple[str, str]:
+    """What a reason means and what a user can do about it."""
+    kind, _, detail = reason.partition(":")
+    if kind == "threshold":
+        return _threshold(detail, bounds or {})
+    if kind == "error":
+        return ERRORS.get(
+            detail,
+            (
+                "The call to a model failed for good.",
+                "Read the detail below, then run again: failed calls are repeated.",
+            ),
+        )
+    if kind == "input":
+        return INPUT.get(
+            detail, ("This line of the input could not be used.", "Mend the line named below.")
+        )
+    return OTHERS.get(
+        kind, (f"The filter “{visible(kind)}” said no.", "See its options under `keep`.")
+    )
+
+
+def _threshold(name: str, bounds: dict[str, dict[str, float]]) -> tuple[str, str]:
+    if name.startswith("no_"):
+        which = name.removeprefix("no_")
+        return (
+            f"No judge gave a score for {which}, so it could not pass.",
+            f"Take `{which}` out of `threshold`, or add a judge that scores it.",
+        )
+    known = bounds.get(name)
+    asked = f" Asked for: {_bound(known)}." if known else ""
+    advice = f"A looser bound under `keep: threshold: {name}` keeps more and lets worse in."
+    return (f"Its score for {name or 'one attribute'} is out of bounds.{asked}", advice)
+
+
+def _bound(known: dict[str, float]) -> str:
+    shown = {
+        "min": "at least {:g}",
+        "max": "at most {:g}",
+        "min_quantile": "at or above quantile {:g}",
+        "max_quantile": "at or below quantile {:g}",
+    }
+    return ", ".join(text.format(known[key]) for key, text in shown.items() if key in known)
+
+
+def thresholds(config: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The bounds that `keep: threshold` sets, by what they bound."""
+    found: dict[str, dict[str, float]] = {}
+    for name, options in parts(config, "keep"):
+        if name != "threshold":
+            continue
+        for column, bound in options.items():
+            bound = bound if isinstance(bound, dict) else {"min": bound}
+            known = {
+                str(k): float(v)
+                for k, v in bound.items()
+                if isinstance(v, int | float) and not isinstance(v, bool)
+            }
+            if known and column in (*ATTRIBUTES, "reward"):
+                found.setdefault(str(column), {}).update(known)
+    return found
+
+
+def parts(config: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    """The parts listed under a key of a config, as (name, options)."""
+    listed = config.get(key)
+    found: list[tuple[str, dict[str, Any]]] = []
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict):
+            found += [(str(n), o if isinstance(o, dict) else {}) for n, o in each.items()]
+        elif isinstance(each, str):
+            found.append((each, {}))
+    return found
+
+
+def state(run: Run) -> tuple[str, str, str]:
+    """(label, tone, what to do) of the run's status."""
+    status = str(run.metrics.get("status") or "unknown")
+    if status == "target":
+        target = run.count("prompts", "target")
+        return (*STATES["target"][:2], f"It stopped at {plural(target, 'accepted prompt')}.")
+    return STATES.get(status, (visible(status).replace("_", " ").capitalize(), "warn", ""))
+
+
+def why_no_pairs(run: Run) -> str:
+    """Why there is no preference pair, and which setting to change."""
+    exported = run.config.get("export")
+    if isinstance(exported, list) and "preference" not in exported:
+        return "This run does not export pairs. Add `preference` to `export` and run again."
+    if not run.count("responses", "scored"):
+        return "No response was scored, and a pair needs two scores."
+    if run.count("responses", "sampled") <= run.count("prompts", "finished"):
+        return (
+            "Each prompt has one response, and a pair needs two. Raise `generate: responses` to "
+            "4 or more; that makes a new run."
+        )
+    if not run.count("responses", "kept"):
+        return (
+            "No response passed the filters, so there is nothing to choose. Loosen "
+            "`keep: threshold`; the responses and scores are kept, so that costs nothing."
+        )
+    select = run.config.get("select")
+    gap = select.get("min_gap") if isinstance(select, dict) else None
+    asked = f" of {decimal(float(gap))}" if isinstance(gap, int | float) else ""
+    return (
+        f"No two responses to one prompt are as far apart as the least gap{asked}. Lower "
+        "`select: min_gap`, or raise `generate: temperature` for responses that differ more."
+    )
+
+
+def why_no_sft(run: Run) -> str:
+    """Why there is no row for fine-tuning, and which setting to change."""
+    exported = run.config.get("export")
+    if isinstance(exported, list) and "sft" not in exported:
+        return "This run does not export them. Add `sft` to `export` and run again."
+    if not run.count("responses", "scored") and run.count("responses", "failed"):
+        return "Every call failed: the table of reasons says how."
+    return "No response passed: see which reason weighs most, and loosen that filter under `keep`."
+
+
+def why_no_scores(run: Run) -> str:
+    """Why there is no distribution to show."""
+    exported = run.config.get("export")
+    if isinstance(exported, list) and "scored" not in exported:
+        return "This run does not export scores. Add `scored` to `export` and run again."
+    if not parts(run.config, "judges") and "judges" in run.config:
+        return "This run has no judge. Add one under `judges` to have the responses scored."
+    if run.count("responses", "failed"):
+        return "No response was scored, since the calls failed: the table of reasons says how."
+    return "No response was scored."

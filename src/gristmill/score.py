@@ -1,0 +1,134 @@
+"""Grade conversations that are already there: `gristmill score`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gristmill.backends.base import Backend
+from gristmill.errors import BackendError, DataError, RunError, StorageError
+from gristmill.judges.reward import Reward
+from gristmill.mill.conversations import read_conversations
+from gristmill.mill.source import BadLine, check_files
+from gristmill.records import ATTRIBUTES, Message, Prompt, Response
+
+READ_AHEAD = 4
+"""Rows under way for each request in flight: enough that a slow one does not hold the rest."""
+
+COLUMNS = (*ATTRIBUTES, "reward", "error")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Of a scored file: rows written, and how many of them have an `error` instead of a score."""
+
+    rows: int
+    failed: int
+    bad_input: int
+
+
+Row = tuple[dict[str, Any], tuple[Message, ...] | BadLine]
+
+
+def score_file(
+    source: Path, judge: Reward, out: Path, watch: Callable[[int, int], None] | None = None
+) -> Scored:
+    """Write `out` (JSONL or Parquet): each row of `source` in order with its scores.
+
+    source: JSONL, Parquet or CSV with `messages` ending in the assistant's turn, or `prompt` and
+    `response`. Every row of it is in `out`: with the five attributes and `reward`, or with
+    `error` saying why it has none.
+    watch: called with rows done and rows failed.
+    Raises DataError, StorageError, BackendFatal, or RunError if no row could be scored.
+    """
+    check_files([str(source)])
+    if out.suffix.lower() not in (".jsonl", ".parquet"):
+        raise DataError(f"{out}: name the output .jsonl or .parquet")
+    if out.exists() and out.resolve() == source.resolve():
+        raise DataError(f"{out}: is the input itself; name another file with --out")
+    fresh = out.with_name(out.name + ".new")
+    try:
+        with _Writer(fresh) as write:
+            done = asyncio.run(_score(source, judge, write, watch or (lambda *_: None)))
+        fresh.replace(out)
+    except OSError as error:
+        raise StorageError(f"{out}: cannot write: {error.strerror or error}") from None
+    finally:
+        fresh.unlink(missing_ok=True)
+    if done.failed == done.rows:
+        raise RunError(f"no row could be scored; the column 'error' of {out} says why")
+    return done
+
+
+async def _score(
+    source: Path,
+    judge: Reward,
+    write: Callable[[dict[str, Any]], None],
+    watch: Callable[[int, int], None],
+) -> Scored:
+    rows = failed = bad = 0
+    pending: deque[asyncio.Task[dict[str, Any]]] = deque()
+
+    async with judge.open() as backend, asyncio.TaskGroup() as group:
+        ahead = READ_AHEAD * judge.concurrency
+        conversations: Iterator[Row] = read_conversations(source)
+        more = True
+        while more or pending:
+            while more and len(pending) < ahead:
+                row = next(conversations, None)
+                more = row is not None
+                if row is not None:
+                    bad += isinstance(row[1], BadLine)
+                    pending.append(group.create_task(_score_row(judge, backend, row)))
+            if pending:
+                result = await pending.popleft()
+                rows += 1
+                failed += result["error"] is not None
+                write(result)
+                watch(rows, failed)
+    return Scored(rows, failed, bad)
+
+
+async def _score_row(judge: Reward, backend: Backend, row: Row) -> dict[str, Any]:
+    values, messages = row
+    scores: dict[str, Any] = dict.fromkeys(COLUMNS)
+    if isinstance(messages, BadLine):
+        return {**values, **scores, "error": f"{messages.reason}: {messages.detail}"}
+    prompt = Prompt("", messages[:-1])
+    try:
+        verdict = await judge.judge(backend, prompt, Response(messages[-1].content, ""))
+    except BackendError as error:
+        return {**values, **scores, "error": f"{error.kind}: {error}"}
+    if verdict.attributes is not None:
+        scores.update(zip(ATTRIBUTES, verdict.attributes, strict=True))
+    return {**values, **scores, "reward": verdict.reward}
+
+
+class _Writer:
+    """Gives a function that writes one row; the file is whole when the block ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Callable[[dict[str, Any]], None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.name.endswith(".parquet.new"):
+            return self._rows.append
+        self._file = self._path.open("wb")
+        return lambda row: (self._file.write(orjson.dumps(row) + b"\n"), None)[1]
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+        elif kind is None:
+            # Columns differ between users' files, so that the schema is known only at the end.
+            pq.write_table(pa.Table.from_pylist(self._rows), self._path, compression="zstd")

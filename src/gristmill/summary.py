@@ -1,0 +1,78 @@
+"""What the command line prints of a forecast and of a finished run."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from gristmill.mill import Config, Outcome, forecast
+from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+
+ADVICE = {
+    "complete": "every prompt is done",
+    "target": "the target is reached",
+    "out_of_prompts": "the prompts ran out before the target: add prompts, or loosen `keep`",
+    "budget": "the budget is spent: raise it and run again, it goes on from here",
+    "interrupted": "interrupted: run again, it goes on from here",
+}
+
+
+def show_forecast(console: Console, config: Config, limit: int | None) -> None:
+    """Print calls, tokens, cost and time of a run, before anything is spent."""
+    f = forecast(config, limit)
+    table = _table(f"Forecast for '{config.name}': nothing was called")
+    table.add_row("prompts", f"{f.prompts:,} ({f.bad_input:,} bad, {f.duplicates:,} duplicates)")
+    table.add_row("calls", f"{f.calls:,}")
+    table.add_row("prompt tokens", f"{f.prompt_tokens:,}")
+    table.add_row("completion tokens", f"at most {f.completion_tokens:,}")
+    if config.judges:
+        table.add_row("judge tokens", f"at most {f.judge_tokens:,}")
+    price = "no price given (generate.price, judges.*.price)"
+    table.add_row("cost", f"at most ${f.usd:,.2f}" if f.usd is not None else price)
+    table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
+    console.print(table)
+    console.print(
+        f"Prompt tokens at {CHARACTERS_PER_TOKEN:g} characters a token, every response max_tokens "
+        f"long, time at {SECONDS_PER_CALL:g} s a call and {config.generate.concurrency} in flight.",
+        style="dim",
+        soft_wrap=True,
+    )
+    for line in f.limits:
+        console.print(f"note: {line}", markup=False, soft_wrap=True)
+
+
+def show_outcome(console: Console, outcome: Outcome) -> None:
+    """Print what a run left behind and where."""
+    m = outcome.metrics
+    prompts, responses, rows = m["prompts"], m["responses"], m["rows"]
+    table = _table(f"'{m['name']}': {ADVICE[outcome.status]}")
+    table.add_row("prompts", f"{prompts['finished']:,} done of {prompts['read']:,} read")
+    target = f" of {prompts['target']:,} wanted" if prompts["target"] else ""
+    table.add_row("accepted", f"{prompts['accepted']:,} prompts{target}")
+    table.add_row("responses", f"{responses['sampled']:,}, {responses['kept']:,} kept")
+    for reason, count in m["reasons"].items():
+        table.add_row(f"  {reason}", f"{count:,}")
+    for name, count in rows.items():
+        table.add_row(f"data/{name}.parquet", f"{count:,} rows")
+    retries = m["requests"]["retries"]
+    again = f", {retries:,} of them retries" if retries else ""
+    table.add_row("requests", f"{m['requests']['sent']:,}{again}")
+    if m["cost_usd"] is not None:
+        table.add_row("cost", f"${m['cost_usd']:,.2f}")
+    table.add_row("time", f"{m['seconds']:,.1f} s")
+    console.print(table)
+    if outcome.detail:
+        console.print(outcome.detail, markup=False, soft_wrap=True)
+    if responses["failed"]:
+        console.print(
+            f"{responses['failed']:,} responses failed; run again and only they are tried again.",
+            soft_wrap=True,
+        )
+    console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table.add_column(style="dim")
+    table.add_column()
+    return table
