@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, RunError
 
 app = typer.Typer(
     name="gristmill",
@@ -19,8 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
+# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
+_out = Console(highlight=False, emoji=False)
+_err = Console(stderr=True, highlight=False, emoji=False)
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -92,6 +93,11 @@ def run(
     with Display(_out, loaded, limit) as watch:
         outcome = run_config(loaded, folder, limit=limit, watch=watch)
     show_outcome(_out, outcome)
+    if outcome.status == "failed":
+        raise RunError(
+            f"{outcome.detail}; {folder}/data/rejected.parquet says why; put it right and run "
+            "again: only they are tried again"
+        )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
 
@@ -144,6 +150,10 @@ def report(
     _out.print(f"report: {write_report(folder)}")
 
 
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def main() -> None:
     """The entry point: one clear line for what the user can act on, the traceback with --debug."""
     debug = "--debug" in sys.argv
@@ -154,7 +164,7 @@ def main() -> None:
     except GristmillError as error:
         if debug:
             raise
-        _err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        _err.print(f"error: {_line(error)}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _err.print("interrupted", style="red")
@@ -163,8 +173,8 @@ def main() -> None:
         if debug:
             raise
         _err.print(
-            f"error: unexpected {type(error).__name__}: {error} (run again with --debug for the "
-            "traceback, and please report it)",
+            f"error: unexpected {type(error).__name__}: {_line(error)} (run again with --debug "
+            "for the traceback, and please report it)",
             style="red",
             markup=False,
             soft_wrap=True,

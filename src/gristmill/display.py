@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.mill import Config, Session
-from gristmill.mill.source import count_rows
+from gristmill.mill.source import check_files, count_rows
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -28,6 +28,7 @@ class Display:
 
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
         self._console = console
+        check_files([source.file for source in config.prompts])
         counts = [count_rows(Path(source.file)) for source in config.prompts]
         rows = sum(c for c in counts if c is not None) if None not in counts else None
         if limit is not None:
@@ -111,7 +112,7 @@ class Display:
         parts = [
             f"{self._rate(2):,.0f} requests/s",
             f"{self._rate(3):,.0f} tokens/s",
-            f"{session.executor.in_flight} prompts in flight",
+            f"{session.executor.in_flight} in flight",
         ]
         retries = sum(b.traffic.retries for b in session.backends())
         if retries:

@@ -20,7 +20,9 @@ from gristmill.errors import ConfigError
 class Options(BaseModel):
     """Validated settings. An unknown key is an error that suggests the right one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 P = TypeVar("P", bound=BaseModel)

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gristmill.backends import loop
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, DataError, RunError, StorageError
 from gristmill.judges.reward import Reward
@@ -24,6 +25,7 @@ READ_AHEAD = 4
 """Rows under way for each request in flight: enough that a slow one does not hold the rest."""
 
 COLUMNS = (*ATTRIBUTES, "reward", "error")
+TYPES = {name: pa.float64() for name in COLUMNS} | {"error": pa.string()}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def score_file(
 
     source: JSONL, Parquet or CSV with `messages` ending in the assistant's turn, or `prompt` and
     `response`. Every row of it is in `out`: with the five attributes and `reward`, or with
-    `error` saying why it has none.
+    `error` saying why it has none. Columns of these names that it had before (people's labels,
+    say) go on as `given_helpfulness` and so on.
     watch: called with rows done and rows failed.
     Raises DataError, StorageError, BackendFatal, or RunError if no row could be scored.
     """
@@ -57,12 +60,14 @@ def score_file(
     fresh = out.with_name(out.name + ".new")
     try:
         with _Writer(fresh) as write:
-            done = asyncio.run(_score(source, judge, write, watch or (lambda *_: None)))
+            done = loop.run(_score(source, judge, write, watch or (lambda *_: None)))
         fresh.replace(out)
     except OSError as error:
         raise StorageError(f"{out}: cannot write: {error.strerror or error}") from None
     finally:
         fresh.unlink(missing_ok=True)
+    if done.bad_input == done.rows:
+        raise DataError(f"{source}: no row is a conversation; the column 'error' of {out} says why")
     if done.failed == done.rows:
         raise RunError(f"no row could be scored; the column 'error' of {out} says why")
     return done
@@ -77,28 +82,35 @@ async def _score(
     rows = failed = bad = 0
     pending: deque[asyncio.Task[dict[str, Any]]] = deque()
 
-    async with judge.open() as backend, asyncio.TaskGroup() as group:
+    async with judge.open() as backend:
         ahead = READ_AHEAD * judge.concurrency
         conversations: Iterator[Row] = read_conversations(source)
         more = True
-        while more or pending:
-            while more and len(pending) < ahead:
-                row = next(conversations, None)
-                more = row is not None
-                if row is not None:
-                    bad += isinstance(row[1], BadLine)
-                    pending.append(group.create_task(_score_row(judge, backend, row)))
-            if pending:
-                result = await pending.popleft()
-                rows += 1
-                failed += result["error"] is not None
-                write(result)
-                watch(rows, failed)
+        try:
+            while more or pending:
+                while more and len(pending) < ahead:
+                    row = next(conversations, None)
+                    more = row is not None
+                    if row is not None:
+                        bad += isinstance(row[1], BadLine)
+                        pending.append(asyncio.create_task(_score_row(judge, backend, row)))
+                if pending:
+                    result = await pending[0]
+                    pending.popleft()
+                    rows += 1
+                    failed += result["error"] is not None
+                    write(result)
+                    watch(rows, failed)
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
     return Scored(rows, failed, bad)
 
 
 async def _score_row(judge: Reward, backend: Backend, row: Row) -> dict[str, Any]:
-    values, messages = row
+    given, messages = row
+    values = {f"given_{k}" if k in COLUMNS else k: v for k, v in given.items()}
     scores: dict[str, Any] = dict.fromkeys(COLUMNS)
     if isinstance(messages, BadLine):
         return {**values, **scores, "error": f"{messages.reason}: {messages.detail}"}
@@ -124,11 +136,28 @@ class _Writer:
         if self._path.name.endswith(".parquet.new"):
             return self._rows.append
         self._file = self._path.open("wb")
-        return lambda row: (self._file.write(orjson.dumps(row) + b"\n"), None)[1]
+        return lambda row: (self._file.write(orjson.dumps(row, default=str) + b"\n"), None)[1]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if hasattr(self, "_file"):
             self._file.close()
         elif kind is None:
             # Columns differ between users' files, so that the schema is known only at the end.
-            pq.write_table(pa.Table.from_pylist(self._rows), self._path, compression="zstd")
+            pq.write_table(_table(self._rows), self._path, compression="zstd")
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """All columns that any row has; one whose values have no common type becomes JSON text."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {}
+    for name in (*(n for n in names if n not in COLUMNS), *COLUMNS):
+        values = [row.get(name) for row in rows]
+        try:
+            columns[name] = pa.array(values, TYPES.get(name))
+        except (pa.ArrowException, OverflowError):
+            columns[name] = pa.array([_json(v) for v in values], pa.string())
+    return pa.table(columns)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value, default=str).decode()

@@ -22,7 +22,7 @@ PROVENANCE = pa.struct(
     {
         "model": pa.string(),
         "judges": TEXTS,
-        "licence": TEXTS,
+        "licences": TEXTS,
         "recipe": pa.string(),
         "seed": pa.int64(),
         "parents": TEXTS,
@@ -46,7 +46,7 @@ SCHEMAS = {
 ORIGIN = {
     "model": "tiny:instruct",
     "judges": ["tiny:reward"],
-    "licence": ["Apache-2.0", "Apache-2.0"],
+    "licences": ["Apache-2.0"],
     "recipe": "prompts.jsonl",
     "seed": 0,
     "parents": [],
@@ -87,7 +87,9 @@ def question(rng: random.Random) -> tuple[str, int]:
 
 def answer(rng: random.Random, right: bool, total: int) -> str:
     said = total if right else total + rng.choice([-10, -2, -1, 1, 2, 10, 20])
-    style = rng.choice(["The answer is {}.", "That makes {} in all.", "Let us add step by step.\n{}"])
+    style = rng.choice(
+        ["The answer is {}.", "That makes {} in all.", "Let us add step by step.\n{}"]
+    )
     return style.format(said) + (" So it is so it is so it is." * 4 if rng.random() < 0.06 else "")
 
 
@@ -147,9 +149,7 @@ def tables_of(rows: list[dict[str, Any]], min_gap: float = 0.25) -> dict[str, li
         if not kept:
             continue
         best, asked = kept[0], {"role": "user", "content": group[0]["prompt"]}
-        said, other = (
-            {"role": "assistant", "content": r["response"]} for r in (best, worst)
-        )
+        said, other = ({"role": "assistant", "content": r["response"]} for r in (best, worst))
         found["sft"].append({**best, "messages": [asked, said]})
         if best["reward"] - worst["reward"] >= min_gap:
             found["preference"].append(
@@ -194,7 +194,7 @@ def metrics_of(tables: dict[str, list[dict[str, Any]]], prompts: int) -> dict[st
             "target": None,
         },
         "responses": {
-            "sampled": len(scored) + sum(errors.values()), "scored": len(scored),
+            "sampled": len(scored) + errors.get("bad_reply", 0), "scored": len(scored),
             "kept": len(kept), "failed": sum(errors.values()),
         },
         "reasons": dict(reasons),
@@ -225,7 +225,10 @@ def write_run(
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for name, rows in tables.items():
         table = pa.Table.from_pylist(rows, pa.schema(list(SCHEMAS[name].items())))
-        pq.write_table(table, folder / "data" / f"{name}.parquet", row_group_size=300)
+        with pq.ParquetWriter(folder / "data" / f"{name}.parquet", table.schema) as writer:
+            # As the mill writes it: no row group where there is no row.
+            for start in range(0, len(rows), 300):
+                writer.write_table(table.slice(start, 300))
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.yaml").write_text(yaml.safe_dump(config or CONFIG, sort_keys=False))
     return folder
@@ -281,3 +284,11 @@ def any_run(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def normal(tmp_path: Path) -> Path:
     """A run as it should be."""
     return normal_run(tmp_path / "normal")
+
+
+@pytest.fixture
+def runs() -> Any:
+    """This module, for tests that make runs of their own."""
+    import sys
+
+    return sys.modules[__name__]

@@ -119,8 +119,10 @@ class Gate:
             self.wave += 1
             self._window = min(self.limit, self.busy)
             self._floor = max(1, self._window // 4)
-            again = self._window <= self._wall < math.inf
-            self._patience = min(MAX_PATIENCE, self._patience * 2) if again else 2
+            # Refused again where it was refused before: wait longer before the next probe.
+            # Refused below that: the server has got slower, or it was chance; try again soon.
+            probed = self._window >= self._wall
+            self._patience = min(MAX_PATIENCE, self._patience * 2) if probed else 1
             self.limit = self._window
         self.limit = max(self._floor, self.limit - 1)
         self._wall = self.limit + 1

@@ -22,6 +22,7 @@ from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.options import ROUTES, EndpointOptions
 from gristmill.backends.pool import Caller, Pool
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
+from gristmill.errors import ConfigError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, sample_seed
 
 _READERS: dict[str, Callable[[Any, str], Score]] = {
@@ -67,6 +68,8 @@ class ChatEndpoint(ChatBackend):
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
         super().__init__(model)
         self._end = _Endpoint(self, options)
+        if self._end.address.route != "chat":
+            raise ConfigError(f"model '{model}': only a reward model has a route other than chat")
         self.licence = self._end.options.licence
         self._sampling: Sampling | None = None
         self._head = self._tail = b""

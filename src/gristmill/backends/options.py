@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import orjson
+
 from gristmill.errors import ConfigError
 
 ROUTES = ("chat", "classify", "pooling")
@@ -50,13 +52,21 @@ class EndpointOptions:
             if value is not None:
                 _check(name, value, str, bool, "a name")
         _check("route", self.route, str, ROUTES.__contains__, " or ".join(ROUTES))
-        _check("body", self.body, Mapping, lambda _: True, "a mapping of request fields")
+        _check("body", self.body, Mapping, _sendable, "a mapping of JSON, not model or messages")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> EndpointOptions:
         """From a config's mapping; keys of other backends are ignored. Raises ConfigError."""
         known = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in options.items() if k in known})
+
+
+def _sendable(body: Mapping[str, Any]) -> bool:
+    try:
+        orjson.dumps(dict(body))
+    except orjson.JSONEncodeError:
+        return False
+    return not {"model", "messages"} & set(body)
 
 
 def _check(name: str, value: Any, kinds: Any, fits: Callable[[Any], bool], wanted: str) -> None:

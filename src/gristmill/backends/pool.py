@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from time import monotonic
 from typing import Any, TypeVar
 
 import aiohttp
@@ -21,7 +22,14 @@ from gristmill import __version__
 from gristmill.backends.aimd import Gate
 from gristmill.backends.base import Backend
 from gristmill.backends.limits import Limits
-from gristmill.backends.retry import Fault, Retry, fault_in_reply, fault_of_error, fault_of_status
+from gristmill.backends.retry import (
+    PATIENCE,
+    Fault,
+    Retry,
+    fault_in_reply,
+    fault_of_error,
+    fault_of_status,
+)
 from gristmill.errors import BackendError, BackendFatal
 
 LARGE_BODY = 1 << 20
@@ -87,7 +95,8 @@ class Pool:
         self._session = _session(server)
         self._proxy = _proxy(server.root)
         self._users = 0
-        self._answered = False
+        self._answered_at = 0.0  # 0 means never
+        self._opened_at = monotonic()
         self._place: tuple[Any, ...] = ()
 
     @classmethod
@@ -141,21 +150,21 @@ class Pool:
                 reply = await self._attempt(caller, body)
                 gate.passed()
                 parsed = parse(reply)
-                self._answered = True
+                self._answered_at = monotonic()
                 caller.denials = 0
                 if self.limits is not None:
                     self.limits.settle(reserved, *_usage(reply))
                 return parsed
             except Fault as error:
-                fault = error
-                if fault.overload or fault.offline:
+                fault = error.redacted(self.server.key.redact)
+                if fault.overload:
                     gate.refused(wave, fault.after or 0.0)
             finally:
                 gate.leave()
             # The slot is free again while this call waits.
             backend.traffic.failures[fault.kind] += 1
             retry = retry or Retry()
-            delay = retry.delay(fault, caller.retries)
+            delay = retry.delay(fault, caller.retries, self._answered_at > 0)
             if delay is None:
                 raise self._verdict(caller, fault) from None
             await asyncio.sleep(delay)
@@ -192,21 +201,25 @@ class Pool:
 
     def _verdict(self, caller: Caller, fault: Fault) -> BackendError | BackendFatal:
         """The error that ends a call, in one line, without the key."""
-        said = self.server.key.redact(fault.message)
-        said = said if len(said) <= 300 else said[:300] + "..."
+        said = fault.message if len(fault.message) <= 300 else fault.message[:300] + "..."
         where = f"{caller.backend.model}: {said}"
-        if fault.status == 403 and self._answered:
+        if fault.status == 403:
             caller.denials += 1
             if caller.denials < DENIALS:
                 return BackendError("bad_request", where)
-        if fault.offline and not self._answered:
+        if fault.offline and not self._answered_at:
             return BackendFatal(f"{where}; is the server running at {caller.url}?")
+        silent = monotonic() - max(self._answered_at, self._opened_at)
+        if fault.again and fault.waits(True) and silent > PATIENCE:
+            return BackendFatal(f"{where}; no answer for {silent:,.0f} s, run again later")
         if fault.fatal:
-            return BackendFatal(f"{where}; {self._advice(caller, fault.status)}")
+            return BackendFatal(f"{where}; {self._advice(caller, fault)}")
         return BackendError(fault.kind, where)
 
-    def _advice(self, caller: Caller, status: int) -> str:
-        name = self.server.key_name
+    def _advice(self, caller: Caller, fault: Fault) -> str:
+        name, status = self.server.key_name, fault.status
+        if fault.overload and fault.after:
+            return f"the server asks to wait {fault.after:,.0f} s; run again then"
         if status in (401, 403):
             if self.server.key:
                 return f"check the key in {name} for {caller.url}"
@@ -221,7 +234,8 @@ class Pool:
 class Caller:
     """What one backend hands to its pool with every call.
 
-    name: the model as the server knows it. denials: 403 replies since the last good one.
+    name: the model as the server knows it. denials: 403 replies since the last good one, as good
+    as too many while there was none.
     """
 
     __slots__ = ("backend", "denials", "name", "retries", "timeout", "url")
@@ -236,7 +250,7 @@ class Caller:
             total=timeout_s, sock_connect=min(timeout_s, CONNECT_TIMEOUT)
         )
         self.retries = retries
-        self.denials = 0
+        self.denials = DENIALS
 
 
 _pools: dict[tuple[Any, ...], Pool] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -18,7 +18,8 @@ MAX_DELAY = 30.0
 REFUSAL_DELAY = 0.25
 """As BASE_DELAY, after a 429: shorter, because the gate already slows everyone down."""
 PATIENCE = 600.0
-"""Seconds of nothing but refusals (429) before one call is given up."""
+"""Seconds of nothing but refusals (429) before one call is given up, and the run if no other
+call got through either."""
 
 _FATAL = frozenset((401, 402, 403, 404, 405, 410))
 _AGAIN = frozenset((408, 409, 425, 429))
@@ -56,6 +57,18 @@ class Fault(Exception):
         self.after: float | None = None
         self.offline = False
 
+    def waits(self, answered: bool) -> bool:
+        """Whether time cures it: the server is busy, or gone after it has `answered` before."""
+        if self.offline:
+            return answered
+        return self.status == 429 or (self.overload and self.after is not None)
+
+    def redacted(self, redact: Callable[[str], str]) -> Fault:
+        """This fault, its message put through `redact`."""
+        self.message = redact(self.message)
+        self.args = (self.message,)
+        return self
+
 
 def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Fault:
     """The fault that a reply other than 200 stands for."""
@@ -79,6 +92,9 @@ def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Faul
             text = f"HTTP {status}: the server redirects to {headers.get('Location', '?')}"
         fault = Fault("bad_request", text, again=False, status=status)
     fault.after = retry_after(headers.get("Retry-After"))
+    if fault.overload and (fault.after or 0) > PATIENCE:
+        # A quota for the day or longer: stop, so that the run can be resumed once it is back.
+        fault.fatal = True
     return fault
 
 
@@ -137,27 +153,30 @@ class Retry:
         self._refusals = 0
         self._since = 0.0
 
-    def delay(self, fault: Fault, retries: int) -> float | None:
+    def delay(self, fault: Fault, retries: int, answered: bool = True) -> float | None:
         """Seconds to wait before the next attempt, or None when there is none.
 
-        A refusal (429, or 503 with Retry-After) is not a failure: it uses up no retry, only
-        patience.
+        A refusal (429, or 503 with Retry-After) is not a failure, nor is a server gone that has
+        `answered` before: they use up no retry, only patience.
         """
         if fault.fatal or not fault.again:
             return None
         after = fault.after or 0.0
-        if fault.status == 429 or (fault.overload and fault.after is not None):
+        if fault.waits(answered):
             now = monotonic()
             if not self._refusals:
                 self._since = now
             self._refusals += 1
-            if now - self._since + after > PATIENCE:
+            if now - self._since > PATIENCE:
                 return None
-            longest = min(MAX_DELAY, REFUSAL_DELAY * 2 ** min(self._refusals - 1, 10))
+            first = BASE_DELAY if fault.offline else REFUSAL_DELAY
+            longest = min(MAX_DELAY, first * 2 ** min(self._refusals - 1, 10))
         else:
             self._failures += 1
-            if self._failures > retries or after > PATIENCE:
+            if self._failures > retries:
                 return None
+            # A failure's own wait is capped: the next attempt is as likely to work then.
+            after = min(after, MAX_DELAY)
             longest = min(MAX_DELAY, BASE_DELAY * 2 ** min(self._failures - 1, 10))
         return after + _jitter.uniform(0.0, longest)
 

@@ -110,7 +110,11 @@ def as_score(graded: Any, model: str) -> Score:
     attributes = tuple(float(value) for value in five) if five is not None else None
     reward = None if scalar is None else float(scalar)
     numbers = (*(attributes or ()), *(() if reward is None else (reward,)))
-    if not all(map(isfinite, numbers)) or (attributes is not None and len(attributes) != 5):
+    if (
+        not numbers
+        or not all(map(isfinite, numbers))
+        or (attributes is not None and len(attributes) != 5)
+    ):
         raise BackendError("bad_reply", f"needs five finite numbers or one, not {graded!r}")
     return Score(model, cast("tuple[float, float, float, float, float] | None", attributes), reward)
 

@@ -9,15 +9,22 @@ from gristmill.records import KEPT, Decision, Graded
 
 
 def decide(filters: Sequence[Filter], graded: Graded) -> tuple[Decision, ...]:
-    """A decision for each sample, in order. A failed sample is dropped with its `error:` reason."""
+    """A decision for each sample, in order. A failed sample is dropped with its `error:` reason,
+    a blank response as `empty_response`."""
     decisions = []
     for sample in graded.samples:
         if sample.failure is not None:
             decisions.append(Decision(False, sample.failure.reason))
             continue
-        reasons = (f.reason(graded.prompt, sample) for f in filters)
-        reason = next((r for r in reasons if r), "")
-        decisions.append(Decision(False, reason) if reason else KEPT)
+        if sample.response is None or not sample.response.text.strip():
+            decisions.append(Decision(False, "empty_response"))
+            continue
+        for f in filters:
+            if reason := f.reason(graded.prompt, sample):
+                decisions.append(Decision(False, reason))
+                break
+        else:
+            decisions.append(KEPT)
     return tuple(decisions)
 
 

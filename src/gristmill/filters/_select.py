@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from gristmill.filters.dedup import normalise
 from gristmill.filters.threshold import score_of
@@ -23,10 +23,11 @@ class Pair:
 def best(graded: Graded, decisions: tuple[Decision, ...], most: int | None) -> list[Sample]:
     """The kept samples with the highest reward, best first, `most` of them (None: all).
 
-    Equal rewards go to the lower index, so that the choice can be repeated.
+    Equal rewards go to the lower index, so that the choice can be repeated; a sample without a
+    reward comes after all that have one.
     """
     kept = [s for s, d in zip(graded.samples, decisions, strict=True) if d.keep]
-    ranked = sorted(kept, key=lambda s: (-(_reward(s) or 0.0), s.index))
+    ranked = sorted(kept, key=_rank)
     return ranked if most is None else ranked[:most]
 
 
@@ -47,6 +48,11 @@ def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pai
     if chosen_score <= rejected_score or _text(top[0]) == _text(rejected):
         return None
     return Pair(top[0], rejected, chosen_score, rejected_score)
+
+
+def _rank(sample: Sample) -> tuple[float, int]:
+    reward = _reward(sample)
+    return (inf if reward is None else -reward), sample.index
 
 
 def _reward(sample: Sample) -> float | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from gristmill.filters.base import Filter
 from gristmill.parts import Options
@@ -67,18 +68,11 @@ class Threshold(Filter):
     reward: Range | None = None
     """The scalar that selection ranks by; its range depends on the reward model."""
 
-    _bounds: list[tuple[str, float, float]] = PrivateAttr(default_factory=list)
-    _seen: dict[str, array[float]] = PrivateAttr(default_factory=dict)
-
     @model_validator(mode="after")
     def _asks_something(self) -> Threshold:
         if not any(getattr(self, n) for n in (*ATTRIBUTES, "reward")):
             raise ValueError(f"name at least one of {', '.join((*ATTRIBUTES, 'reward'))}")
         return self
-
-    def model_post_init(self, context: Any) -> None:
-        if not self.needs_survey:
-            self._bounds = [self._fixed(name, r) for name, r in self._ranges()]
 
     def _ranges(self) -> list[tuple[str, Range]]:
         named = ((n, getattr(self, n)) for n in (*ATTRIBUTES, "reward"))
@@ -90,6 +84,10 @@ class Threshold(Filter):
         high = np.inf if bounds.max is None else bounds.max
         return name, float(low), float(high)
 
+    @cached_property
+    def _seen(self) -> dict[str, array[float]]:
+        return {}
+
     @property
     def needs_survey(self) -> bool:
         return any(r.by_quantile for _, r in self._ranges())
@@ -100,8 +98,9 @@ class Threshold(Filter):
             if bounds.by_quantile and value is not None:
                 self._seen.setdefault(name, array("d")).append(value)
 
-    def _surveyed(self) -> list[tuple[str, float, float]]:
-        """The bounds once the quantiles are known."""
+    @cached_property
+    def _bounds(self) -> list[tuple[str, float, float]]:
+        """Name, smallest and largest; asked for first when all that is surveyed was seen."""
         result = []
         for name, r in self._ranges():
             _, low, high = self._fixed(name, r)
@@ -115,8 +114,6 @@ class Threshold(Filter):
         return result
 
     def reason(self, prompt: Prompt, sample: Sample) -> str:
-        if not self._bounds:
-            self._bounds = self._surveyed()
         for name, low, high in self._bounds:
             value = score_of(sample.verdicts, name)
             if value is None:
@@ -129,6 +126,8 @@ class Threshold(Filter):
 def score_of(verdicts: tuple[Verdict, ...], name: str) -> float | None:
     """The mean of one score over the judges that give it; None where none does."""
     if name == "reward":
+        if len(verdicts) == 1:
+            return verdicts[0].reward
         values = [v.reward for v in verdicts]
     else:
         at = ATTRIBUTES.index(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from operator import mul
 from typing import cast
 
 from pydantic import Field, field_validator
@@ -42,6 +44,10 @@ class Reward(Calling, Judge):
             raise ValueError("at least one weight must differ from 0")
         return weights
 
+    @cached_property
+    def _in_order(self) -> tuple[float, ...]:
+        return tuple(self.weights.get(name, 0.0) for name in ATTRIBUTES)
+
     def open(self) -> RewardBackend:
         return open_reward(self.model, self.backend_options())
 
@@ -49,11 +55,7 @@ class Reward(Calling, Judge):
         turns = (*prompt.messages, Message("assistant", response.text))
         score = await cast(RewardBackend, backend).score(turns)
         if score.attributes is not None:
-            weights = self.weights
-            reward = sum(
-                weights.get(name, 0.0) * value
-                for name, value in zip(ATTRIBUTES, score.attributes, strict=True)
-            )
+            reward = sum(map(mul, self._in_order, score.attributes))
         elif score.scalar is not None:
             reward = score.scalar
         else:

@@ -20,11 +20,21 @@ from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdi
 
 
 @dataclass
+class UnderWay:
+    """A prompt whose samples are being made; `left` of them are not there yet."""
+
+    work: Work
+    feed: Feed
+    samples: list[Sample | None]
+    left: int
+
+
+@dataclass
 class Executor:
     """Runs prompts through generation and judges into the journal.
 
-    `stopped` says why no further prompt was started: `target`, `interrupted`, or the budget's
-    limit; empty if the prompts ran out.
+    `in_flight` counts the samples under way. `stopped` says why no further prompt was
+    started: `target`, `interrupted`, or the limit of the budget; empty if the prompts ran out.
     """
 
     config: Config
@@ -38,7 +48,7 @@ class Executor:
     sampled: int = 0
     _reserved: int = 0
     _failed_in_a_row: int = 0
-    _last_failure: str = ""
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
     _sampling: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,8 +72,7 @@ class Executor:
                 ticker = asyncio.create_task(_tick(tick))
                 stack.callback(ticker.cancel)
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(self.config.generate.concurrency):
-                        group.create_task(self._worker(feed, need))
+                    await self._start_all(feed, need, group)
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         finally:
@@ -73,6 +82,25 @@ class Executor:
         """Start no further prompt."""
         self.stopped = self.stopped or "interrupted"
 
+    async def _start_all(self, feed: Feed, need: int | None, group: asyncio.TaskGroup) -> None:
+        """Start prompts so that as many samples are under way as requests may be in flight.
+
+        A sample has one request in flight at any time, first its own, then its judges'. So the
+        server is kept busy without a queue in front of it, however unequal the samples are.
+        """
+        responses = self.config.generate.responses
+        # What is finished counts before it is asked whether more is wanted.
+        while feed.skip_finished() and self._may_start(need):
+            work = next(feed)
+            self._reserved += self._calls
+            under_way = UnderWay(work, feed, [None] * responses, responses)
+            for index in range(responses):
+                group.create_task(self._follow(under_way, index))
+            self.in_flight += responses
+            while self.in_flight >= self.config.generate.concurrency:
+                self._room.clear()
+                await self._room.wait()
+
     def _may_start(self, need: int | None) -> bool:
         if not self.stopped:
             if need is not None and self.tally.accepted >= need:
@@ -81,34 +109,31 @@ class Executor:
                 self.stopped = self.purse.exhausted(self._reserved + self._calls)
         return not self.stopped
 
-    async def _worker(self, feed: Feed, need: int | None) -> None:
-        while self._may_start(need):
-            work = next(feed, None)
-            if work is None:
-                return
-            self._reserved += self._calls
-            self.in_flight += 1
-            try:
-                samples = await self._samples(work)
-            finally:
-                self._reserved -= self._calls
-                self.in_flight -= 1
-            if any(s.failure is not None and s.failure.kind == "budget" for s in samples):
-                # Not finished, not failed: a higher budget goes on where this one ended.
-                self.stopped = self.stopped or "budget.requests: spent on retries"
-                continue
-            offset = self.journal.add_finished(work.key, samples, self.purse.spent())
-            feed.finish(work, offset)
-            self.tally.add(Graded(work.position, work.prompt, samples))
-            self._watch_failures(samples)
+    async def _follow(self, under_way: UnderWay, index: int) -> None:
+        """One sample to its end; the last one of a prompt finishes the prompt."""
+        try:
+            under_way.samples[index] = await self._sample(under_way.work, index)
+        finally:
+            self.in_flight -= 1
+            under_way.left -= 1
+            self._room.set()
+        if not under_way.left:
+            self._reserved -= self._calls
+            # A cancelled one leaves its place empty, and the prompt unfinished.
+            samples = tuple(s for s in under_way.samples if s is not None)
+            if len(samples) == len(under_way.samples):
+                self._finish(under_way, samples)
 
-    async def _samples(self, work: Work) -> tuple[Sample, ...]:
-        responses = self.config.generate.responses
-        if responses == 1:
-            return (await self._sample(work, 0),)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._sample(work, i)) for i in range(responses)]
-        return tuple(task.result() for task in tasks)
+    def _finish(self, under_way: UnderWay, samples: tuple[Sample, ...]) -> None:
+        if any(s.failure is not None and s.failure.kind == "budget" for s in samples):
+            # Not finished, not failed: a higher budget goes on where this one ended.
+            self.stopped = self.stopped or "budget.requests: spent on retries"
+            return
+        work = under_way.work
+        offset = self.journal.add_finished(work.key, samples, self.purse.spent())
+        under_way.feed.finish(work, offset)
+        self.tally.add(Graded(work.position, work.prompt, samples))
+        self._watch_failures(samples)
 
     async def _sample(self, work: Work, index: int) -> Sample:
         """One response and its verdicts; what the checkpoint knows is not asked for again."""
@@ -150,10 +175,9 @@ class Executor:
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1
-        self._last_failure = failures[-1].message
         if self._failed_in_a_row >= max(100, 2 * self.config.generate.concurrency):
             raise RunError(
-                f"the last {self._failed_in_a_row} prompts all failed ({self._last_failure}); "
+                f"the last {self._failed_in_a_row} prompts all failed ({failures[-1].message}); "
                 "put that right and run again: it goes on from here"
             )
 

@@ -40,13 +40,32 @@ class Feed:
         self._journal = journal
         self._tally = tally
         self._responses = config.generate.responses
+        self._next: Work | None = None
+        self._unseen = len(journal.finished)
         self.offsets: array[int] = array("q")
-        self.exhausted = False
 
     def __iter__(self) -> Iterator[Work]:
         return self
 
     def __next__(self) -> Work:
+        if not self.skip_finished():
+            raise StopIteration
+        work, self._next = self._next, None
+        assert work is not None
+        return work
+
+    def skip_finished(self) -> bool:
+        """Count what is finished up to the next prompt to do; False if there is none."""
+        if self._next is None:
+            self._next = self._advance()
+        return self._next is not None
+
+    def note_finished(self) -> None:
+        """Note all that earlier runs finished, where this one stopped before it came to it."""
+        while self._unseen and self._advance() is not None:
+            pass
+
+    def _advance(self) -> Work | None:
         for item in self._items:
             position = len(self.offsets)
             self.offsets.append(UNFINISHED)
@@ -56,13 +75,16 @@ class Feed:
                 continue
             key = prompt_key(item)
             offset = self._journal.finished.get(key)
-            if offset is not None and key not in self._journal.failed:
+            if offset is not None:
+                # One with failures stays in the data until it is done anew.
                 self.offsets[position] = offset
-                self._tally.add(Graded(position, item, self._journal.samples(offset)))
-                continue
+                self._unseen -= 1
+                if key not in self._journal.failed:
+                    samples = self._journal.samples(offset, key)
+                    self._tally.add(Graded(position, item, samples))
+                    continue
             return Work(position, key, item, self._journal.take_partial(key, offset))
-        self.exhausted = True
-        raise StopIteration
+        return None
 
     def finish(self, work: Work, offset: int) -> None:
         """Note where the record of a finished prompt lies."""

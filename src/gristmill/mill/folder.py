@@ -6,7 +6,7 @@ import fcntl
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ import yaml
 import gristmill
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
-from gristmill.mill.journal import Journal
+from gristmill.mill.journal import LOGS, Journal
 
 PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
@@ -47,7 +47,10 @@ class Folder:
         except OSError as error:
             raise StorageError(f"{self.path}: cannot write: {error.strerror}") from None
         with self._lock():
-            self._check_identity(config)
+            if self._holds_work():
+                self._check_identity(config)
+            else:
+                self._check_free()
             write_atomically(self.run, _resolved(config))
             journal = Journal(self.checkpoint)
             try:
@@ -58,7 +61,11 @@ class Folder:
     @contextmanager
     def _lock(self) -> Iterator[None]:
         # The lock belongs to the open file and goes with the process, however that ends.
-        with (self.checkpoint / "lock").open("a") as lock:
+        try:
+            lock = (self.checkpoint / "lock").open("a")
+        except OSError as error:
+            raise StorageError(f"{self.path}: cannot write: {error.strerror}") from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -68,14 +75,27 @@ class Folder:
                 ) from None
             yield
 
+    def _holds_work(self) -> bool:
+        logs = (self.checkpoint / name for name in LOGS)
+        return any(log.exists() and log.stat().st_size for log in logs)
+
+    def _check_free(self) -> None:
+        """Nothing was paid for here: any config may start, but not over somebody's own files."""
+        for mine in (self.path / "README.md", self.path / "report.html", self.data):
+            found = mine.exists() and (not mine.is_dir() or any(mine.glob("*.parquet")))
+            if found and not self.run.exists():
+                raise CheckpointError(
+                    f"{self.path}: {mine.name} is there already and not from a run of gristmill; "
+                    "name a folder of its own with --out"
+                )
+
     def _check_identity(self, config: Config) -> None:
-        if not self.run.exists():
-            return
         try:
             there = yaml.safe_load(self.run.read_text(encoding="utf-8"))["identity"]
-        except (OSError, yaml.YAMLError, TypeError, KeyError):
+        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
+            state = "missing" if isinstance(error, FileNotFoundError) else "damaged"
             raise CheckpointError(
-                f"{self.run}: damaged, so it cannot be told whose folder this is; name another "
+                f"{self.run}: {state}, so it cannot be told whose folder this is; name another "
                 "folder with --out"
             ) from None
         differences = _differences(there, config.identity(), "")
@@ -141,4 +161,6 @@ def write_atomically(path: Path, text: str | bytes) -> None:
         fresh.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise StorageError(f"{path}: cannot write: {os.strerror(error.errno or 0)}") from None

@@ -17,12 +17,15 @@ from zlib import crc32
 
 import orjson
 
-from gristmill.errors import CheckpointError, StorageError
+from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.mill.budget import Spent
 from gristmill.records import Failure, Response, Sample, Verdict
 
 PARTIAL_LIMIT = 64 << 20
 """Bytes of `partial.jsonl` after which it is started anew with what is still needed."""
+
+LOGS = ("finished.jsonl", "partial.jsonl")
+"""The files of a checkpoint, in its folder."""
 
 FAILURE = 3
 """Where a packed sample holds its failure."""
@@ -125,8 +128,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._done = Log(folder / "finished.jsonl")
-        self._under_way = Log(folder / "partial.jsonl")
+        self._done, self._under_way = (Log(folder / name) for name in LOGS)
         self.finished: dict[int, int] = {}
         self.failed: set[int] = set()
         self._partial: dict[int, list[Any]] = {}
@@ -142,7 +144,7 @@ class Journal:
         for _, record in self._under_way.scan():
             self._note(record[2])
             key = record[0]
-            if key not in self.finished or key in self.failed:
+            if record[1] is not None and (key not in self.finished or key in self.failed):
                 self._partial.setdefault(key, []).append(record)
 
     def _note(self, spent: list[Any]) -> None:
@@ -169,23 +171,37 @@ class Journal:
 
         offset: of its finished record, where it was finished with failures.
         """
-        known = self.samples(offset) if offset is not None else ()
+        known = self.samples(offset, key) if offset is not None else ()
         result = {s.index: s for s in known if s.response is not None}
         # Later records of a sample know more than earlier ones.
         return result | {r[1][0]: _unpack(r[1]) for r in self._partial.get(key, ())}
 
-    def samples(self, offset: int) -> tuple[Sample, ...]:
-        """The samples of the finished prompt at an offset."""
-        return tuple(_unpack(packed) for packed in self._done.read(offset)[1])
+    def samples(self, offset: int, key: int) -> tuple[Sample, ...]:
+        """The samples of the finished prompt at an offset.
+
+        Raises DataError if it is another prompt's, for then the input is no longer what it was.
+        """
+        written, samples, _ = self._done.read(offset)
+        if written != key:
+            raise DataError(
+                "a prompt file was changed while the mill was at work; run again: what is "
+                "finished is kept"
+            )
+        return tuple(map(_unpack, samples))
 
     def close(self) -> None:
         self._done.close()
         self._under_way.close()
 
-    def clear_partial(self) -> None:
-        """Forget partial results: every prompt that was started is finished."""
-        self._partial.clear()
-        self._under_way.restart([])
+    def add_spent(self, spent: Spent) -> None:
+        """Remember what was spent on calls that left no other record, such as failed ones."""
+        if spent != self.spent:
+            self._under_way.append([0, None, spent.as_list()])
+
+    def forget_partial(self, spent: Spent) -> None:
+        """Drop partial results of prompts that are finished by now."""
+        records = [r for records in self._partial.values() for r in records]
+        self._under_way.restart([*records, [0, None, spent.as_list()]])
 
 
 def _pack(sample: Sample) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,24 +71,35 @@ SCHEMAS = {
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What every row of a run shares."""
+    """What every row of a run shares: models, licences and seed that made it."""
 
     model: str
     judges: list[str]
-    licences: list[str]
+    licences: list[str | None]
     seed: int
 
+    def column(self, prompts: Sequence[Prompt | None]) -> pa.StructArray:
+        """The `provenance` column of a batch of rows; null for a row that has no prompt.
 
-def provenance(origin: Origin, prompt: Prompt) -> dict[str, Any]:
-    """Which models, licences, recipe and seed made a row, and from what."""
-    return {
-        "model": origin.model,
-        "judges": origin.judges,
-        "licences": origin.licences,
-        "recipe": prompt.source,
-        "seed": origin.seed,
-        "parents": list(prompt.parents),
-    }
+        Built column by column: most of it is the same in every row.
+        """
+        n = len(prompts)
+
+        def same(values: Sequence[str | None]) -> pa.Array:
+            return pa.repeat(pa.scalar(values, pa.list_(pa.string())), n)
+
+        return pa.StructArray.from_arrays(
+            [
+                pa.repeat(pa.scalar(self.model, pa.string()), n),
+                same(self.judges),
+                same(self.licences),
+                pa.array([p and p.source for p in prompts], pa.string()),
+                pa.repeat(pa.scalar(self.seed, pa.int64()), n),
+                pa.array([p and p.parents for p in prompts], pa.list_(pa.string())),
+            ],
+            fields=list(PROVENANCE),
+            mask=pa.array([p is None for p in prompts]),
+        )
 
 
 def prompt_text(prompt: Prompt) -> str:
@@ -96,17 +108,36 @@ def prompt_text(prompt: Prompt) -> str:
     A system message goes first, as its own paragraph.
     """
     parts = []
+    begun = False
     for message in prompt.messages:
         if message.role == "system":
             parts.append(f"{message.content}\n\n" if message.content else "")
-        elif not any(parts[1:]) and message.role == "user" and len(parts) <= 1:
+            continue
+        if not begun and message.role == "user":
             parts.append(message.content)
         else:
             parts.append(f"\n<extra_id_1>{message.role.capitalize()}\n{message.content}")
+        begun = True
     return "".join(parts)
 
 
-def sft_row(graded: Graded, sample: Sample, origin: dict[str, Any]) -> dict[str, Any]:
+Row = Mapping[str, Any]
+"""A value for each column of a schema; `provenance` holds the prompt, absent columns are null."""
+
+
+def table(rows: Sequence[Row], schema: pa.Schema, origin: Origin) -> pa.Table:
+    """A batch of rows as one table."""
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        if field.name == "provenance":
+            columns.append(origin.column(values))
+        else:
+            columns.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def sft_row(graded: Graded, sample: Sample) -> Row:
     """A conversation to fine-tune on."""
     assert sample.response is not None
     answer = {"role": "assistant", "content": sample.response.text}
@@ -115,11 +146,11 @@ def sft_row(graded: Graded, sample: Sample, origin: dict[str, Any]) -> dict[str,
         "reward": score_of(sample.verdicts, "reward"),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
-        "provenance": origin,
+        "provenance": graded.prompt,
     }
 
 
-def preference_row(graded: Graded, pair: Pair, origin: dict[str, Any]) -> dict[str, Any]:
+def preference_row(graded: Graded, pair: Pair) -> Row:
     """Chosen and rejected for one prompt, as message lists."""
     assert pair.chosen.response is not None
     assert pair.rejected.response is not None
@@ -132,13 +163,11 @@ def preference_row(graded: Graded, pair: Pair, origin: dict[str, Any]) -> dict[s
         "prompt_id": graded.prompt.id,
         "chosen_id": response_id(graded.prompt.id, pair.chosen.index),
         "rejected_id": response_id(graded.prompt.id, pair.rejected.index),
-        "provenance": origin,
+        "provenance": graded.prompt,
     }
 
 
-def scored_row(
-    graded: Graded, sample: Sample, text: str, kept: bool, origin: dict[str, Any]
-) -> dict[str, Any]:
+def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
     """A graded response in HelpSteer2's columns; attributes as floats."""
     assert sample.response is not None
     return {
@@ -148,13 +177,11 @@ def scored_row(
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
         "kept": kept,
-        "provenance": origin,
+        "provenance": graded.prompt,
     }
 
 
-def rejected_row(
-    graded: Graded, sample: Sample, text: str, reason: str, origin: dict[str, Any]
-) -> dict[str, Any]:
+def rejected_row(graded: Graded, sample: Sample, text: str, reason: str) -> Row:
     """A response that was put aside, or the failure in its place, with all that is known."""
     return {
         "reason": reason,
@@ -165,11 +192,11 @@ def rejected_row(
         "response": sample.response.text if sample.response else None,
         **_scores(sample),
         "source": graded.prompt.source,
-        "provenance": origin,
+        "provenance": graded.prompt,
     }
 
 
-def bad_line_row(line: BadLine) -> dict[str, Any]:
+def bad_line_row(line: BadLine) -> Row:
     """A line of the input that is no prompt."""
     return {
         "reason": line.reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ def read_prompts(files: list[str], system: str | None = None) -> Iterator[Prompt
     """Every line of every file in order, as a prompt or as a `BadLine`.
 
     A prompt that came before in the same reading is a `BadLine` with the reason
-    `input:duplicate`. system: put before prompts that have no system message.
+    `input:duplicate`. Where two prompts have the same id in the files, the later one's is made
+    unique with its content hash, for ids name rows. system: put before prompts that have no
+    system message.
     Raises DataError where a file cannot be read; `check_files` says so beforehand.
     """
     seen: set[int] = set()
@@ -44,20 +46,40 @@ def read_prompts(files: list[str], system: str | None = None) -> Iterator[Prompt
             where = f"{path.name}:{number}"
             item = row if isinstance(row, BadLine) else _prompt(row, where, system, raw)
             if isinstance(item, Prompt):
-                key = prompt_key(item)
-                if key in seen:
-                    item = BadLine(where, "input:duplicate", "the same prompt came before", raw)
-                seen.add(key)
+                item = _unique(item, seen) or BadLine(
+                    where, "input:duplicate", "the same prompt came before", raw
+                )
             yield item
+
+
+def _unique(prompt: Prompt, seen: set[int]) -> Prompt | None:
+    """The prompt with an id of its own; None if id and content were seen together before."""
+    content = prompt_id(prompt.messages)
+    key = _key(prompt.id, content)
+    if key in seen:
+        return None
+    seen.add(key)
+    if prompt.id == content:
+        return prompt
+    name = _hash(f"id\0{prompt.id}")
+    if name in seen:
+        prompt = replace(prompt, id=f"{prompt.id}-{content}")
+    seen.add(name)
+    return prompt
 
 
 def prompt_key(prompt: Prompt) -> int:
     """64 bits of id and content together: an edited prompt under an old id is a new prompt."""
-    content = prompt_id(prompt.messages)
-    if prompt.id == content:
-        return int(content, 16)
-    text = f"{prompt.id}\0{content}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+    return _key(prompt.id, prompt_id(prompt.messages))
+
+
+def _key(name: str, content: str) -> int:
+    return int(content, 16) if name == content else _hash(f"{name}\0{content}")
+
+
+def _hash(text: str) -> int:
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
 def check_files(files: list[str]) -> None:
@@ -131,23 +153,41 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, s
                 for row in batch.to_pylist():
                     number += 1
                     yield number, {k: v for k, v in row.items() if v is not None}, str(row)[:2000]
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from None
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, str]]:
+    # The module's own limit of 128 KiB a field is too small for a long document.
+    csv.field_size_limit(1 << 30)
     # newline="" and the csv module: quoted fields may hold line ends.
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         reader = csv.DictReader(lines)
-        if reader.fieldnames is not None and "prompt" not in reader.fieldnames:
-            columns = ", ".join(reader.fieldnames)
-            raise DataError(f"{path}: line 1: no column 'prompt' (columns: {columns})")
         try:
+            header = reader.fieldnames or []
+            if not any(name.strip() for name in header):
+                return
+            if "prompt" not in header:
+                columns = ", ".join(header).encode("utf-8", "replace").decode()
+                raise DataError(f"{path}: line 1: no column 'prompt' (columns: {columns})")
             for row in reader:
-                named = {k: v for k, v in row.items() if k is not None and v not in (None, "")}
-                yield reader.line_num, named, str(named)[:2000]
+                yield _csv_row(path, reader.line_num, row)
         except csv.Error as error:
             raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+
+
+def _csv_row(
+    path: Path, number: int, row: dict[Any, Any]
+) -> tuple[int, dict[str, Any] | BadLine, str]:
+    named = {k: v for k, v in row.items() if k is not None and v not in (None, "")}
+    raw = str(named)[:2000]
+    try:
+        "".join([*named, *named.values()]).encode()
+    except UnicodeEncodeError:
+        raw = raw.encode("utf-8", "replace").decode()
+        detail = "not UTF-8; save the file as UTF-8"
+        return number, BadLine(f"{path.name}:{number}", "input:bad_encoding", detail, raw), raw
+    return number, named, raw
 
 
 def _prompt(row: dict[str, Any], where: str, system: str | None, raw: str) -> Prompt | BadLine:

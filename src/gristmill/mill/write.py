@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import StorageError
@@ -24,7 +23,7 @@ from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
-from gristmill.mill.source import BadLine
+from gristmill.mill.source import BadLine, prompt_key
 from gristmill.records import Decision, Graded
 
 BATCH_ROWS = 2048
@@ -68,7 +67,7 @@ class Passage:
             if isinstance(item, BadLine):
                 yield item
             elif self._offsets[position] != UNFINISHED:
-                samples = self._journal.samples(self._offsets[position])
+                samples = self._journal.samples(self._offsets[position], prompt_key(item))
                 yield Graded(position, item, samples)
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | BadLine]:
@@ -104,7 +103,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     counts = Counts()
     names = [*config.export, "rejected"]
     try:
-        with _Writers(folder, names) as out:
+        with _Writers(folder, names, origin) as out:
             for item in passage.decided():
                 counts.prompts_read += 1
                 if isinstance(item, BadLine):
@@ -113,7 +112,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
                     counts.reasons[item.reason] += 1
                     out.add("rejected", rows.bad_line_row(item))
                 else:
-                    _write_prompt(out, counts, config, *item, origin)
+                    _write_prompt(out, counts, config, *item)
         counts.rows = out.written
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
@@ -132,13 +131,11 @@ def _write_prompt(
     config: Config,
     graded: Graded,
     decisions: tuple[Decision, ...],
-    origin: rows.Origin,
 ) -> None:
     accepted = any(d.keep for d in decisions)
     counts.finished += 1
     counts.accepted += accepted
     counts.rejected += not accepted
-    source = rows.provenance(origin, graded.prompt)
     text = rows.prompt_text(graded.prompt)
     for sample, decision in zip(graded.samples, decisions, strict=True):
         counts.sampled += sample.response is not None
@@ -148,24 +145,25 @@ def _write_prompt(
         if sample.verdicts and sample.failure is None:
             counts.scored += 1
             if not over_target:
-                row = rows.scored_row(graded, sample, text, decision.keep, source)
+                row = rows.scored_row(graded, sample, text, decision.keep)
                 out.add("scored", row)
         if not decision.keep:
             counts.reasons[decision.reason] += 1
-            out.add("rejected", rows.rejected_row(graded, sample, text, decision.reason, source))
+            out.add("rejected", rows.rejected_row(graded, sample, text, decision.reason))
     if accepted:
         for sample in best(graded, decisions, config.select.best):
-            out.add("sft", rows.sft_row(graded, sample, source))
+            out.add("sft", rows.sft_row(graded, sample))
         if found := pair(graded, decisions, config.select.min_gap):
-            out.add("preference", rows.preference_row(graded, found, source))
+            out.add("preference", rows.preference_row(graded, found))
 
 
 class _Writers:
     """One Parquet file each for the named data sets, written beside the old ones, then swapped."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], origin: rows.Origin) -> None:
         self._folder = folder
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        self._origin = origin
+        self._rows: dict[str, list[rows.Row]] = {name: [] for name in names}
         self.written = dict.fromkeys(names, 0)
         self._files: dict[str, pq.ParquetWriter] = {}
 
@@ -176,7 +174,7 @@ class _Writers:
             )
         return self
 
-    def add(self, name: str, row: dict[str, Any]) -> None:
+    def add(self, name: str, row: rows.Row) -> None:
         batch = self._rows.get(name)
         if batch is None:
             return
@@ -188,7 +186,7 @@ class _Writers:
     def _flush(self, name: str) -> None:
         batch = self._rows[name]
         if batch:
-            self._files[name].write_table(pa.Table.from_pylist(batch, rows.SCHEMAS[name]))
+            self._files[name].write_table(rows.table(batch, rows.SCHEMAS[name], self._origin))
             batch.clear()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

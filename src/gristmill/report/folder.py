@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ class Table:
                 self.path, read_dictionary=dictionary, buffer_size=1 << 20, pre_buffer=False
             ) as file:
                 yield from file.iter_batches(
-                    batch_size=size, columns=columns, row_groups=row_groups
+                    batch_size=size, columns=columns, row_groups=row_groups, use_threads=False
                 )
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.path, error) from error
@@ -137,7 +136,7 @@ def write_text(path: Path, text: str) -> Path:
     try:
         # Lone surrogates can come out of JSON escapes; a page must not fail over one.
         partial.write_bytes(text.encode("utf-8", "replace"))
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         cause = error.strerror or str(error)

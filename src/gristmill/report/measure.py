@@ -157,9 +157,7 @@ def measure_scores(run: Run) -> Scores | None:
     found = {
         name: Distribution(name, Counts(edges), Counts(edges), ranges[name].whole)
         for name, edges in (
-            (n, bin_edges(r, (0, 4) if n != "reward" else None))
-            for n, r in ranges.items()
-            if r.n
+            (n, bin_edges(r, (0, 4) if n != "reward" else None)) for n, r in ranges.items() if r.n
         )
     }
     for kept, values in _columns(table, list(found)):

@@ -8,22 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gristmill.report.folder import Run, Table
 
-FIELDS = ("model", "judges", "licence", "recipe", "seed")
+FIELDS = ("model", "judges", "licences", "recipe", "seed")
 MOST = 200
 """Distinct values kept a field; a recipe or a model list is never that long."""
 
 # The ids that the Hub knows without a licence file, of the licences that models come under.
 HUB_LICENCES = frozenset(
-    "apache-2.0 mit bsd-2-clause bsd-3-clause cc0-1.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 "
-    "cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 cc-by-nc-nd-4.0 cc-by-nd-4.0 openrail "
-    "bigscience-openrail-m creativeml-openrail-m openrail++ odc-by odbl pddl gpl-2.0 gpl-3.0 "
-    "lgpl-2.1 lgpl-3.0 agpl-3.0 mpl-2.0 epl-2.0 isc unlicense wtfpl artistic-2.0 bsl-1.0 "
-    "cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 gemma llama2 llama3 llama3.1 "
-    "llama3.2 llama3.3 llama4 ms-pl zlib".split()
+    """
+    apache-2.0 mit bsd-2-clause bsd-3-clause cc0-1.0 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0
+    cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 cc-by-nc-nd-4.0 cc-by-nd-4.0 openrail
+    bigscience-openrail-m creativeml-openrail-m openrail++ odc-by odbl pddl gpl-2.0 gpl-3.0
+    lgpl-2.1 lgpl-3.0 agpl-3.0 mpl-2.0 epl-2.0 isc unlicense wtfpl artistic-2.0 bsl-1.0
+    cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 gemma llama2 llama3 llama3.1
+    llama3.2 llama3.3 llama4 ms-pl zlib
+    """.split()  # noqa: SIM905
 )
 
 
@@ -74,18 +75,20 @@ def _count(table: Table, found: Origins) -> None:
         if not pa.types.is_struct(struct.type):
             return
         found.rows += len(struct)
-        inside = {struct.type.field(i).name for i in range(struct.type.num_fields)}
+        names = [struct.type.field(i).name for i in range(struct.type.num_fields)]
+        # flatten, unlike field, knows that a null struct has no fields.
+        fields = dict(zip(names, struct.flatten(), strict=True))
         for name in FIELDS:
-            if name in inside:
-                _tally(pc.struct_field(struct, name), found.values[name])
-        if "licence" in inside:
-            found.unlicensed += _without(pc.struct_field(struct, "licence"))
+            if name in fields:
+                _tally(fields[name], found.values[name])
+        if "licences" in fields:
+            found.unlicensed += _without(fields["licences"])
 
 
 def _tally(column: pa.Array, counter: Counter[Any]) -> None:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         column = column.flatten()
-    for each in pc.value_counts(column.drop_null()).to_pylist():
+    for each in column.drop_null().value_counts().to_pylist():
         if each["values"] in counter or len(counter) < MOST:
             counter[each["values"]] += each["counts"]
 
@@ -94,13 +97,13 @@ def _without(column: pa.Array) -> int:
     """Rows with no licence, or with one missing among several."""
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         return column.null_count
-    empty = pc.sum(pc.equal(pc.fill_null(pc.list_value_length(column), 0), 0)).as_py() or 0
-    return empty + column.flatten().null_count
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return int((lengths == 0).sum()) + column.flatten().null_count
 
 
 def combine(origins: Origins) -> Licence:
     """The licence of the whole: the one that all rows share, or `other` with the reason why."""
-    names = sorted(origins.names("licence"))
+    names = sorted(origins.names("licences"))
     if not names:
         return Licence(
             "other",
@@ -125,8 +128,8 @@ def combine(origins: Origins) -> Licence:
             "which apply to it; keep to all of them.",
         )
     if slugs[0] in HUB_LICENCES:
-        return Licence(slugs[0], None, f"Every model that made these rows is under {listed}.")
-    return Licence("other", slugs[0], f"Every model that made these rows is under {listed}.")
+        return Licence(slugs[0], None, f"The licence that the rows name is {listed}.")
+    return Licence("other", slugs[0], f"The licence that the rows name is {listed}.")
 
 
 def slug(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import sqrt
@@ -12,7 +11,17 @@ import yaml
 
 from gristmill.report import words
 from gristmill.report.folder import Run
-from gristmill.report.text import decimal, dollars, duration, percent, plural, visible, whole
+from gristmill.report.text import (
+    LONGEST,
+    decimal,
+    dollars,
+    duration,
+    label,
+    plural,
+    visible,
+    whole,
+    without_keys,
+)
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Step:
-    """One bar of the funnel. `share` is of the first bar of its group, `lost` says what left."""
+    """One bar of the funnel.
+
+    bar: its length, 0 to 1. share: of the first bar of its group, where that says something.
+    lost: what left on the way here.
+    """
 
     label: str
     count: int
-    share: float
+    bar: float
+    share: float | None
     lost: str = ""
     group: str = ""
 
@@ -68,15 +82,19 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 def lede(run: Run) -> list[tuple[str, bool]]:
     """One paragraph of what was done, as (text, is it a model's name)."""
     prompts, sampled = run.count("prompts", "finished"), run.count("responses", "sampled")
+    verb = "answered" if sampled else "was asked"
     said: list[tuple[str, bool]] = [
         (model_of(run.config), True),
-        (f" answered {plural(prompts, 'prompt')}", False),
+        (f" {verb} {plural(prompts, 'prompt')}", False),
     ]
-    if prompts and sampled > prompts:
+    if not sampled:
+        return [*said, (" and gave no response.", False)]
+    if sampled > prompts:
         said.append((f" with {plural(sampled, 'response')} in all", False))
     judges = [str(o.get("model") or n) for n, o in words.parts(run.config, "judges")]
+    judges = judges if run.count("responses", "scored") else []
     for i, judge in enumerate(judges):
-        said += [("; " if i == 0 else " and ", False), (visible(judge), True)]
+        said += [("; " if i == 0 else " and ", False), (label(judge), True)]
     if judges:
         said.append((" graded them", False))
     kept = run.count("responses", "kept")
@@ -88,39 +106,52 @@ def model_of(config: dict[str, Any]) -> str:
     """The model that answered, as the config names it."""
     generate = config.get("generate")
     model = generate.get("model") if isinstance(generate, dict) else None
-    return visible(str(model)) if model else "the model"
+    return label(model) if model else "the model"
 
 
 def filters_of(config: dict[str, Any]) -> str:
     """The filters in a few words."""
-    names = [visible(name) for name, _ in words.parts(config, "keep")]
+    names = [label(name, 40) for name, _ in words.parts(config, "keep")]
     if not names:
         return "(no filter was set)"
-    return f"the {'filter' if len(names) == 1 else 'filters'} {', '.join(names)}"
+    return f"the {'filter' if len(names) == 1 else 'filters'} ({', '.join(names)})"
 
 
 def tiles(run: Run) -> list[Tile]:
     """The figures that people look for first."""
     read, target = run.count("prompts", "read"), run.number("prompts", "target")
     seconds = run.number("seconds")
-    sampled = run.count("responses", "sampled")
-    rate = sampled / seconds if seconds and sampled else None
+    # A resumed run knows the time of its last part alone, which gives no rate for the whole.
+    resumed = run.count("requests", "sent_now") < run.count("requests", "sent")
+    known = run.number("requests", "sent_now") is None or not resumed
+    pace = rate(run.count("responses", "sampled"), seconds) if known else "since the last resume"
     tokens = sum(run.count("tokens", k) for k in ("prompt", "completion", "judge"))
     of = f"target {whole(target)}" if target else f"of {whole(read)} read"
     return [
         Tile("Prompts accepted", whole(run.count("prompts", "accepted")), of),
         Tile("Rows for fine-tuning", whole(run.rows("sft")), "data/sft.parquet"),
         Tile("Preference pairs", whole(run.rows("preference")), "data/preference.parquet"),
-        Tile("Time", duration(seconds), f"{decimal(rate, 1)} responses/s" if rate else ""),
+        Tile("Time", duration(seconds), pace),
         Tile("Cost", *cost(run, tokens)),
     ]
+
+
+def rate(count: int, seconds: float | None) -> str:
+    """Responses a second, or a minute or an hour where that reads better."""
+    if not seconds or not count:
+        return ""
+    each = ((seconds, "s"), (seconds / 60, "min"), (seconds / 3600, "h"))
+    time, unit = next((pair for pair in each if count / pair[0] >= 1), each[-1])
+    return f"{decimal(count / time, 0 if count / time >= 100 else 1)} responses/{unit}"
 
 
 def cost(run: Run, tokens: int) -> tuple[str, str]:
     """The cost and what it was for. No price given is not the same as free."""
     usd = run.number("cost_usd")
     note = f"{whole(tokens)} tokens" if tokens else ""
-    return (dollars(usd), note) if usd else ("–" if usd is None else "$0", note)
+    if usd is None:
+        return "–", ", ".join(part for part in ("no price set", note) if part)
+    return dollars(usd) if usd else "$0", note
 
 
 def truth(run: Run) -> Truth | None:
@@ -136,31 +167,35 @@ def funnel(run: Run) -> list[Step]:
     """From prompts read to rows written, with what left at each step."""
     p = {k: run.count("prompts", k) for k in ("read", "bad_input", "duplicates", "finished")}
     r = {k: run.count("responses", k) for k in ("sampled", "scored", "kept", "failed")}
-    accepted = run.count("prompts", "accepted")
-    unusable = _lost((p["bad_input"], "unusable"), (p["duplicates"], "duplicates"))
+    accepted, failed = run.count("prompts", "accepted"), plural(r["failed"], "call")
+    unusable = _lost(
+        (p["bad_input"], "unusable"),
+        (p["duplicates"], "duplicate" if p["duplicates"] == 1 else "duplicates"),
+    )
+    over = "over_target" in run.counts("reasons")
+    without = "with nothing kept" + (" or over the target" if over else "")
     waiting = p["read"] - p["bad_input"] - p["duplicates"] - p["finished"]
     steps = [
         ("Prompts", "Read", p["read"], ""),
         ("Prompts", "Answered", p["finished"], ", ".join(
             part for part in (unusable, _lost((waiting, "not reached"))) if part
         )),
-        ("Prompts", "With a kept response", accepted, _lost(
-            (p["finished"] - accepted, "with nothing kept")
-        )),
-        ("Responses", "Sampled", r["sampled"], ""),
+        ("Prompts", "With a kept response", accepted, _lost((p["finished"] - accepted, without))),
+        ("Responses", "Sampled", r["sampled"], f"{failed} failed for good" if r["failed"] else ""),
         ("Responses", "Scored", r["scored"], _lost((r["sampled"] - r["scored"], "not scored"))),
-        ("Responses", "Passed the filters", r["kept"], _lost((r["scored"] - r["kept"], "dropped"))),
+        ("Responses", "Passed the filters", r["kept"], _lost((
+            (r["scored"] or r["sampled"]) - r["kept"], "dropped"
+        ))),
     ]  # fmt: skip
-    # `sampled` may or may not count calls that failed before there was a response.
-    first = {"Prompts": p["read"], "Responses": max(r["sampled"], r["scored"], 1)}
-    found = [
-        Step(label, n, min(1.0, n / max(1, first[group])), lost, group)
-        for group, label, n, lost in steps
-    ]
-    for name, label in (("sft", "For fine-tuning"), ("preference", "Preference pairs")):
-        share = min(1.0, run.rows(name) / first["Responses"])
+    first = {"Prompts": p["read"], "Responses": max(r["sampled"], r["scored"])}
+    found = []
+    for group, title, n, lost in steps:
+        bar = min(1.0, n / max(1, first[group]))
+        found.append(Step(title, n, bar, bar if first[group] else None, lost, group))
+    for name, title in (("sft", "For fine-tuning"), ("preference", "Preference pairs")):
+        bar = min(1.0, run.rows(name) / max(1, first["Responses"]))
         note = words.why_no_sft(run) if name == "sft" and not run.rows(name) else ""
-        found.append(Step(label, run.rows(name), share, note, "Rows written"))
+        found.append(Step(title, run.rows(name), bar, None, note, "Rows written"))
     return found
 
 
@@ -170,7 +205,9 @@ def _lost(*parts: tuple[int, str]) -> str:
 
 def details(run: Run) -> list[tuple[str, list[tuple[str, str]] | str]]:
     """The sections at the end: tables of (name, value), and the config as text."""
-    failures = [(f"failed: {k}", whole(n)) for k, n in run.counts("requests", "failures").items()]
+    failures = [
+        (f"failed: {label(k, 40)}", whole(n)) for k, n in run.counts("requests", "failures").items()
+    ]
     requests = [
         ("sent", whole(run.count("requests", "sent"))),
         ("of them retries", whole(run.count("requests", "retries"))),
@@ -184,35 +221,41 @@ def details(run: Run) -> list[tuple[str, list[tuple[str, str]] | str]]:
             ("judge", "judging"),
         )
     ]
+    started = run.config.get("last_started")
+    times = [("last started", label(started)[:19].replace("T", " "))] if started else []
     versions = run.metrics.get("versions") or run.config.get("versions")
     hashes = run.config.get("hashes")
     rows = [(name, whole(table.rows)) for name, table in run.tables.items()]
-    shown = {k: v for k, v in run.config.items() if k not in ("versions", "hashes", "identity")}
+    shown = {
+        k: v
+        for k, v in run.config.items()
+        if k not in ("versions", "hashes", "identity", "last_started")
+    }
     found: list[tuple[str, list[tuple[str, str]] | str]] = [
-        ("Rows", [*rows, ("written", when(run))]),
+        ("Rows", [*rows, *times, ("written", when(run))]),
         ("Requests", requests),
         ("Tokens", tokens),
         ("Versions", _strings(versions)),
         ("Hashes", _strings(hashes)),
     ]
     config = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return [(title, body) for title, body in found if body] + [("Config", without_keys(config))]
+    return [(title, body) for title, body in found if body] + [("Config", _config(config))]
 
 
 def when(run: Run) -> str:
     """When the run ended: what the metrics say, else when they were written."""
     for key in ("finished_at", "finished", "ended"):
         if isinstance(run.metrics.get(key), str):
-            return visible(run.metrics[key])
+            return label(run.metrics[key])
     stamp = (run.path / "metrics.json").stat().st_mtime
     return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def without_keys(config: str) -> str:
-    """The text of a config without what someone may have put into an address by mistake."""
-    return visible(re.sub(r"(://)[^/\s@]+@", r"\1…@", config))
+def _config(shown: str) -> str:
+    cut = "\n… the rest is in run.yaml" if len(shown) > LONGEST * 4 else ""
+    return visible(without_keys(shown[: LONGEST * 4])) + cut
 
 
 def _strings(value: Any) -> list[tuple[str, str]]:
     items = value.items() if isinstance(value, dict) else ()
-    return [(visible(str(k)), visible(str(v))) for k, v in items]
+    return [(label(k), label(v)) for k, v in items]

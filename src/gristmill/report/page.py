@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 import pyarrow as pa
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gristmill.errors import DataError
 from gristmill.records import ATTRIBUTES
@@ -46,7 +46,7 @@ def _context(run: Run) -> dict[str, Any]:
     gaps = measure_gaps(run)
     reasons = words.explain_reasons(run, run.counts("reasons"))
     return {
-        "name": text.visible(run.name),
+        "name": text.label(run.name),
         "state": words.state(run),
         "lede": lede(run),
         "tiles": tiles(run),
@@ -55,7 +55,7 @@ def _context(run: Run) -> dict[str, Any]:
         "scores": _scores(run, scores),
         "reasons": reasons,
         "rejected_rows": sum(reason.count for reason in reasons),
-        "examples": {text.visible(k): v for k, v in pick_rejected(run).items()},
+        "examples": {text.label(k): v for k, v in pick_rejected(run).items()},
         "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
         "pairs": pick_pairs(run),
         "samples": pick_samples(run),
@@ -98,6 +98,18 @@ def _matrix(scores: Scores) -> list[tuple[str, list[float | None]]] | None:
     ]
 
 
+def _ticks(said: str) -> Markup:
+    """Our own sentences write settings in backticks; the page shows them as code."""
+    parts = said.split("`")
+    if len(parts) % 2 == 0:
+        return escape(said)
+    shown = (
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part)
+        for i, part in enumerate(parts)
+    )
+    return Markup("").join(shown)
+
+
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -109,6 +121,7 @@ def _environment() -> jinja2.Environment:
     )
     for name in ("whole", "decimal", "percent", "snippet", "plural"):
         environment.filters[name] = getattr(text, name)
+    environment.filters["ticks"] = _ticks
     style, script = (
         environment.loader.get_source(environment, file)[0]  # type: ignore[union-attr]
         for file in ("report.css", "report.js")

@@ -14,12 +14,11 @@ import pyarrow.compute as pc
 
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run, Table, require
-from gristmill.report.text import Turn, messages, turn, turns
+from gristmill.report.text import Turn, label, messages, turn, turns
+from gristmill.report.words import MOST
 
 SHOWN = 12
 """Responses shown of each sort."""
-REASONS = 40
-"""Reasons that get an example; a run with more has free-text reasons."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def pick_rejected(run: Run) -> dict[str, Shown]:
         codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         seen, where = np.unique(codes, return_index=True)
         for code, place in zip(seen.tolist(), where.tolist(), strict=True):
-            if code >= 0 and len(first) < REASONS:
+            if code >= 0 and len(first) < MOST:
                 first.setdefault(str(column.dictionary[code].as_py()), start + place)
         start += len(batch)
     names = ["reason", "detail", "prompt", "response", "reward", "response_id", *ATTRIBUTES]
@@ -102,7 +101,7 @@ def pick_pairs(run: Run) -> list[Pair]:
     if table is None or not table.rows:
         return []
     require(table, "prompt", "chosen", "rejected", "chosen_score", "rejected_score")
-    gaps = np.concatenate([g for g in _gaps(table)]) if table.rows else np.empty(0)
+    gaps = np.concatenate(list(_gaps(table)))
     places = np.flatnonzero(np.isfinite(gaps))
     if not places.size:
         return []
@@ -136,15 +135,19 @@ def fetch(
     columns = [name for name in names if name in table.columns]
     if "provenance" in table.columns:
         columns += [f"provenance.{field}" for field in origin]
-    rows: dict[int, dict[str, Any]] = {}
-    start = 0
+    groups: list[int] = []
+    places: dict[int, int] = {}  # where a row comes among those groups -> its place in the file
+    start = skipped = 0
     for group, size in enumerate(table.group_sizes()):
-        inside = sorted(i - start for i in wanted if start <= i < start + size)
+        inside = [i for i in wanted if start <= i < start + size]
         if inside:
-            for place, row in _take(table.batches(columns, 4096, [group]), inside):
-                rows[start + place] = row
+            groups.append(group)
+            places.update({i - skipped: i for i in inside})
+        else:
+            skipped += size
         start += size
-    return rows
+    batches = table.batches(columns, 4096, groups)
+    return {places[i]: row for i, row in _take(batches, sorted(places))}
 
 
 def _take(batches: Iterator[Any], places: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -194,10 +197,11 @@ def _reasons_of(run: Run, ids: set[str]) -> dict[str, str]:
     table = run.tables.get("rejected")
     if table is None or not ids or not {"reason", "response_id"} <= table.columns:
         return {}
-    wanted = pa.array(sorted(ids), pa.string())
+    wanted = pc.SetLookupOptions(pa.array(sorted(ids), pa.string()))
     found: dict[str, str] = {}
     for batch in table.batches(["response_id", "reason"], dictionary=["reason"]):
-        hits = batch.filter(pc.is_in(batch.column("response_id"), value_set=wanted))
+        known = pc.call_function("is_in", [batch.column("response_id")], wanted)
+        hits = batch.filter(known)
         found.update({row["response_id"]: row["reason"] or "" for row in hits.to_pylist()})
     return found
 
@@ -220,8 +224,8 @@ def _shown(row: dict[str, Any], reason: str) -> Shown:
         reward=reward if reward is not None and math.isfinite(reward) else None,
         scores=tuple(row.get(name) for name in ATTRIBUTES),
         kept=kept,
-        reason="" if kept else reason,
-        id=str(row.get("response_id") or row.get("prompt_id") or ""),
-        model=str((row.get("provenance") or {}).get("model") or ""),
-        detail=str(row.get("detail") or ""),
+        reason="" if kept else label(reason),
+        id=label(row.get("response_id") or row.get("prompt_id") or ""),
+        model=label((row.get("provenance") or {}).get("model") or ""),
+        detail=label(row.get("detail") or "", 400),
     )

@@ -50,6 +50,16 @@ def _spell(char: str) -> str:
     return f"⟦U+{ord(char):04X}⟧" if _hidden(char) else char
 
 
+def label(value: object, limit: int = 120) -> str:
+    """A name out of a config or a row, in one safe line of bounded length."""
+    return snippet(visible(without_keys(str(value))), limit)
+
+
+def without_keys(said: str) -> str:
+    """The text without what someone may have put into an address by mistake."""
+    return re.sub(r"(://)[^/\s@]+@", r"\1…@", said)
+
+
 def turn(role: str, text: str | None) -> Turn:
     """One message, cut to what a page can carry."""
     text = text or ""

@@ -7,7 +7,10 @@ from typing import Any
 
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run
-from gristmill.report.text import decimal, plural, visible
+from gristmill.report.text import decimal, label, plural
+
+MOST = 40
+"""Reasons shown one by one."""
 
 ASKS = {
     "helpfulness": "does it help with what was asked?",
@@ -136,9 +139,15 @@ def explain_reasons(run: Run, counts: dict[str, int]) -> list[Reason]:
     """Every reason with its share and what it means, most frequent first."""
     total = max(1, sum(counts.values()))
     bounds = thresholds(run.config)
-    return [
-        Reason(visible(name), n, n / total, *explain(name, bounds)) for name, n in counts.items()
+    found = [
+        Reason(label(name), n, n / total, *explain(name, bounds))
+        for name, n in list(counts.items())[:MOST]
     ]
+    if left := list(counts.values())[MOST:]:
+        said = f"{len(left):,} rarer reasons together."
+        n = sum(left)
+        found.append(Reason("others", n, n / total, said, "`metrics.json` lists them all."))
+    return found
 
 
 def explain(reason: str, bounds: dict[str, dict[str, float]] | None = None) -> tuple[str, str]:
@@ -159,7 +168,7 @@ def explain(reason: str, bounds: dict[str, dict[str, float]] | None = None) -> t
             detail, ("This line of the input could not be used.", "Mend the line named below.")
         )
     return OTHERS.get(
-        kind, (f"The filter “{visible(kind)}” said no.", "See its options under `keep`.")
+        kind, (f"The filter “{label(kind, 40)}” said no.", "See its options under `keep`.")
     )
 
 
@@ -222,7 +231,17 @@ def state(run: Run) -> tuple[str, str, str]:
     if status == "target":
         target = run.count("prompts", "target")
         return (*STATES["target"][:2], f"It stopped at {plural(target, 'accepted prompt')}.")
-    return STATES.get(status, (visible(status).replace("_", " ").capitalize(), "warn", ""))
+    if status == "budget" and run.metrics.get("detail"):
+        return (*STATES["budget"][:2], f"{label(_limit(run))} {STATES['budget'][2]}")
+    if status == "complete" and not run.count("responses", "kept"):
+        return ("Nothing kept", "warn", "Every prompt was used. The table of reasons says why.")
+    return STATES.get(status, (label(status).replace("_", " ").capitalize(), "warn", ""))
+
+
+def _limit(run: Run) -> str:
+    """Which limit of the budget was met."""
+    which = str(run.metrics["detail"]).removeprefix("budget").strip(" :._")
+    return f"The limit of {which} was met." if which else ""
 
 
 def why_no_pairs(run: Run) -> str:

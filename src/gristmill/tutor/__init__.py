@@ -1,0 +1,31 @@
+"""The tutor: a small world of questions whose truth the program knows.
+
+    >>> from gristmill.tutor import Question, grade
+    >>> question = Question.parse("What is 47 plus 38?")
+    >>> grade(question, "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. The answer is 85.").right
+    True
+
+It makes the whole loop measurable without a network or a person: `questions`
+asks, `answer` gives answers of every quality, `grade` judges every statement of
+an answer exactly, `labels` turns that into five HelpSteer2 attributes.
+"""
+
+from .answers import QUALITIES, answer
+from .ask import questions
+from .grade import Grade, grade
+from .labels import ATTRIBUTES, Labels, helpsteer2_rows, labels
+from .world import KINDS, Question
+
+__all__ = [
+    "ATTRIBUTES",
+    "KINDS",
+    "QUALITIES",
+    "Grade",
+    "Labels",
+    "Question",
+    "answer",
+    "grade",
+    "helpsteer2_rows",
+    "labels",
+    "questions",
+]

@@ -154,7 +154,10 @@ def _mistaken(question: Question, mistake: str, rng: random.Random) -> Working |
         changed = _miscopied(op, operands, rng)
         return None if changed is None else solve(op, changed, same)
     if mistake == "operation":
-        return None if op not in _SWAPPED else solve(_SWAPPED[op], operands, same)
+        # "5 minus 20" has no answer in this world.
+        if op not in _SWAPPED or (op == "add" and int(operands[0]) < int(operands[1])):
+            return None
+        return solve(_SWAPPED[op], operands, same)
     return replace(solve(op, operands, same), final=_wrong_final(question, rng))
 
 

@@ -39,7 +39,9 @@ def _draw_operands(op: str, rng: random.Random) -> tuple[Operand, ...]:
     if op in ("after", "before"):
         ring = rng.choice((DAYS, MONTHS))
         return (rng.choice(ring), rng.randint(1, 8))
-    return tuple(rng.sample(WORDS, rng.randint(2 if op == "count" else 3, 7 if op == "count" else 5)))
+    return tuple(
+        rng.sample(WORDS, rng.randint(2 if op == "count" else 3, 7 if op == "count" else 5))
+    )
 
 
 def draw(rng: random.Random, *, held_out: bool, kind: str | None = None) -> Question:

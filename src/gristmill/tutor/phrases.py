@@ -75,11 +75,15 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "How long is the list {list}?",
         )
     },
-    "first": {"list": ("What is the first word in this list: {list}?", "Give the first of {list}.")},
+    "first": {
+        "list": ("What is the first word in this list: {list}?", "Give the first of {list}.")
+    },
     "second": {
         "list": ("What is the second word in this list: {list}?", "Give the second of {list}.")
     },
-    "third": {"list": ("What is the third word in this list: {list}?", "Give the third of {list}.")},
+    "third": {
+        "list": ("What is the third word in this list: {list}?", "Give the third of {list}.")
+    },
     "last": {"list": ("What is the last word in this list: {list}?", "Give the last of {list}.")},
     "reverse": {"list": ("Reverse this list: {list}.", "Say these words backwards: {list}.")},
     "convert": {

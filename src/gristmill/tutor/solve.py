@@ -126,7 +126,9 @@ def _convert(big: int, small: int, unit: str, twist: Twist) -> Working:
     total = twist(made + small)
     one = unit[:-1] if big == 1 else unit
     steps = [f"{big} {one} is {made} {name}", f"{made} plus {small} is {total}"]
-    return Working(f"{big} {one} and {small} {name[:-1] if small == 1 else name}", steps, str(total))
+    return Working(
+        f"{big} {one} and {small} {name[:-1] if small == 1 else name}", steps, str(total)
+    )
 
 
 def _calendar(op: str, start: str, k: int, twist: Twist) -> Working:

@@ -19,6 +19,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 KINDS = (
     "add",
     "subtract",
@@ -30,21 +35,21 @@ KINDS = (
     "calendar",
     "story",
 )
-NAMES = (
+NAMES = _words(
     "Tom Anna Ben Mia Sam Lily Max Nora Leo Ella Jack Ruth Omar Ines Paul Kate Hugo Vera Ivan Dora"
-).split()
-OBJECTS = (
+)
+OBJECTS = _words(
     "apples books coins cards pens stamps shells stones plums eggs balls cups nuts cakes keys toys"
-).split()
-WORDS = (
+)
+WORDS = _words(
     "cat dog sun cup tree fish milk door ball lamp rain bird book moon frog shoe bell cake star "
     "boat leaf road king hand snow nest coat drum gold farm wind ship rose desk salt bear corn "
     "ring wolf tent"
-).split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = (
+)
+DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = _words(
     "January February March April May June July August September October November December"
-).split()
+)
 # big unit -> (small unit, how many small in one big, largest count of big, largest count of small)
 UNITS: dict[str, tuple[str, int, int, int]] = {
     "hours": ("minutes", 60, 4, 59),

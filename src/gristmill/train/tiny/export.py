@@ -8,7 +8,6 @@ of halves.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -69,7 +68,8 @@ def export(
             (new / "generation_config.json").write_text(json.dumps(settings, indent=2) + "\n")
         path.mkdir(parents=True, exist_ok=True)
         for file in sorted(new.iterdir()):
-            os.replace(file, path / file.name)
+            file.chmod(0o644)  # safetensors writes for the owner alone
+            file.replace(path / file.name)
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -83,4 +83,4 @@ def copy(source: Path, target: Path) -> None:
     for file in sorted(source.iterdir()):
         fresh = target / f".{file.name}.new"
         shutil.copyfile(file, fresh)
-        os.replace(fresh, target / file.name)
+        fresh.replace(target / file.name)

@@ -169,8 +169,13 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for begin in range(0, len(order), 256):
         rows = order[begin : begin + 256]
-        _generate_batch(preset, w, [prompts[i] for i in rows], [out[i] for i in rows],
-                        (stops, temperature, max_tokens, g))
+        _generate_batch(
+            preset,
+            w,
+            [prompts[i] for i in rows],
+            [out[i] for i in rows],
+            (stops, temperature, max_tokens, g),
+        )
     return out
 
 
@@ -193,7 +198,7 @@ def _generate_batch(
     positions = (place[None] - pads[:, None]).clamp(min=0)
     cache = Cache([], [])
     live = list(range(len(prompts)))
-    for step in range(max_tokens):
+    for _step in range(max_tokens):
         h = hidden(preset, w, ids, positions=positions, mask=mask, cache=cache)
         scores = F.linear(h[:, -1], w["lm_head.weight"]).float()
         if temperature > 0:

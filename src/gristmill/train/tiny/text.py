@@ -10,14 +10,14 @@ only its mark is learned.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gristmill.nemotron.chat import CHAT_TEMPLATE, END, SPECIAL_TOKENS, TURN, chat_prompt
-from gristmill.tutor.answers import QUALITIES, answer
+from gristmill.tutor import QUALITIES, answer
 from gristmill.tutor.ask import draw
 
 if TYPE_CHECKING:
@@ -32,21 +32,28 @@ _SPLIT = r"\n| ?\d| ?\p{L}+| ?[^\s\p{L}\d]| "
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Tokenized documents: flat `ids` and `weights`, document i at `starts[i]:starts[i+1]`."""
+    """Tokenized documents: flat `ids` and `weights`, document i at `starts[i]:starts[i+1]`.
+
+    `targets` (tokens, k) holds what a reward model should say at a token, -1
+    for nothing; k is 0 for plain text.
+    """
 
     ids: np.ndarray
     weights: np.ndarray
     starts: np.ndarray
+    targets: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int8))
 
     def save(self, path: Path) -> None:
         """Write to one .npz (plain arrays, no pickle)."""
-        np.savez(path, ids=self.ids, weights=self.weights, starts=self.starts)
+        fields = ("ids", "weights", "starts", "targets")
+        np.savez(path, **{name: getattr(self, name) for name in fields})
 
     @staticmethod
     def load(path: Path) -> Documents:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            return Documents(arrays["ids"], arrays["weights"], arrays["starts"])
+            fields = ("ids", "weights", "starts", "targets")
+            return Documents(*(arrays[name] for name in fields if name in arrays))
 
 
 # A document as pieces: (text, weight in tenths).
@@ -155,4 +162,12 @@ def joined(parts: list[Documents]) -> Documents:
         np.concatenate([p.ids for p in parts]),
         np.concatenate([p.weights for p in parts]),
         np.concatenate([*starts, shift[-1:]]),
+        np.concatenate([p.targets for p in parts]),
     )
+
+
+def tokenizer_at(path: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer saved under a folder."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(path)

@@ -1,0 +1,155 @@
+"""Models in this process, through transformers: `tiny:instruct`, `hf:./dir`, `hf:org/name`.
+
+Calls that are waiting run together, nearest in length first, and the n samples of a prompt read
+it once. A GPU is used if there is one (bfloat16), else the CPU (float32).
+
+Options: `batch`, rows at once (default 256; fewer where memory asks for it), and `licence`, the
+SPDX name of what the model's output comes under (default: what its card says). Others are
+ignored.
+
+Nothing is imported from torch or transformers before a backend is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.local_load import (
+    Source,
+    card_licence,
+    check_chat,
+    check_reward,
+    context_length,
+    find,
+    load_config,
+    load_model,
+    load_tokenizer,
+    stop_tokens,
+)
+from gristmill.backends.local_work import Answering, Grading
+from gristmill.backends.microbatch import NARROW, WIDE, Batcher
+from gristmill.errors import BackendError, ConfigError
+from gristmill.records import Message, Prompt, Response, Sampling, Score
+
+BATCH = 256
+"""Rows at once: from here on more rows gain nothing for a small model on a CPU."""
+
+
+def open_chat(model: str, options: Mapping[str, Any]) -> LocalChat:
+    """A chat model, not yet opened. Raises ConfigError or MissingExtra."""
+    source = find(model)
+    if source.local:
+        check_chat(model, source.config)
+    return LocalChat(source, options)
+
+
+def open_reward(model: str, options: Mapping[str, Any]) -> LocalReward:
+    """A reward model, not yet opened. Raises ConfigError or MissingExtra."""
+    source = find(model)
+    if source.local:
+        check_reward(model, source.config)
+    return LocalReward(source, options)
+
+
+class _Local(Backend):
+    """What both kinds share: opening on a lane's thread, and calls that go in batches."""
+
+    def __init__(self, source: Source, options: Mapping[str, Any]) -> None:
+        super().__init__(source.model)
+        rows = options.get("batch")
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
+            raise ConfigError(f"model '{source.model}': batch is {rows!r}, it must be 1 or more")
+        self._source = source
+        self._rows = rows or BATCH
+        self.licence = options.get("licence") or source.licence
+        self._batcher: Batcher | None = None
+
+    async def __aenter__(self):
+        loop = asyncio.get_running_loop()
+        work = await loop.run_in_executor(WIDE.pool, self._open)
+        lanes = NARROW if work.small else WIDE
+        self._batcher = Batcher(work, f"model '{self.model}'", lanes)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        batcher, self._batcher = self._batcher, None
+        if batcher is not None:
+            await batcher.close()
+
+    def _open(self) -> Any:
+        """Load what `Batcher` works with; runs on a lane's thread."""
+        raise NotImplementedError
+
+    def _card(self) -> None:
+        """The licence of a model from the hub, once its files are here."""
+        if self.licence is None and not self._source.local:
+            from huggingface_hub import try_to_load_from_cache
+
+            card = try_to_load_from_cache(self._source.place, "README.md")
+            self.licence = card_licence(Path(card).parent) if isinstance(card, str) else None
+
+    async def _submit(self, item: Any) -> Any:
+        assert self._batcher is not None, "open a backend with `async with` before calling it"
+        self.meter.take_request()
+        self.traffic.requests += 1
+        try:
+            return await self._batcher.submit(item)
+        except BackendError as error:
+            self.traffic.failures[error.kind] += 1
+            raise
+
+
+class LocalChat(_Local, ChatBackend):
+    """A causal language model with a chat template."""
+
+    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
+        """One response; the same for the same prompt, index and seed in whatever company.
+
+        The text ends before the stop token and is stripped of blanks around it;
+        `completion_tokens` counts the stop token. Raises BackendError: `too_long` for a prompt
+        that leaves no room to answer, `bad_request` for messages the chat template refuses.
+        """
+        return await self._submit((prompt, index, sampling))
+
+    def _open(self) -> Answering:
+        config = load_config(self._source)
+        check_chat(self.model, config)
+        from transformers import AutoModelForCausalLM
+
+        from gristmill.backends.local_generate import Decoder
+
+        tokenizer = load_tokenizer(self._source)
+        model = load_model(self._source, AutoModelForCausalLM)
+        self._card()
+        stops = stop_tokens(tokenizer, model.generation_config)
+        decoder = Decoder(model, stops, context_length(model.config, tokenizer))
+        return Answering(self.model, tokenizer, decoder, self._rows)
+
+
+class LocalReward(_Local, RewardBackend):
+    """A reward model of the Nemotron family, or one with a sequence-classification head."""
+
+    async def score(self, messages: Sequence[Message]) -> Score:
+        """Grade the last turn, which must be the assistant's.
+
+        Raises BackendError: `too_long` for a conversation beyond the model's context (nothing is
+        cut off), `bad_request` for one the chat template refuses, `bad_reply` for grades that
+        are not finite.
+        """
+        return await self._submit(tuple(messages))
+
+    def _open(self) -> Grading:
+        config = load_config(self._source)
+        check_reward(self.model, config)
+        from gristmill.backends.local_reward import Grader, columns, load_grader
+
+        tokenizer = load_tokenizer(self._source)
+        model = load_grader(self._source, config)
+        grader = Grader(model, context_length(model.config, tokenizer))
+        wanted = columns(self.model, config, grader.outputs)
+        self._card()
+        return Grading(self.model, tokenizer, grader, wanted, self._rows)

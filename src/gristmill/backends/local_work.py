@@ -1,0 +1,181 @@
+"""What local models do with a batch of calls: text to token ids and back, and whose fault is whose.
+
+`Answering` and `Grading` are the `microbatch.Work` of chat and reward models; everything here
+runs on the threads of the lanes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from gristmill.backends.local_load import is_small, token_budget
+from gristmill.backends.microbatch import Call, Settle
+from gristmill.errors import BackendError
+from gristmill.records import Message, Response, Score, as_dicts, sample_seed
+
+if TYPE_CHECKING:
+    from gristmill.backends.local_generate import Decoder
+    from gristmill.backends.local_reward import Grader
+
+GRADING_TOKENS = 32_768
+"""Tokens in one batch of a reward model, which bounds what its activations take."""
+
+
+class Answering:
+    """`microbatch.Work` of a chat model."""
+
+    def __init__(self, model: str, tokenizer: Any, decoder: Decoder, rows: int) -> None:
+        self.rows = rows
+        self.tokens = token_budget(decoder.model)
+        self.small = is_small(decoder.model)
+        self._model = model
+        self._tokenizer = tokenizer
+        self._decoder = decoder
+        # The n samples of a prompt come as n calls.
+        self._ids = lru_cache(maxsize=1024)(self._encode)
+
+    def _encode(self, messages: tuple[Message, ...]) -> list[int]:
+        ids = _tokens(self._model, self._tokenizer, messages, answer=True)
+        _check_length(self._model, len(ids) + 1, self._decoder.context)
+        return ids
+
+    def admit(self, call: Call) -> None:
+        """Token ids of the prompt, and room for the answer."""
+        prompt, index, sampling = call.item
+        ids = self._ids(prompt.messages)
+        limit = sampling.max_tokens
+        if self._decoder.context is not None:
+            limit = min(limit, self._decoder.context - len(ids))
+        call.width = len(ids) + limit
+        call.group = prompt.messages
+        call.job = (ids, sample_seed(sampling.seed, prompt.id, index), limit)
+
+    def run(self, batch: Sequence[Call], settle: Settle) -> None:
+        """Draw all of them; each goes back as soon as it has ended."""
+
+        def emit(ended: list[tuple[int, list[int], bool]]) -> None:
+            settle([(batch[i], self._response(batch[i], *rest)) for i, *rest in ended])
+
+        with _memory_errors():
+            self._decoder.run([self._row(call) for call in batch], emit)
+
+    def _row(self, call: Call) -> Any:
+        from gristmill.backends.local_generate import Row
+
+        ids, seed, limit = call.job
+        sampling = call.item[2]
+        return Row(
+            prompt=ids,
+            group=call.group,
+            seed=seed,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            limit=limit,
+            gone=lambda: call.gone,
+        )
+
+    def _response(self, call: Call, tokens: list[int], stopped: bool) -> Response:
+        kept = tokens[:-1] if stopped else tokens
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        return Response(
+            text=text.strip(),
+            model=self._model,
+            finish_reason="stop" if stopped else "length",
+            prompt_tokens=len(call.job[0]),
+            completion_tokens=len(tokens),
+        )
+
+
+class Grading:
+    """`microbatch.Work` of a reward model.
+
+    columns: which of the head's outputs are the five attributes, or the one scalar.
+    """
+
+    tokens = GRADING_TOKENS
+
+    def __init__(
+        self, model: str, tokenizer: Any, grader: Grader, columns: Sequence[int], rows: int
+    ) -> None:
+        self.rows = rows
+        self.small = is_small(grader.model)
+        self._model = model
+        self._tokenizer = tokenizer
+        self._grader = grader
+        self._columns = columns
+
+    def admit(self, call: Call) -> None:
+        """The text of a conversation, whole or not at all."""
+        messages: tuple[Message, ...] = call.item
+        if not messages or messages[-1].role != "assistant":
+            raise BackendError(
+                "bad_request",
+                f"model '{self._model}' grades an answer: the last message must be the assistant's",
+            )
+        call.job = _tokens(self._model, self._tokenizer, messages, answer=False)
+        _check_length(self._model, len(call.job), self._grader.context)
+        call.width = len(call.job)
+
+    def run(self, batch: Sequence[Call], settle: Settle) -> None:
+        """Grade all of them in one pass."""
+        with _memory_errors():
+            outputs = self._grader.run([call.job for call in batch])
+        settle([(call, self._score(call, row)) for call, row in zip(batch, outputs, strict=True)])
+
+    def _score(self, call: Call, outputs: Sequence[float]) -> Score | BackendError:
+        values = tuple(outputs[column] for column in self._columns)
+        if not all(map(math.isfinite, values)):
+            return BackendError(
+                "bad_reply", f"model '{self._model}' gave grades that are not finite"
+            )
+        tokens = len(call.job)
+        if len(values) == 1:
+            return Score(self._model, scalar=values[0], tokens=tokens)
+        helpfulness, correctness, coherence, complexity, verbosity = values
+        attributes = (helpfulness, correctness, coherence, complexity, verbosity)
+        return Score(self._model, attributes=attributes, tokens=tokens)
+
+
+def _tokens(model: str, tokenizer: Any, messages: Sequence[Message], *, answer: bool) -> list[int]:
+    """Token ids of a conversation; `answer` leaves the assistant's turn open at the end."""
+    try:
+        text = tokenizer.apply_chat_template(
+            as_dicts(tuple(messages)), tokenize=False, add_generation_prompt=answer
+        )
+        # The template writes the special tokens itself.
+        ids = tokenizer.encode(text, add_special_tokens=False, verbose=False)
+    except Exception as error:  # Templates refuse in any way: an unknown role, two users in a row.
+        line = " ".join(str(error).split()) or type(error).__name__
+        raise BackendError(
+            "bad_request", f"model '{model}': its chat template refuses the messages: {line}"
+        ) from error
+    if not ids:
+        raise BackendError("bad_request", f"model '{model}': the messages make an empty text")
+    return ids
+
+
+def _check_length(model: str, tokens: int, context: int | None) -> None:
+    if context is not None and tokens > context:
+        raise BackendError(
+            "too_long", f"model '{model}': {tokens:,} tokens, its context holds {context:,}"
+        )
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """PyTorch's ways of saying that memory ran out, as MemoryError."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise MemoryError(str(error)) from None
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise MemoryError(str(error)) from None
+        raise

@@ -1,0 +1,1 @@
+"""Training. Importing this loads nothing heavy."""

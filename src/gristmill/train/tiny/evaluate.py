@@ -1,0 +1,87 @@
+"""Measuring the tiny family on held-out questions. Every figure of the card comes from here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gristmill.nemotron.presets import PRESETS
+from gristmill.tutor import ATTRIBUTES, Question, grade, questions
+from gristmill.tutor.labels import labels_of
+
+from .export import read
+from .pretrain import greedy
+from .reward import scores
+from .sft import sample
+from .text import tokenizer_at
+
+WEIGHTS = (0.3, 0.74, 0.46, 0.47, -0.33)  # the model card's scalar
+
+
+def by_kind(asked: list[Question], marks: list[list[bool]]) -> dict[str, float]:
+    """Mean of marks for each kind of question, and over `all`."""
+    grouped: dict[str, list[bool]] = defaultdict(list)
+    for question, row in zip(asked, marks, strict=True):
+        grouped[question.kind].extend(row)
+        grouped["all"].extend(row)
+    return {k: round(sum(v) / len(v), 4) for k, v in sorted(grouped.items())}
+
+
+def pair_accuracy(scalar: np.ndarray, right: np.ndarray) -> tuple[float, int]:
+    """Share of (right, wrong) pairs of one prompt in which the right answer scores higher, pairs.
+
+    `scalar` and `right` are (questions, answers). A tie is a loss.
+    """
+    wins = pairs = 0
+    for row, marks in zip(scalar, right, strict=True):
+        wins += int((row[marks][:, None] > row[~marks][None]).sum())
+        pairs += int(marks.sum() * (~marks).sum())
+    return wins / max(1, pairs), pairs
+
+
+def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) -> dict[str, Any]:
+    """Figures of the exported models under `models` (base, instruct, reward).
+
+    `count` held-out questions, `each` answers of the instruct model at
+    temperature 0.8; the seeds are part of the figures.
+    """
+    preset = PRESETS["tiny"]
+    tokenizer = tokenizer_at(models / "instruct")
+    asked = questions(count, seed, held_out=True)
+    base, instruct, judge = (read(models / name) for name in ("base", "instruct", "reward"))
+    answers = sample(preset, instruct, tokenizer, asked, (each, 0.8, seed))
+    first = sample(preset, instruct, tokenizer, asked, (1, 0.0, seed))
+    rated = [(q, text) for q, row in zip(asked, answers, strict=True) for text in row]
+    graded = [grade(q, text) for q, text in rated]
+    right = np.array([g.right for g in graded]).reshape(count, each)
+    truth = np.array([labels_of(g, t) for g, (_, t) in zip(graded, rated, strict=True)])
+    said = scores(preset, judge, tokenizer, rated)
+    scalar = (said @ np.array(WEIGHTS)).reshape(count, each)
+    pairs, of = pair_accuracy(scalar, right)
+    best = right[np.arange(count), scalar.argmax(1)]
+    kept = said[:, 1].reshape(count, each) >= 2.5
+    return {
+        "questions": count,
+        "answers_each": each,
+        "seed": seed,
+        "base_greedy": greedy(preset, base, tokenizer, asked),
+        "instruct_greedy": by_kind(
+            asked, [[grade(q, r[0]).right] for q, r in zip(asked, first, strict=True)]
+        ),
+        "instruct_t08": by_kind(asked, right.tolist()),
+        "pair_accuracy": round(pairs, 4),
+        "pairs": of,
+        "pearson": {
+            name: round(float(np.corrcoef(said[:, i], truth[:, i])[0, 1]), 4)
+            for i, name in enumerate(ATTRIBUTES)
+        },
+        "label_mean": dict(zip(ATTRIBUTES, truth.mean(0).round(3).tolist(), strict=True)),
+        "label_deviation": dict(zip(ATTRIBUTES, truth.std(0).round(3).tolist(), strict=True)),
+        "best_of": round(float(best.mean()), 4),
+        "any_right": round(float(right.any(1).mean()), 4),
+        "kept_share": round(float(kept.mean()), 4),
+        "kept_right": round(float(right[kept].mean()) if kept.any() else 0.0, 4),
+    }

@@ -1,0 +1,29 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, and no clock: a busy machine must not fail a test.
+settings.register_profile(
+    "gristmill",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("gristmill")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Public test data beside the repository; the test is skipped where it is absent."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("GRISTMILL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set GRISTMILL_DATA")
+    return folder

@@ -1,0 +1,91 @@
+"""Conversations to score, and prompts as HelpSteer2 writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.mill.conversations import read_conversations, split_turns
+from gristmill.mill.rows import prompt_text
+from gristmill.mill.source import BadLine
+from gristmill.records import Message, Prompt
+
+
+def conversation(tmp_path: Path, row: Any) -> tuple[Message, ...] | BadLine:
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps(row))
+    ((_, found),) = read_conversations(path)
+    return found
+
+
+USER, ANSWER = Message("user", "Q?"), Message("assistant", "A.")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Q?", "response": "A."},
+        {"prompt": [{"role": "user", "content": "Q?"}], "response": "A."},
+        {"messages": [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]},
+    ],
+)
+def test_the_ways_to_write_a_conversation(tmp_path: Path, row: dict[str, Any]) -> None:
+    assert conversation(tmp_path, row) == (USER, ANSWER)
+
+
+def test_helpsteers_several_turns_in_one_prompt(tmp_path: Path) -> None:
+    text = "Q1?\n<extra_id_1>Assistant\nA1.\n<extra_id_1>User\nQ2?"
+    assert conversation(tmp_path, {"prompt": text, "response": "A2."}) == (
+        Message("user", "Q1?"),
+        Message("assistant", "A1."),
+        Message("user", "Q2?"),
+        Message("assistant", "A2."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "detail"),
+    [
+        ({"prompt": "Q?"}, "neither 'messages' nor 'prompt' and 'response'"),
+        ({"prompt": "Q?", "response": " "}, "'response' is empty"),
+        ({"prompt": 1, "response": "A."}, "'prompt' is empty or not a text"),
+        ({"prompt": "Q\n<extra_id_1>Assistant\nA", "response": "B"}, "ends in the assistant's"),
+        ({"messages": [{"role": "user", "content": "Q?"}]}, "is the user's, not the assistant's"),
+        ([1], "expected an object"),
+    ],
+)
+def test_what_is_no_conversation_says_why(tmp_path: Path, row: Any, detail: str) -> None:
+    found = conversation(tmp_path, row)
+    assert isinstance(found, BadLine)
+    assert detail in found.detail
+
+
+turn = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
+    lambda t: "<extra_id_1>" not in t and bool(t.strip())
+)
+
+
+@given(st.lists(turn, min_size=1, max_size=7).filter(lambda turns: len(turns) % 2 == 1))
+def test_turns_written_as_one_text_are_read_back(texts: list[str]) -> None:
+    roles = ["user", "assistant"] * len(texts)
+    messages = tuple(Message(r, t) for r, t in zip(roles, texts, strict=False))
+    assert split_turns(prompt_text(Prompt("x", messages))) == messages
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ("system user", "s0\n\nu1"),
+        ("system user assistant user", "s0\n\nu1\n<extra_id_1>Assistant\na2\n<extra_id_1>User\nu3"),
+        ("user user", "u0\n<extra_id_1>User\nu1"),
+        ("assistant user", "\n<extra_id_1>Assistant\na0\n<extra_id_1>User\nu1"),
+    ],
+)
+def test_unusual_turns_stay_apart(roles: str, expected: str) -> None:
+    messages = tuple(Message(r, f"{r[0]}{i}") for i, r in enumerate(roles.split()))
+    assert prompt_text(Prompt("x", messages)) == expected

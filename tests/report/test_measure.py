@@ -1,0 +1,114 @@
+"""The arithmetic under the charts, against numpy on the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.report import text
+from gristmill.report.folder import open_run
+from gristmill.report.measure import Counts, Range, bin_edges, measure_gaps, measure_scores
+from gristmill.report.overview import Truth, rate
+from gristmill.report.pick import pick_pairs, pick_samples
+
+FLOATS = st.floats(-1e9, 1e9, allow_nan=False)
+
+
+def test_distributions_and_correlations_are_numpys(normal: Path) -> None:
+    rows = pq.read_table(normal / "data/scored.parquet").to_pandas()
+    found = measure_scores(open_run(normal))
+    assert found is not None and found.correlation is not None
+    names = [each.name for each in found.distributions]
+    np.testing.assert_allclose(found.correlation, np.corrcoef(rows[names].T), atol=1e-6)
+    for each in found.distributions:
+        for counts, own in ((each.kept, rows[rows.kept]), (each.rejected, rows[~rows.kept])):
+            values = own[each.name].to_numpy(np.float64)
+            assert counts.n == counts.counts.sum() == len(values)
+            assert counts.mean == pytest.approx(values.mean())
+            for q in (0.1, 0.5, 0.9):
+                assert counts.quantile(q) == pytest.approx(np.quantile(values, q), abs=0.03)
+
+
+def test_gaps_are_those_of_the_pairs(normal: Path) -> None:
+    rows = pq.read_table(normal / "data/preference.parquet").to_pandas()
+    gaps = (rows.chosen_score - rows.rejected_score).to_numpy()
+    found = measure_gaps(open_run(normal))
+    assert found is not None and found.n == len(gaps)
+    assert found.quantile(0.5) == pytest.approx(np.median(gaps), abs=0.03)
+    shown = [pair.gap for pair in pick_pairs(open_run(normal))]
+    assert shown[0] == gaps.max() and shown[-1] == gaps.min()
+
+
+def test_a_column_that_never_changes_correlates_with_nothing(tmp_path: Path, runs: Any) -> None:
+    rows = runs.rows_of(5, 3)
+    for row in rows:
+        row["coherence"] = 3.1
+    tables = runs.tables_of(rows)
+    folder = runs.write_run(tmp_path / "run", tables, runs.metrics_of(tables, 5))
+    found = measure_scores(open_run(folder))
+    assert found is not None and found.correlation is not None
+    assert np.isnan(found.correlation[2]).all()
+    assert found.correlation[0, 0] == pytest.approx(1)
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=50))
+def test_every_value_has_its_bin(values: list[float]) -> None:
+    array = np.array(values)
+    span = Range()
+    span.add(array)
+    for within in (None, (0.0, 4.0)):
+        edges = bin_edges(span, within)
+        assert (np.diff(edges) > 0).all() and len(edges) <= 60
+        counts = Counts(edges)
+        counts.add(array)
+        assert counts.counts.sum() == len(values)
+        median = counts.quantile(0.5)
+        assert median is not None and span.low <= median <= span.high
+
+
+def test_whole_numbers_get_a_bin_each() -> None:
+    span = Range()
+    span.add(np.array([0.0, 4.0, 2.0]))
+    assert bin_edges(span, (0, 4)).tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5]
+
+
+def test_few_responses_are_all_shown_once(tmp_path: Path, runs: Any) -> None:
+    found = pick_samples(open_run(runs.small_run(tmp_path / "run")))
+    assert [len(found[sort]) for sort in ("best", "worst", "random")] == [1, 1, 3]
+
+
+def test_the_interval_of_a_share() -> None:
+    # Wilson, 1927, for 8 of 10: 0.490 to 0.943.
+    low, high = Truth(0.5, 0.8, 10, 10).margins[1]
+    assert (low, high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (text.percent(0.624), "62.4\u202f%"),
+        (text.percent(0.99999), "> 99.9\u202f%"),
+        (text.percent(0.00001), "< 0.1\u202f%"),
+        (text.percent(1), "100.0\u202f%"),
+        (text.percent(float("nan")), "–"),
+        (text.decimal(-0.001), "0.00"),
+        (text.decimal(-1234.5), "−1,234.50"),
+        (text.duration(59.7), "60 s"),
+        (text.duration(134), "2 min 14 s"),
+        (text.duration(7412), "2 h 03 min"),
+        (text.dollars(0.0042), "$0.0042"),
+        (rate(30, 60), "30.0 responses/min"),
+        (text.plural(1, "pair"), "1 pair"),
+        (text.snippet("a b\nc"), "a b c"),
+        (text.visible("a\tb\r\nc\u200b"), "a\tb\nc⟦U+200B⟧"),
+        (text.visible("👩\u200d💻 ا\u200cب"), "👩\u200d💻 ا\u200cب"),
+    ],
+)
+def test_how_numbers_and_texts_read(shown: str, expected: str) -> None:
+    assert shown == expected

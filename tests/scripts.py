@@ -1,0 +1,55 @@
+"""Scripted models for tests, named in a config as `scripted:scripts:FUNCTION`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from gristmill.errors import BackendError, BackendFatal
+
+asked: Counter[str] = Counter()
+"""How often each answer was asked for, by prompt and index; tests clear it."""
+
+graded: Counter[str] = Counter()
+"""How often each response was graded."""
+
+failing: set[str] = set()
+"""Prompts, or `prompt/index`, that fail; or responses that cannot be graded."""
+
+fatal: list[str] = []
+"""Prompts at which the model is gone for good."""
+
+
+def forget() -> None:
+    for memory in (asked, graded, failing, fatal):
+        memory.clear()
+
+
+def answer(messages: list[dict[str, Any]], index: int, seed: int) -> str:
+    """`<prompt>/<index>`, unless the test asked for a failure or a blank."""
+    text = messages[-1]["content"]
+    name = f"{text}/{index}"
+    asked[name] += 1
+    if text in fatal:
+        raise BackendFatal("the model is gone")
+    if {text, name} & failing:
+        raise BackendError("timeout", "no reply in time")
+    if "blank" in text and index == 0:
+        return "  "
+    return name
+
+
+async def late(messages: list[dict[str, Any]], index: int, seed: int) -> str:
+    """Later prompts answer sooner, so that they finish out of order."""
+    await asyncio.sleep((seed % 7) / 1000)
+    return answer(messages, index, seed)
+
+
+def grade(messages: list[dict[str, Any]]) -> float:
+    """A reward that depends on the response: the sum of its digits, below 10."""
+    said = messages[-1]["content"]
+    graded[said] += 1
+    if said in failing:
+        raise BackendError("bad_reply", "no grade in it")
+    return float(sum(int(c) for c in said if c.isdigit()) % 10)

@@ -1,0 +1,101 @@
+"""The house: what loads what, which floor may import which, and what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gristmill
+
+PACKAGE = Path(gristmill.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = ("torch", "transformers", "ray", "pandas", "vllm", "gradio", "pyarrow", "aiohttp")
+
+FLOORS = {
+    # room or module: floor; imports go to lower floors only, or stay in the room.
+    "records": 0, "errors": 0,
+    "parts": 1, "nemotron": 1, "tutor": 1,
+    "backends": 2,
+    "recipes": 3, "judges": 3, "filters": 3,
+    "mill": 4, "train": 4, "bench": 4, "arena": 4, "serve": 4,
+    "report": 5, "score": 5, "display": 5, "summary": 5,
+    "pipeline": 6, "quickstart": 6, "flywheel": 6,
+    "cli": 7,
+}  # fmt: skip
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[tuple[str, int]]:
+    """(room, line) of every import of gristmill in a file, however it is written."""
+    here = ["gristmill", *path.relative_to(PACKAGE).with_suffix("").parts][:-1]
+    found: set[tuple[str, int]] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{module}.{a.name}" if module == "gristmill" else module for a in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "gristmill" and len(parts) > 1:
+                found.add((parts[1], node.lineno))
+    return found
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = f"import sys, gristmill; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_and_a_dry_run_load_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, gristmill.cli, gristmill.mill, gristmill.pipeline, gristmill.score;"
+        "import gristmill.display, gristmill.summary;"
+        f"print([m for m in {HEAVY[:3]} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_all_that_is_exported_is_there() -> None:
+    for name in gristmill.__all__:
+        assert getattr(gristmill, name) is not None
+        assert name in dir(gristmill)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gristmill.nothing
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_downward(path: Path) -> None:
+    room = room_of(path)
+    if room in ("__init__", "__main__"):
+        return
+    assert room in FLOORS, f"{room} is new: give it a floor in this table"
+    for other, line in sorted(imported_rooms(path)):
+        allowed = other in (room, "__version__", "__init__") or FLOORS[other] < FLOORS[room]
+        assert allowed, f"{path}:{line}: {room} (floor {FLOORS[room]}) imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_are_short_and_run_nothing_that_was_read(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec"), f"{path}:{node.lineno}"
+        if isinstance(node, ast.Import):
+            assert not {a.name for a in node.names} & {"pickle", "dill", "shelve", "marshal"}
+        if isinstance(node, ast.ImportFrom):
+            assert node.module not in ("pickle", "dill", "shelve", "marshal")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            raise AssertionError(f"{path}:{node.lineno}: weights are safetensors only")
