@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from bare import bare
-
 from gristmill.mill import Config, run
 
 SECONDS = {"0": 6.0, "200ms": 20.0, "mix": 60.0}

@@ -15,14 +15,17 @@ graded: Counter[str] = Counter()
 """How often each response was graded."""
 
 failing: set[str] = set()
-"""Prompts, or `prompt/index`, that fail; or responses that cannot be graded."""
+"""Prompts, or `prompt/index`, whose answers fail."""
+
+ungradable: set[str] = set()
+"""Responses that get no grade."""
 
 fatal: list[str] = []
 """Prompts at which the model is gone for good."""
 
 
 def forget() -> None:
-    for memory in (asked, graded, failing, fatal):
+    for memory in (asked, graded, failing, ungradable, fatal):
         memory.clear()
 
 
@@ -50,6 +53,6 @@ def grade(messages: list[dict[str, Any]]) -> float:
     """A reward that depends on the response: the sum of its digits, below 10."""
     said = messages[-1]["content"]
     graded[said] += 1
-    if said in failing:
+    if said in ungradable:
         raise BackendError("bad_reply", "no grade in it")
     return float(sum(int(c) for c in said if c.isdigit()) % 10)

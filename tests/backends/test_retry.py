@@ -111,7 +111,7 @@ def test_a_named_time_is_waited_for_and_too_long_a_one_is_not():
 
 
 def test_classification_is_cheap():
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(1000):
         fault_of_status(429, {}, b'{"error":{"message":"x"}}')
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

@@ -127,7 +127,7 @@ def test_latency_and_faults_depend_on_the_call_alone():
     chat = open_chat("scripted:echo?latency=0.05-0.06")
     start = time.monotonic()
     ask(chat)
-    assert 0.045 < time.monotonic() - start < 0.5
+    assert 0.045 < time.monotonic() - start < 5
 
 
 def test_chat_file(tmp_path):

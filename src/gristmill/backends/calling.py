@@ -37,6 +37,9 @@ class Calling(Options):
     """The environment variable that holds the key. Never the key itself."""
     route: Literal["chat", "classify", "pooling"] = "chat"
     """Where a reward model listens: chat completions, or vLLM's /classify or /pooling."""
+    body: dict[str, Any] = Field(default_factory=dict)
+    """More fields of an endpoint's request, such as `{chat_template_kwargs: {...}}`; null leaves
+    one of ours out: `{seed: null}` for a server that knows no seed."""
     batch: int | None = Field(default=None, ge=1)
     """Rows at once for a local model; by default as many as suit the device."""
     licence: str | None = None

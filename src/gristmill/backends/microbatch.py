@@ -53,9 +53,14 @@ def _lanes(name: str, count: int, start: Callable[[], None] | None = None) -> La
     return Lanes(count, ThreadPoolExecutor(count, f"gristmill-{name}", start))
 
 
+def _cores() -> int:
+    # Only Linux says how many of them this process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 WIDE = _lanes("wide", 1)
 # Beyond four lanes Python's own lock is what they wait for.
-NARROW = _lanes("narrow", min(4, len(os.sched_getaffinity(0))), _one_core)
+NARROW = _lanes("narrow", min(4, _cores()), _one_core)
 
 LEAST_ROWS = 32
 """Rows below which a batch is not split between lanes: a step costs as much for fewer."""

@@ -167,7 +167,8 @@ class Config(Options):
         }
 
 
-_PACE = set(Calling.model_fields) - {"model", "route"}
+_PACE = set(Calling.model_fields) - {"model", "route", "body"}
+"""What changes how fast or at what price a model is called, not what it says."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:

@@ -46,7 +46,6 @@ class Executor:
     stopped: str = ""
     in_flight: int = 0
     sampled: int = 0
-    _reserved: int = 0
     _failed_in_a_row: int = 0
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _sampling: Sampling = field(init=False)
@@ -54,7 +53,7 @@ class Executor:
     def __post_init__(self) -> None:
         g = self.config.generate
         self._sampling = Sampling(g.temperature, g.top_p, g.max_tokens, self.config.seed)
-        self._calls = g.responses * (1 + len(self.judges))
+        self._calls = 1 + len(self.judges)
 
     async def run(self, feed: Feed, need: int | None, tick: Callable[[], None]) -> None:
         """Work until the feed ends, `need` prompts are accepted, or `stopped` is set.
@@ -92,7 +91,6 @@ class Executor:
         # What is finished counts before it is asked whether more is wanted.
         while feed.skip_finished() and self._may_start(need):
             work = next(feed)
-            self._reserved += self._calls
             under_way = UnderWay(work, feed, [None] * responses, responses)
             for index in range(responses):
                 group.create_task(self._follow(under_way, index))
@@ -106,7 +104,9 @@ class Executor:
             if need is not None and self.tally.accepted >= need:
                 self.stopped = "target"
             else:
-                self.stopped = self.purse.exhausted(self._reserved + self._calls)
+                # Those under way count as if none of their calls was made yet.
+                samples = self.in_flight + self.config.generate.responses
+                self.stopped = self.purse.exhausted(samples * self._calls)
         return not self.stopped
 
     async def _follow(self, under_way: UnderWay, index: int) -> None:
@@ -118,7 +118,6 @@ class Executor:
             under_way.left -= 1
             self._room.set()
         if not under_way.left:
-            self._reserved -= self._calls
             # A cancelled one leaves its place empty, and the prompt unfinished.
             samples = tuple(s for s in under_way.samples if s is not None)
             if len(samples) == len(under_way.samples):

@@ -102,9 +102,14 @@ class Log:
         fresh = self.path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         log = Log(fresh)
-        for record in records:
-            log.append(record)
-        fresh.rename(self.path)
+        try:
+            for record in records:
+                log.append(record)
+            fresh.rename(self.path)
+        except BaseException:
+            os.close(log._fd)
+            fresh.unlink()
+            raise
         os.close(self._fd)
         self._fd, self.end = log._fd, log.end
 

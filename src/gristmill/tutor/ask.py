@@ -24,14 +24,14 @@ _UNIT_DRAW = ("hours", "hours", "minutes", "weeks", "metres", "dollars")
 
 def _draw_operands(op: str, rng: random.Random) -> tuple[Operand, ...]:
     if op == "add":
-        return (rng.randint(2, 99), rng.randint(2, 99))
+        return (rng.randint(10, 99), rng.randint(10, 99))
     if op == "subtract":
-        a, b = rng.randint(2, 99), rng.randint(2, 99)
-        return (max(a, b) + (a == b), min(a, b))
+        a, b = sorted(rng.sample(range(10, 100), 2))
+        return (b, a)
     if op in ("largest", "smallest"):
-        return tuple(rng.sample(range(2, 100), rng.choice((2, 3, 3))))
+        return tuple(rng.sample(range(10, 100), rng.choice((2, 3))))
     if op in ("ascending", "descending"):
-        return tuple(rng.sample(range(2, 100), rng.choice((3, 3, 4))))
+        return tuple(rng.sample(range(10, 100), 3))
     if op == "convert":
         unit = rng.choice(_UNIT_DRAW)
         _, _, most_big, most_small = UNITS[unit]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gristmill.nemotron.chat import CHAT_TEMPLATE, END, SPECIAL_TOKENS, TURN, chat_prompt
-from gristmill.tutor import QUALITIES, answer
+from gristmill.tutor import KINDS, QUALITIES, answer
 from gristmill.tutor.ask import draw
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 VOCAB = 1_024
 QUESTION_WEIGHT, ANSWER_WEIGHT = 1, 10  # tenths
+# Kinds that are learned more slowly come more often.
+EMPHASIS = {"sort": 2.0, "compare": 1.5, "story": 1.5}
 # A number's first digit takes its space along, each later digit stands alone:
 # " 47" is two tokens, and every digit is still its own token.
 _SPLIT = r"\n| ?\d| ?\p{L}+| ?[^\s\p{L}\d]| "
@@ -67,7 +69,8 @@ def document(rng: random.Random) -> list[Piece]:
     (any quality of answer, then whether it is right), which is what teaches the
     backbone to check as well as to solve.
     """
-    question = draw(rng, held_out=False)
+    kind = rng.choices(KINDS, [EMPHASIS.get(k, 1.0) for k in KINDS])[0]
+    question = draw(rng, held_out=False, kind=kind)
     shape = rng.random()
     if shape < 0.8:
         quality = rng.choices(("right", "terse", "rambling"), (80, 6, 14))[0]

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gristmill.backends.microbatch import Batcher, Call, Lanes, choose
+from gristmill.errors import BackendError
+
+
+class Doubling:
+    """Doubles numbers; `fault` is raised in place of a batch."""
+
+    def __init__(self, rows: int = 100, tokens: int = 1_000_000, fault: Exception | None = None):
+        self.rows, self.tokens, self.fault = rows, tokens, fault
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def admit(self, call: Call) -> None:
+        if call.item < 0:
+            raise BackendError("bad_request", "negative")
+        call.width, call.group, call.job = call.item + 1, call.item, call.item
+
+    def run(self, batch, settle) -> None:
+        self.batches.append([call.job for call in batch])
+        self.threads.add(threading.current_thread().name)
+        while not self.hold.is_set() and not all(call.gone for call in batch):
+            time.sleep(0.001)
+        if self.fault is not None:
+            raise self.fault
+        settle([(call, 2 * call.job) for call in batch])
+
+
+@pytest.fixture
+def lanes():
+    pool = ThreadPoolExecutor(2, "lane")
+    yield lambda count: Lanes(count, pool)
+    pool.shutdown()
+
+
+def call(width: int, group: object) -> Call:
+    made = Call(None, None)  # type: ignore[arg-type]
+    made.width, made.group = width, group
+    return made
+
+
+def test_calls_that_wait_run_together_off_the_loops_thread(lanes):
+    work = Doubling()
+
+    async def main() -> list[int]:
+        batcher = Batcher(work, "m", lanes(1))
+        return await asyncio.gather(*(batcher.submit(i) for i in range(50)))
+
+    assert asyncio.run(main()) == [2 * i for i in range(50)]
+    assert len(work.batches) == 1
+    assert all(name.startswith("lane") for name in work.threads)
+
+
+def test_rows_bound_a_batch_and_lanes_share_the_rest(lanes):
+    work = Doubling(rows=40)
+
+    async def main(count: int) -> list[int]:
+        batcher = Batcher(work, "m", lanes(count))
+        return await asyncio.gather(*(batcher.submit(i % 7) for i in range(70)))
+
+    assert asyncio.run(main(1)) == [2 * (i % 7) for i in range(70)]
+    assert sorted(map(len, work.batches)) == [30, 40]
+    work.batches.clear()
+    asyncio.run(main(2))
+    assert sum(map(len, work.batches)) == 70
+    assert max(map(len, work.batches)) <= 40
+
+
+def test_a_call_that_cannot_be_admitted_fails_alone(lanes):
+    async def main() -> list[object]:
+        batcher = Batcher(Doubling(), "m", lanes(1))
+        return await asyncio.gather(
+            *(batcher.submit(i) for i in (1, -1, 2)), return_exceptions=True
+        )
+
+    one, bad, two = asyncio.run(main())
+    assert (one, two) == (2, 4)
+    assert isinstance(bad, BackendError)
+    assert bad.kind == "bad_request"
+
+
+def test_a_batch_that_breaks_fails_each_of_its_calls(lanes):
+    async def main() -> list[object]:
+        batcher = Batcher(Doubling(fault=ZeroDivisionError("oh\nno")), "model 'm'", lanes(1))
+        return await asyncio.gather(*map(batcher.submit, range(3)), return_exceptions=True)
+
+    for error in asyncio.run(main()):
+        assert isinstance(error, BackendError)
+        assert error.kind == "server"
+        assert str(error) == "model 'm': ZeroDivisionError: oh no"
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(lanes):
+    class Small(Doubling):
+        def run(self, batch, settle) -> None:
+            if len(batch) > 3:
+                raise MemoryError
+            super().run(batch, settle)
+
+    work = Small()
+
+    async def main() -> list[int]:
+        batcher = Batcher(work, "m", lanes(1))
+        return await asyncio.gather(*map(batcher.submit, range(16)))
+
+    assert asyncio.run(main()) == [2 * i for i in range(16)]
+    assert work.rows == 2
+
+
+def test_out_of_memory_with_one_row_is_a_failure(lanes):
+    async def main() -> None:
+        await Batcher(Doubling(fault=MemoryError("full")), "m", lanes(1)).submit(1)
+
+    with pytest.raises(BackendError, match="MemoryError: full"):
+        asyncio.run(main())
+
+
+def test_a_cancelled_call_harms_nobody_and_is_not_computed(lanes):
+    work = Doubling(rows=1)
+    work.hold.clear()
+
+    async def main() -> int:
+        batcher = Batcher(work, "m", lanes(1))
+        first, second, third = (asyncio.create_task(batcher.submit(i)) for i in (1, 2, 3))
+        while not work.batches:
+            await asyncio.sleep(0.001)
+        second.cancel()
+        work.hold.set()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        return await first + await third
+
+    assert asyncio.run(main()) == 8
+    assert work.batches == [[1], [3]]
+
+
+def test_closing_ends_a_running_batch_and_drops_the_rest(lanes):
+    work = Doubling(rows=1)
+    work.hold.clear()
+
+    async def main() -> list[object]:
+        batcher = Batcher(work, "m", lanes(1))
+        calls = [asyncio.create_task(batcher.submit(i)) for i in (1, 2)]
+        while not work.batches:
+            await asyncio.sleep(0.001)
+        for task in calls:
+            task.cancel()
+        await asyncio.wait_for(batcher.close(), 5)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(r, asyncio.CancelledError) for r in asyncio.run(main()))
+    assert len(work.batches) == 1
+
+
+def test_the_loop_is_free_while_a_batch_runs(lanes):
+    work = Doubling()
+    work.hold.clear()
+
+    async def main() -> int:
+        batcher = Batcher(work, "m", lanes(1))
+        task = asyncio.create_task(batcher.submit(4))
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        work.hold.set()
+        return await task
+
+    assert asyncio.run(main()) == 8
+
+
+def test_choose_takes_the_oldest_and_its_like_and_keeps_groups_together():
+    waiting = [call(w, g) for w, g in ((10, "a"), (90, "b"), (11, "c"), (10, "d"), (10, "a"))]
+    assert [c.group for c in choose(waiting, 3, 1000)] == ["a", "a", "d"]
+    assert [c.width for c in choose(waiting, 9, 44)] == [10, 10, 10, 11]
+    assert [c.width for c in choose(waiting, 9, 5)] == [10]

@@ -1,0 +1,56 @@
+"""The README's commands and code, run as a reader would, one after the other in one folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def runnable() -> list[tuple[str, str]]:
+    """All blocks but the one that clones the repository."""
+    return [(kind, code) for kind, code in BLOCKS if "git clone" not in code]
+
+
+@pytest.mark.slow
+def test_the_commands_and_code_run_in_order(tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    assert len(runnable()) >= 4
+    for kind, code in runnable():
+        command = ["bash", "-euc", code] if kind == "sh" else [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    assert (tmp_path / "out/bot/report.html").is_file()
+    assert (tmp_path / "graded.jsonl").is_file()
+
+
+def test_the_clone_block_names_a_target_of_the_makefile() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^make (\w+)", "\n".join(code for _, code in BLOCKS), re.MULTILINE)
+    assert named
+    assert set(named) <= set(targets)
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_config_key_is_documented() -> None:
+    from gristmill.backends.calling import Calling
+    from gristmill.mill.config import Budget, Config, Generate, Select
+
+    page = (ROOT / "docs/run.md").read_text(encoding="utf-8")
+    for model in (Config, Generate, Calling, Select, Budget):
+        for name in model.model_fields:
+            assert re.search(rf"\b{name}\b", page), f"docs/run.md does not mention '{name}'"
