@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from mills import settings
 from servers import FaultyServer
 

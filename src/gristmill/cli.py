@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from gristmill.errors import GristmillError, RunError
 
@@ -132,11 +133,13 @@ def score(
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
     judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
-    with _out.status(f"Grading {file} with {model}") as status:
+    with _out.status(escape(f"Grading {file} with {model}")) as status:
         done = score_file(
             file, judge, out, lambda n, bad: status.update(f"{n:,} rows graded, {bad:,} failed")
         )
-    _out.print(f"{done.rows - done.failed:,} rows graded, {done.failed:,} with an error: {out}")
+    graded = done.rows - done.failed
+    said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
+    _out.print(said, markup=False, soft_wrap=True)
 
 
 @app.command()

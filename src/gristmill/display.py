@@ -67,6 +67,7 @@ class Display:
                 f"{self._head(session)} | {_kept(session)} | {self._rates(session)}",
                 soft_wrap=True,
                 highlight=False,
+                markup=False,
             )
 
     def _done(self, session: Session) -> int:
@@ -91,7 +92,8 @@ class Display:
         stopping = ""
         if session.executor.stopped == "interrupted":
             stopping = f", finishing {session.executor.in_flight} (Ctrl-C again drops them)"
-        return f"{done:,}{of} {what}{self._eta(goal)}{stopping}"
+        shown = min(done, goal) if goal else done
+        return f"{shown:,}{of} {what}{self._eta(goal)}{stopping}"
 
     def _eta(self, goal: int | None) -> str:
         rate = self._rate(1)

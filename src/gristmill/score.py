@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from gristmill.errors import BackendError, DataError, RunError, StorageError
 from gristmill.judges.reward import Reward
 from gristmill.mill.conversations import read_conversations
 from gristmill.mill.source import BadLine, check_files
+from gristmill.mill.write import close_parquet
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response
 
 READ_AHEAD = 4
@@ -63,9 +66,12 @@ def score_file(
             done = loop.run(_score(source, judge, write, watch or (lambda *_: None)))
         fresh.replace(out)
     except OSError as error:
-        raise StorageError(f"{out}: cannot write: {error.strerror or error}") from None
+        # pyarrow's own text wraps the system's.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise StorageError(f"{out}: cannot write: {reason}") from None
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
     if done.bad_input == done.rows:
         raise DataError(f"{source}: no row is a conversation; the column 'error' of {out} says why")
     if done.failed == done.rows:
@@ -143,7 +149,11 @@ class _Writer:
             self._file.close()
         elif kind is None:
             # Columns differ between users' files, so that the schema is known only at the end.
-            pq.write_table(_table(self._rows), self._path, compression="zstd")
+            table = _table(self._rows)
+            file = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            with ExitStack() as stack:
+                stack.callback(close_parquet, file)
+                file.write_table(table)
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
@@ -21,7 +22,8 @@ ADVICE = {
 def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     """Print calls, tokens, cost and time of a run, before anything is spent."""
     f = forecast(config, limit)
-    table = _table(f"Forecast for '{config.name}': nothing was called")
+    _head(console, f"Forecast for '{config.name}': nothing was called")
+    table = _table()
     table.add_row("prompts", f"{f.prompts:,} ({f.bad_input:,} bad, {f.duplicates:,} duplicates)")
     table.add_row("calls", f"{f.calls:,}")
     table.add_row("prompt tokens", f"{f.prompt_tokens:,}")
@@ -46,13 +48,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     """Print what a run left behind and where."""
     m = outcome.metrics
     prompts, responses, rows = m["prompts"], m["responses"], m["rows"]
-    table = _table(f"'{m['name']}': {ADVICE[outcome.status]}")
+    _head(console, f"'{m['name']}': {ADVICE[outcome.status]}")
+    table = _table()
     table.add_row("prompts", f"{prompts['finished']:,} done of {prompts['read']:,} read")
     target = f" of {prompts['target']:,} wanted" if prompts["target"] else ""
     table.add_row("accepted", f"{prompts['accepted']:,} prompts{target}")
     table.add_row("responses", f"{responses['sampled']:,}, {responses['kept']:,} kept")
     for reason, count in m["reasons"].items():
-        table.add_row(f"  {reason}", f"{count:,}")
+        table.add_row(Text(f"  {reason}"), f"{count:,}")
     for name, count in rows.items():
         table.add_row(f"data/{name}.parquet", f"{count:,} rows")
     retries = m["requests"]["retries"]
@@ -72,8 +75,13 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
-def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
+def _head(console: Console, text: str) -> None:
+    # Not the table's title, which would be broken at the table's width.
+    console.print(text, style="bold", markup=False, soft_wrap=True)
+
+
+def _table() -> Table:
+    table = Table(show_header=False, box=None)
     table.add_column(style="dim")
     table.add_column()
     return table

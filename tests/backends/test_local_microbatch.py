@@ -20,6 +20,7 @@ class Doubling:
         self.threads: set[str] = set()
         self.hold = threading.Event()
         self.hold.set()
+        self.started = threading.Event()
 
     def admit(self, call: Call) -> None:
         if call.item < 0:
@@ -28,6 +29,7 @@ class Doubling:
 
     def run(self, batch, settle) -> None:
         self.batches.append([call.job for call in batch])
+        self.started.set()
         self.threads.add(threading.current_thread().name)
         while not self.hold.is_set() and not all(call.gone for call in batch):
             time.sleep(0.001)
@@ -132,8 +134,7 @@ def test_a_cancelled_call_harms_nobody_and_is_not_computed(lanes):
     async def main() -> int:
         batcher = Batcher(work, "m", lanes(1))
         first, second, third = (asyncio.create_task(batcher.submit(i)) for i in (1, 2, 3))
-        while not work.batches:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(work.started.wait, 10)
         second.cancel()
         work.hold.set()
         with pytest.raises(asyncio.CancelledError):
@@ -151,8 +152,7 @@ def test_closing_ends_a_running_batch_and_drops_the_rest(lanes):
     async def main() -> list[object]:
         batcher = Batcher(work, "m", lanes(1))
         calls = [asyncio.create_task(batcher.submit(i)) for i in (1, 2)]
-        while not work.batches:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(work.started.wait, 10)
         for task in calls:
             task.cancel()
         await asyncio.wait_for(batcher.close(), 5)

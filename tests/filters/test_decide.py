@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mills import graded, sample, verdict
-
 from gristmill.filters import decide
 from gristmill.filters._decide import survey
 from gristmill.filters.base import Filter
 from gristmill.filters.dedup import Dedup
 from gristmill.parts import open_part
 from gristmill.records import Failure, Prompt, Response, Sample
+from mills import graded, sample, verdict
 
 
 class Says(Filter):

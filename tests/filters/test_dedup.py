@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import prompt, sample
 
 from gristmill.filters.dedup import Dedup, normalise
+from mills import prompt, sample
 
 
 def reasons(filter_: Dedup, *pairs: tuple[str, str]) -> list[str]:

@@ -7,11 +7,11 @@ from math import inf, nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import graded, sample, verdict
 
 from gristmill.filters import best, pair
 from gristmill.filters.dedup import normalise
 from gristmill.records import KEPT, Decision, Failure, Graded, Response, Sample
+from mills import graded, sample, verdict
 
 DROPPED = Decision(False, "threshold:reward")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import prompt, sample, verdict
 
 from gristmill.errors import ConfigError
 from gristmill.filters.threshold import Threshold
 from gristmill.parts import open_part
 from gristmill.records import Sample
+from mills import prompt, sample, verdict
 
 ATTRIBUTES = (1.0, 2.0, 3.0, 4.0, 0.5)
 ASKED = prompt("Q?")

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import prompt
 
 from gristmill.backends import RewardBackend
 from gristmill.errors import BackendError, ConfigError
 from gristmill.judges.reward import Reward
 from gristmill.parts import open_part
 from gristmill.records import ATTRIBUTES, Message, Response, Score, Verdict
+from mills import prompt
 
 FIVE = (4.0, 3.0, 2.0, 1.0, 0.5)
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import config, data_of, write_prompts
-from servers import FaultyServer
 
 from gristmill import mill
 from gristmill.backends.calling import Price
 from gristmill.errors import BackendError
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
+from mills import config, data_of, write_prompts
+from servers import FaultyServer
 
 
 @pytest.mark.parametrize("concurrency", [1, 8, 64])

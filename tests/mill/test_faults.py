@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mills import config, data_of, tables, write_prompts
-from servers import FORMS, FaultyServer
 
 from gristmill import mill
 from gristmill.mill import Config
+from mills import config, data_of, tables, write_prompts
+from servers import FORMS, FaultyServer
 
 FAULTS = ("reset", "half", "html", "broken", "empty", "null", "error", "408", "500", "503")
 PROMPTS, RESPONSES = 40, 4

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mills import sample, verdict
 
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.mill import journal as journal_module
 from gristmill.mill.budget import Spent
 from gristmill.mill.journal import Journal, Log
 from gristmill.records import Failure, Response, Sample
+from mills import sample, verdict
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mills import data_of, tables, write_prompts
 from processes import run, start, wait_until, write_config
 from servers import FaultyServer

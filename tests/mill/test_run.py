@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import scripts
 import yaml
-from mills import config, data_of, tables, write_prompts
 
+import scripts
 from gristmill import mill
 from gristmill.errors import BackendFatal, CheckpointError, ConfigError, DataError, RunError
 from gristmill.mill import Config, Outcome
+from mills import config, data_of, tables, write_prompts
 
 OWN = {"model": "scripted:scripts:answer"}
 GRADED: list[Any] = [{"reward": {"model": "scripted:scripts:grade"}}]
@@ -119,7 +119,7 @@ class TestBadInput:
     def test_nothing_but_bad_lines_is_an_error_and_they_are_listed(self, tmp_path: Path) -> None:
         prompts = tmp_path / "p.jsonl"
         prompts.write_text("{oops\n[1]\n")
-        with pytest.raises(DataError, match="no line of the input is a prompt.*2 input:bad_json"):
+        with pytest.raises(DataError, match=r"no line of the input is a prompt.*2 input:bad_json"):
             mill.run(own(prompts), tmp_path / "out")
         assert len(tables(tmp_path / "out")["rejected"]) == 2
 
@@ -220,7 +220,7 @@ class TestFailures:
     ) -> None:
         prompts = write_prompts(tmp_path, 400)
         scripts.failing |= {f"Question {i}?" for i in range(50, 400)}
-        with pytest.raises(RunError, match="the last 100 prompts all failed.*no reply in time"):
+        with pytest.raises(RunError, match=r"the last 100 prompts all failed.*no reply in time"):
             mill.run(own(prompts), tmp_path / "out")
         assert len(scripts.asked) < 2 * (50 + 100 + 8)
         scripts.forget()
@@ -347,7 +347,7 @@ class TestResume:
         folder = tmp_path / "project"
         folder.mkdir()
         (folder / "README.md").write_text("my project")
-        with pytest.raises(CheckpointError, match="README.md is there already"):
+        with pytest.raises(CheckpointError, match=r"README.md is there already"):
             mill.run(own(write_prompts(tmp_path, 3)), folder)
         assert (folder / "README.md").read_text() == "my project"
 
@@ -445,4 +445,3 @@ class TestQuantiles:
         keep = [{"threshold": {"reward": {"min_quantile": 0.5}}}]
         with pytest.raises(ConfigError, match="target: cannot go with a quantile"):
             own(write_prompts(tmp_path, 4), keep=keep, target=2)
-

@@ -63,7 +63,7 @@ class TestJsonLines:
             ({"messages": ["a"]}, "role' is None"),
             ({"messages": [{"role": "user", "content": ["a"]}]}, "content' is empty or not a text"),
             (
-                {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+                {"messages": [{"role": r, "content": r} for r in ("user", "assistant")]},
                 "the last of 'messages' is the assistant's, not the user's",
             ),
             ({"messages": [{"role": "system", "content": "a"}]}, "is the system's"),
@@ -122,7 +122,7 @@ class TestIds:
         assert texts(items) == ["a", "b", "input:duplicate"]
 
     def test_the_same_text_under_two_ids_is_two_prompts(self, tmp_path: Path) -> None:
-        rows = ('{"id": "1", "prompt": "a"}\n{"id": "2", "prompt": "a"}\n{"id": "1", "prompt": "a"}')
+        rows = '{"id": "1", "prompt": "a"}\n{"id": "2", "prompt": "a"}\n{"id": "1", "prompt": "a"}'
         assert texts(read(write(tmp_path, rows))) == ["a", "a", "input:duplicate"]
 
     def test_two_prompts_with_one_id_get_an_id_each(self, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class GrowingLayer(DynamicLayer):
                 new.new_empty(*new.shape[:-2], capacity, new.shape[-1])
                 for new in (key_states, value_states)
             )
-            if old:
+            if self.keys is not None and self.values is not None and old:
                 fresh[0][..., :old, :] = self.keys
                 fresh[1][..., :old, :] = self.values
             self._buffers = (fresh[0], fresh[1])
@@ -222,7 +222,7 @@ class _Batch:
         self._width = width
         # One prompt, one sample: nothing to copy.
         if len(owners) > len(prompts):
-            self._cache.reorder_cache(owners)
+            self._cache.reorder_cache(cast(torch.LongTensor, owners))
             logits, mask, positions = logits[owners], mask[owners], positions[owners]
         self.logits, self._mask, self._position = logits, mask, positions[:, -1:]
         self._history = torch.zeros(len(owners), room, dtype=torch.long, device=device)
@@ -264,7 +264,7 @@ class _Batch:
             self._rows = [self._rows[i] for i in kept]
             self._places = [self._places[i] for i in kept]
             self._limits, self._over = self._limits[kept], self._over[kept]
-            self._cache.reorder_cache(indices)
+            self._cache.reorder_cache(cast(torch.LongTensor, indices))
             self._mask, self._history = self._mask[indices], self._history[indices]
             self._position = self._position[indices]
             self.draw.keep(indices)

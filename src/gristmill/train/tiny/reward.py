@@ -133,7 +133,7 @@ def reward(
     tokenizer = tokenizer_at(work / "tokenizer")
     if not (out / "documents.npz").exists():
         asked = questions(sizes[0], 300 + seed, held_out=False)
-        own = own_answers(work, asked, sizes[1], seed=seed)
+        own = own_answers(work, asked, sizes[1], seed=seed, workers=workers)
         rated = [(q, text) for q, texts in zip(asked, own, strict=True) for text in texts]
         documents(tokenizer, rated + synthetic(sizes[2], seed)).save(out / "documents.npz")
     keep(with_head(load_file(work / "base.safetensors")), out / "start.safetensors")
