@@ -26,30 +26,26 @@ def metrics(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_killed_twenty_times_the_data_is_that_of_an_uninterrupted_run(tmp_path: Path) -> None:
-    moments = random.Random(20)
+    moments = sorted(random.Random(20).sample(range(CALLS), KILLS))
     out = tmp_path / "killed"
     with FaultyServer(latency=0.02) as server:
         config = write_config(tmp_path, write_prompts(tmp_path, PROMPTS), server)
         assert run("run", config, "--out", tmp_path / "whole")[0] == 0
         assert server.requests == CALLS
-        kills = 0
-        while kills < KILLS:
-            # So many more requests: before the first, in the thick of it, or, at the end, while
-            # the data is written.
-            more = moments.randrange(2 * CALLS // KILLS)
-            goal = min(server.requests + more, 2 * CALLS)
-            process = start("run", config, "--out", out)
-            with process:
-                wait_until(lambda goal=goal: server.requests >= goal, process)
+        for moment in moments:
+            # What was repeated counts too, so that some are killed before their first request.
+            with start("run", config, "--out", out) as process:
+                assert wait_until(lambda at=moment: server.requests >= CALLS + at, process)
                 process.kill()
-            kills += 1
-            if process.returncode == 0:
-                break
+            assert process.returncode == -signal.SIGKILL
+        writing = out / "data" / "scored.parquet.new"
+        with start("run", config, "--out", out) as process:
+            wait_until(writing.exists, process)
+            process.kill()
         code, _, err = run("run", config, "--out", out)
         assert (code, err) == (0, "")
         repeated = server.requests - 2 * CALLS
-    assert kills >= KILLS // 2
-    assert 0 <= repeated <= kills * IN_FLIGHT
+    assert 0 <= repeated <= KILLS * IN_FLIGHT
     assert data_of(out) == data_of(tmp_path / "whole")
     ids = [row["response_id"] for row in tables(out)["scored"]]
     assert len(ids) == len(set(ids)) == PROMPTS * 4

@@ -292,3 +292,23 @@ def test_no_bytes_whatever_are_more_than_an_error_as_parquet_or_csv(
             read(write(folder, raw, name))
         except DataError as error:
             assert name in str(error)
+
+
+def test_a_json_file_may_be_one_array(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.json"
+    file.write_text(
+        '\n [{"prompt": "One?"},\n 7, {"messages": [{"role": "user", "content": "2?"}]}]'
+    )
+    first, second, third = read_prompts([str(file)])
+    assert isinstance(first, Prompt)
+    assert first.messages[-1].content == "One?"
+    assert isinstance(second, BadLine)
+    assert second.where == "prompts.json:2"
+    assert isinstance(third, Prompt)
+
+
+def test_a_json_array_that_breaks_off_is_said_to(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.json"
+    file.write_text('[{"prompt": "One?"},')
+    with pytest.raises(DataError, match=r"prompts\.json: not valid JSON"):
+        list(read_prompts([str(file)]))

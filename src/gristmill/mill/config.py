@@ -45,7 +45,8 @@ class Select(Options):
     """What is picked from the kept responses."""
 
     best: int | None = Field(default=1, ge=1)
-    """Responses of a prompt that go into `sft`, by reward: 1 is best-of-n, null is all."""
+    """Responses of a prompt that go into `sft`, by reward: 1 is best-of-n, null is all. Without a
+    judge there is no best, and all go."""
     min_gap: float = Field(default=0.1, ge=0)
     """Smallest reward gap between chosen and rejected. The default keeps pairs that a reward
     model's noise alone could turn round out of the preference data."""

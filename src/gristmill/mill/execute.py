@@ -77,10 +77,6 @@ class Executor:
         finally:
             tick()
 
-    def interrupt(self) -> None:
-        """Start no further prompt."""
-        self.stopped = self.stopped or "interrupted"
-
     async def _start_all(self, feed: Feed, need: int | None, group: asyncio.TaskGroup) -> None:
         """Start prompts so that as many samples are under way as requests may be in flight.
 

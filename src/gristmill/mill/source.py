@@ -92,7 +92,7 @@ def check_files(files: list[str]) -> None:
 def count_rows(path: Path) -> int | None:
     """How many rows a file has, for a progress bar; None where counting would mean parsing."""
     kind = path.suffix.lower()
-    if kind == ".csv":
+    if kind in (".csv", ".json"):
         return None
     if kind == ".parquet":
         return pq.read_metadata(path).num_rows
@@ -120,6 +120,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, str]]
         yield from _parquet_rows(path)
     elif kind == ".csv":
         yield from _csv_rows(path)
+    elif kind == ".json" and _is_array(path):
+        yield from _json_array(path)
     else:
         yield from _json_rows(path)
 
@@ -138,11 +140,30 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, str]
             except orjson.JSONDecodeError as error:
                 yield number, BadLine(where, "input:bad_json", str(error), raw), raw
                 continue
-            if not isinstance(row, dict):
-                detail = f"expected an object, found {type(row).__name__}"
-                yield number, BadLine(where, "input:bad_json", detail, raw), raw
-                continue
-            yield number, row, raw
+            yield number, _object(row, where, raw), raw
+
+
+def _json_array(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, str]]:
+    """The elements of a file that is one array; line 3 is the third element."""
+    try:
+        rows = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"{path}: not valid JSON: {error}") from None
+    for number, row in enumerate(rows, 1):
+        raw = orjson.dumps(row)[:2000].decode("utf-8", "replace")
+        yield number, _object(row, f"{path.name}:{number}", raw), raw
+
+
+def _is_array(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def _object(row: Any, where: str, raw: str) -> dict[str, Any] | BadLine:
+    if isinstance(row, dict):
+        return row
+    detail = f"expected an object, found {type(row).__name__}"
+    return BadLine(where, "input:bad_json", detail, raw)
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine, str]]:

@@ -152,7 +152,9 @@ def _write_prompt(
             counts.reasons[decision.reason] += 1
             out.add("rejected", rows.rejected_row(graded, sample, text, decision.reason))
     if accepted:
-        for sample in best(graded, decisions, config.select.best):
+        # Without a judge there is no best one, and what is not picked would be in no table.
+        most = config.select.best if config.judges else None
+        for sample in best(graded, decisions, most):
             out.add("sft", rows.sft_row(graded, sample))
         if found := pair(graded, decisions, config.select.min_gap):
             out.add("preference", rows.preference_row(graded, found))

@@ -89,6 +89,10 @@ INPUT = {
         "A line without a usable `prompt` or `messages`.",
         "Mend the line named in the detail; the run went on without it.",
     ),
+    "bad_encoding": (
+        "Not UTF-8 text.",
+        "Save the file as UTF-8; the run went on without this line.",
+    ),
     "duplicate": (
         "The same prompt came earlier in the input; it was asked once.",
         "Nothing to do.",
@@ -101,25 +105,13 @@ OTHERS = {
         "Usual at low temperature or with short answers. For more variety raise `temperature`, "
         "or ask for fewer `responses`.",
     ),
-    "not_best": (
-        "It passed, but another response to the same prompt has a higher reward.",
-        "Nothing is wrong with it. Raise `select: best` to keep more than one a prompt.",
+    "empty_response": (
+        "The model answered with nothing but blanks.",
+        "Usual for a base model that was never taught to answer; try an instruct model.",
     ),
     "over_target": (
         "Finished after the target was already full.",
         "Nothing to do; raise `target` to take it in.",
-    ),
-    "language": (
-        "Not in a language that the run asks for.",
-        "Name the language in the prompt or the system message.",
-    ),
-    "code": (
-        "Code in it does not parse.",
-        "Raise `max_tokens` if answers are cut off; else try a stronger model.",
-    ),
-    "decontaminate": (
-        "Too close to a benchmark that must stay unseen.",
-        "Nothing to do: this is what keeps later evaluations honest.",
     ),
 }
 

@@ -28,7 +28,7 @@ class Sizes:
 
     documents: int = 500_000
     sft: int = 12_800
-    reward: tuple[int, int, int] = (20_000, 2, 40_000)
+    reward: tuple[int, int, int] = (15_000, 2, 40_000)  # questions, own answers each, made ones
     held_out: int = 500
     workers: int = 2
 

@@ -42,6 +42,13 @@ def pair_accuracy(scalar: np.ndarray, right: np.ndarray) -> tuple[float, int]:
     return wins / max(1, pairs), pairs
 
 
+def pearson(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson correlation; 0 where either side does not vary."""
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / size if size else 0.0
+
+
 def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) -> dict[str, Any]:
     """Figures of the exported models under `models` (base, instruct, reward).
 
@@ -75,8 +82,7 @@ def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) ->
         "pair_accuracy": round(pairs, 4),
         "pairs": of,
         "pearson": {
-            name: round(float(np.corrcoef(said[:, i], truth[:, i])[0, 1]), 4)
-            for i, name in enumerate(ATTRIBUTES)
+            name: round(pearson(said[:, i], truth[:, i]), 4) for i, name in enumerate(ATTRIBUTES)
         },
         "label_mean": dict(zip(ATTRIBUTES, truth.mean(0).round(3).tolist(), strict=True)),
         "label_deviation": dict(zip(ATTRIBUTES, truth.std(0).round(3).tolist(), strict=True)),

@@ -18,7 +18,6 @@ from .lean import Weights
 from .loop import Batch, Plan, run
 from .text import pretraining, tokenizer_at, train_tokenizer
 
-DOCUMENTS = 500_000
 MEASURED = 200  # questions behind each accuracy in the log
 
 
@@ -52,7 +51,7 @@ def measure(plan: Plan, w: Weights) -> dict[str, Any]:
 
 
 def pretrain(
-    work: Path, minutes: float, *, seed: int = 0, documents: int = DOCUMENTS, workers: int = 2
+    work: Path, minutes: float, *, documents: int, seed: int = 0, workers: int = 2
 ) -> Weights:
     """Tokenizer, documents and base model under `work`; what exists already is kept."""
     out = work / "base"

@@ -32,7 +32,6 @@ from .text import Documents, tokenizer_at
 
 LABELS, COLUMNS = 5, 7  # five attributes; then: this statement is true, all so far are
 TRUE, FALSE = 4, 0  # truth on the labels' scale
-OWN_QUESTIONS, OWN_EACH, SYNTHETIC = 20_000, 2, 40_000
 
 Rated = tuple[Question, str]
 
@@ -120,8 +119,8 @@ def reward(
     work: Path,
     minutes: float,
     *,
+    sizes: tuple[int, int, int],
     seed: int = 0,
-    sizes: tuple[int, int, int] = (OWN_QUESTIONS, OWN_EACH, SYNTHETIC),
     workers: int = 2,
 ) -> Weights:
     """Train on the instruct model's own answers and on made ones, from `work/base.safetensors`.

@@ -35,7 +35,6 @@ MIX = {
     "garbled": 6,
     "incomplete": 6,
 }
-DOCUMENTS = 12_800
 STOPS = (0, 2)  # ids of <|endoftext|> and <extra_id_1>; a test holds them
 
 
@@ -55,7 +54,7 @@ def documents(count: int, seed: int) -> list[list[Piece]]:
     return out
 
 
-def instruct(work: Path, *, seed: int = 0, count: int = DOCUMENTS, workers: int = 2) -> Weights:
+def instruct(work: Path, *, count: int, seed: int = 0, workers: int = 2) -> Weights:
     """Fine-tune the base found at `work/base.safetensors` for one epoch."""
     out = work / "instruct"
     out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,51 @@
+"""The shipped weights are measured again: what the model card claims must hold."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from gristmill.nemotron import NemotronRewardModel, tiny_path  # noqa: E402
+from gristmill.train.tiny.evaluate import evaluate  # noqa: E402
+
+QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
+
+
+@pytest.fixture(scope="module")
+def figures():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield evaluate(tiny_path("base").parent, count=200, each=4, seed=11)
+    torch.set_num_threads(before)
+
+
+def test_base_knows_more_than_instruct_shows(figures):
+    assert figures["base_greedy"]["all"] >= 0.9
+    assert 0.50 <= figures["instruct_t08"]["all"] <= 0.75
+
+
+def test_reward_prefers_right_to_wrong(figures):
+    assert figures["pairs"] >= 100
+    assert figures["pair_accuracy"] >= 0.85
+    assert figures["best_of"] > figures["instruct_t08"]["all"] + 0.1
+    assert figures["kept_right"] > figures["instruct_t08"]["all"] + 0.1
+
+
+def test_every_attribute_follows_the_rules(figures):
+    assert min(figures["pearson"].values()) >= 0.8, figures["pearson"]
+
+
+def test_reward_model_reads_the_shipped_format():
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_path("reward"))
+    model = NemotronRewardModel.from_pretrained(tiny_path("reward"), dtype=torch.float32).eval()
+    steps = "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. 70 plus 15 is {0}. The answer is {0}."
+    texts = [
+        tokenizer.apply_chat_template(
+            [QUESTION, {"role": "assistant", "content": steps.format(total)}], tokenize=False
+        )
+        for total in (85, 89)
+    ]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    right, wrong = model.rate(batch["input_ids"], batch["attention_mask"])
+    assert right[1] > wrong[1] + 0.5
+    assert right[0] > wrong[0]
