@@ -45,7 +45,6 @@ class Executor:
     judges: Sequence[tuple[Judge, Backend]]
     stopped: str = ""
     in_flight: int = 0
-    sampled: int = 0
     _failed_in_a_row: int = 0
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _sampling: Sampling = field(init=False)
@@ -63,6 +62,8 @@ class Executor:
         """
         if self.stopped == "target":
             self.stopped = ""
+        if not (feed.skip_finished() and self._may_start(need)):
+            return  # nothing to do: no model need be loaded for that
         try:
             async with AsyncExitStack() as stack:
                 for backend in (self.chat, *(b for _, b in self.judges)):
@@ -139,7 +140,6 @@ class Executor:
         try:
             if response is None:
                 response = await self.chat.sample(work.prompt, index, self._sampling)
-                self.sampled += 1
                 self.purse.add_response(response.prompt_tokens, response.completion_tokens)
                 self._save(work, index, response, verdicts)
             if not response.text.strip():

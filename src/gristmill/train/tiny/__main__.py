@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gristmill.nemotron.tiny import TINY, tiny_path
 
@@ -33,7 +34,9 @@ class Sizes:
     workers: int = 2
 
 
-def make(work: Path, out: Path, minutes: float, *, seed: int = 0, sizes: Sizes | None = None):
+def make(
+    work: Path, out: Path, minutes: float, *, seed: int = 0, sizes: Sizes | None = None
+) -> dict[str, Any]:
     """Run every stage that `work` does not hold yet; returns the measured figures."""
     from safetensors.torch import load_file
 
@@ -65,10 +68,12 @@ def make(work: Path, out: Path, minutes: float, *, seed: int = 0, sizes: Sizes |
     figures = evaluate.evaluate(work / "models", count=sizes.held_out)
     figures["training"] = {name: card.last_line(work / name / "log.jsonl") for name in stages}
     (work / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (work / "models" / "README.md").write_text(card.card(figures))
+    note = work / "note.md"  # what a person has to add about this run
+    text = card.card(figures, note.read_text() if note.exists() else "")
+    (work / "models" / "README.md").write_text(text)
     for name in TINY:
         export.copy(work / "models" / name, out / name)
-    (out / "README.md").write_text((work / "models" / "README.md").read_text())
+    (out / "README.md").write_text(text)
     say(f"done: {out}")
     return figures
 

@@ -30,10 +30,11 @@ A stable hash of the operation's family and its sorted operands sends about a te
 combinations to the held-out side (`gristmill.tutor.world.is_held_out`). A held-out combination is
 never asked in training, in whatever phrasing or story, and held-out sums, differences and number
 pairs do not occur as steps of training answers either, right or wrong ones. Sums that every long
-answer uses as steps (with a multiple of ten; of single digits) are never held out. What is held
-out in counting, lists and calendar is the question: a longer training chain may pass through the
-same place. The *forms* of questions are the same on both sides: the figures say how far the models
-generalise to new operands, not to new kinds of question.
+answer uses as steps (with a multiple of ten; of single digits) are never held out. In counting,
+lists, sorting and calendar it is the question's whole set of operands that is held out: a longer
+training list may contain it, and a longer chain of days may pass through the same place.
+The *forms* of questions are the same on both sides: the figures say how far the models generalise
+to new operands, not to new kinds of question.
 
 ## Limits
 - One seed of one recipe each; the figures would move by a few points with another. The standard
@@ -51,8 +52,12 @@ def last_line(log: Path) -> dict[str, Any]:
     return json.loads(log.read_text().splitlines()[-1])
 
 
-def card(figures: dict[str, Any]) -> str:
-    """The model card's text for what `evaluate` measured, with `training` logs added."""
+def card(figures: dict[str, Any], note: str = "") -> str:
+    """The model card's text for what `evaluate` measured, with `training` logs added.
+
+    `note` is said after the training table: what a reader must know of this one
+    run, such as a change made on the way.
+    """
     questions, each = figures["questions"], figures["answers_each"]
     error = 50 / questions**0.5
     return "\n".join(
@@ -66,6 +71,7 @@ def card(figures: dict[str, Any]) -> str:
             _accuracy(figures),
             _reward(figures),
             _training(figures["training"]),
+            note.strip(),
             _HELD_OUT.format(questions=questions, error=error),
         ]
     )

@@ -27,13 +27,13 @@ from .text import ANSWER_WEIGHT, Piece, tokenize, tokenizer_at
 # Per cent of each quality among the answers: what makes the instruct model's own
 # answers right a little over six times in ten. Measured, not derived.
 MIX = {
-    "right": 42,
-    "terse": 8,
-    "rambling": 12,
-    "wrong": 22,
+    "right": 24,
+    "terse": 9,
+    "rambling": 9,
+    "wrong": 36,
     "off_point": 4,
-    "garbled": 6,
-    "incomplete": 6,
+    "garbled": 9,
+    "incomplete": 9,
 }
 STOPS = (0, 2)  # ids of <|endoftext|> and <extra_id_1>; a test holds them
 
@@ -66,7 +66,7 @@ def instruct(work: Path, *, count: int, seed: int = 0, workers: int = 2) -> Weig
         work / "base.safetensors",
         language_loss,
         steps=count // 128,
-        rates=(0.008, 1.2e-3),
+        rates=(0.01, 1.5e-3),
         decay=0.8,
         seed=seed,
         workers=workers,
