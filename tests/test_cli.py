@@ -196,7 +196,7 @@ class TestBadInput:
             ({"prompts": []}, "prompts: name at least one source"),
             ({"prompts": [{"recipe": "open_qa"}]}, "recipes are not in this version"),
             ({"export": ["stf"]}, "export.0: Input should be 'sft', 'preference' or 'scored'"),
-            ({"judges": []}, "export: preference needs a judge"),
+            ({"judges": [], "export": ["preference"]}, "export: preference needs a judge"),
             ({"budget": {"usd": -1}}, "budget.usd: Input should be greater than 0"),
         ],
     )

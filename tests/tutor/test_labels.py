@@ -2,7 +2,8 @@
 
 import random
 
-from gristmill.tutor import ATTRIBUTES, QUALITIES, Question, answer, helpsteer2_rows, labels
+from gristmill.records import ATTRIBUTES
+from gristmill.tutor import QUALITIES, Question, answer, helpsteer2_rows, labels
 from gristmill.tutor import questions as ask
 
 CARD = (0.3, 0.74, 0.46, 0.47, -0.33)

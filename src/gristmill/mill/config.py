@@ -83,7 +83,7 @@ class Config(Options):
     budget: Budget = Budget()
     """Where to stop spending."""
     export: list[DataSet] = Field(default_factory=lambda: list(DATASETS))
-    """Which data sets to write."""
+    """Which data sets to write; by default all that can be: without a judge `sft` alone."""
     seed: int = Field(default=0, ge=0)
     """Of all sampling. Same config, same seed, same prompts: same ids."""
 
@@ -140,6 +140,8 @@ class Config(Options):
                 "target: cannot go with a quantile in keep.threshold, which is known only when "
                 "every prompt is scored; give fixed bounds, or leave target out"
             )
+        if not config.judges and "export" not in config.model_fields_set:
+            config = config.model_copy(update={"export": ["sft"]})
         if "preference" in config.export and not config.judges:
             raise ConfigError("export: preference needs a judge; add one, or leave it out")
         if folder is None:

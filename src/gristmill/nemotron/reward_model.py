@@ -11,7 +11,8 @@ from transformers import NemotronConfig, NemotronModel
 from transformers.models.nemotron.modeling_nemotron import NemotronPreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
+from gristmill.records import ATTRIBUTES
+
 UNUSED = 4  # NeMo's head has nine outputs, of which the first four were never trained
 
 

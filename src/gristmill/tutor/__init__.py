@@ -13,11 +13,10 @@ an answer exactly, `labels` turns that into five HelpSteer2 attributes.
 from .answers import QUALITIES, answer
 from .ask import questions
 from .grade import Grade, grade
-from .labels import ATTRIBUTES, Labels, helpsteer2_rows, labels
+from .labels import Labels, helpsteer2_rows, labels
 from .world import KINDS, Question
 
 __all__ = [
-    "ATTRIBUTES",
     "KINDS",
     "QUALITIES",
     "Grade",

@@ -29,12 +29,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gristmill.records import ATTRIBUTES
+
 from .answers import QUALITIES, answer
 from .ask import questions
 from .grade import UNDERSTANDABLE, Grade, grade
 from .world import Question
 
-ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 _VERBOSITY = (3, 14, 24, 36)
 
 
@@ -111,6 +112,6 @@ def helpsteer2_rows(
             yield {
                 "prompt": question.text,
                 "response": text,
-                **labels(question, text)._asdict(),
+                **dict(zip(ATTRIBUTES, labels(question, text), strict=True)),
             }
             made += 1

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gristmill.nemotron.presets import PRESETS
-from gristmill.tutor import ATTRIBUTES, Question, grade, questions
+from gristmill.records import ATTRIBUTES
+from gristmill.tutor import Question, grade, questions
 from gristmill.tutor.labels import labels_of
 
 from .export import read

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from gristmill.nemotron.chat import CHAT_TEMPLATE, END, REWARD_TEMPLATE, STOPS
 from gristmill.nemotron.presets import Preset
+from gristmill.records import ATTRIBUTES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 
 
 def export(

@@ -142,8 +142,8 @@ def reward(
         out / "start.safetensors",
         reward_loss,
         minutes=minutes,
-        rates=(0.01, 1.5e-3),
-        decay=0.6,
+        rates=(0.004, 8e-4),
+        decay=0.9,
         seed=seed,
         workers=workers,
     )
