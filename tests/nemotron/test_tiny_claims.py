@@ -1,5 +1,7 @@
 """The shipped weights are measured again: what the model card claims must hold."""
 
+import random
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -7,6 +9,9 @@ transformers = pytest.importorskip("transformers")
 
 from gristmill.nemotron import NemotronRewardModel, tiny_path  # noqa: E402
 from gristmill.train.tiny.evaluate import evaluate  # noqa: E402
+from gristmill.train.tiny.export import read  # noqa: E402
+from gristmill.train.tiny.reward import JUDGE, scores  # noqa: E402
+from gristmill.tutor import Question, answer  # noqa: E402
 
 QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
 
@@ -38,14 +43,22 @@ def test_every_attribute_follows_the_rules(figures):
 def test_reward_model_reads_the_shipped_format():
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_path("reward"))
     model = NemotronRewardModel.from_pretrained(tiny_path("reward"), dtype=torch.float32).eval()
-    steps = "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. 70 plus 15 is {0}. The answer is {0}."
+    question = Question.parse(QUESTION["content"])
+    assert question is not None
+    rated = [
+        (question, answer(question, quality, random.Random(3)))
+        for quality in ("right", "garbled", "off_point")
+    ]
     texts = [
         tokenizer.apply_chat_template(
-            [QUESTION, {"role": "assistant", "content": steps.format(total)}], tokenize=False
+            [QUESTION, {"role": "assistant", "content": text}], tokenize=False
         )
-        for total in (85, 89)
+        for _, text in rated
     ]
     batch = tokenizer(texts, padding=True, return_tensors="pt")
-    right, wrong = model.rate(batch["input_ids"], batch["attention_mask"])
-    assert right[1] > wrong[1] + 0.5
-    assert right[0] > wrong[0]
+    said = model.rate(batch["input_ids"], batch["attention_mask"])
+    measured = scores(JUDGE, read(tiny_path("reward")), tokenizer, rated)
+    torch.testing.assert_close(said, torch.from_numpy(measured), atol=1e-3, rtol=1e-3)
+    right, garbled, off_point = said
+    assert right[1] > max(garbled[1], off_point[1]) + 2
+    assert right[2] > garbled[2] + 2

@@ -73,9 +73,10 @@ def test_lean_decoding_equals_transformers(tokenizer, tmp_path):
 
 
 def test_reward_scores_equal_the_reward_models(tokenizer, tmp_path):
-    weights = reward.with_head(noisy(SMALL))
+    weights = noisy(SMALL)
+    del weights["lm_head.weight"]
     weights["score.weight"] = torch.randn(5, 32).bfloat16().float()
-    weights["score.bias"] = weights["score.bias"][:5]
+    weights["score.bias"] = torch.randn(5).bfloat16().float()
     export.export(SMALL, weights, tokenizer, tmp_path / "model")
     model = NemotronRewardModel.from_pretrained(tmp_path / "model", dtype=torch.float32)
     asked = questions(6, 0, held_out=False)
@@ -98,6 +99,21 @@ def test_reward_targets_sit_on_the_last_token_and_at_statement_ends(tokenizer):
     assert docs.targets[ends, 5].tolist() == [4, 0, 0]
     assert docs.targets[ends, 6].tolist() == [4, 0, 0]
     assert (docs.targets[:-1, :5] == -1).all()
+
+
+def test_the_judge_learns_in_its_new_layers_alone(tokenizer):
+    weights = reward.with_layers(lean.initial(reward.PRESETS["tiny"], 0), seed=1)
+    asked = questions(4, 0, held_out=False)
+    docs = reward.documents(tokenizer, [(q, f"The answer is {q.answer}.") for q in asked])
+    plan = loop.Plan(reward.JUDGE, tmp := tiny_path("base"), tmp, reward.reward_loss)
+    loss, grads = loop.gradients(plan, weights, loop.padded(docs, np.arange(4)))
+    assert loss > 0
+    moved = {name.split(".")[2] for name in grads if ".layers." in name}
+    assert moved == {"5", "6", "7"}
+    assert not any(name.startswith(("solver.", "model.embed")) for name in grads)
+    kept = reward.finished(weights)
+    assert kept["score.weight"].shape == (5, 128)
+    assert not any(name.startswith("solver.") for name in kept)
 
 
 def test_pretraining_text_keeps_the_held_out_side_out():

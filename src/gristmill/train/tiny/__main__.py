@@ -29,7 +29,7 @@ class Sizes:
 
     documents: int = 500_000
     sft: int = 12_800
-    reward: tuple[int, int, int] = (15_000, 2, 40_000)  # questions, own answers each, made ones
+    reward: tuple[int, int, int] = (35_000, 2, 10_000)  # questions, own answers each, made ones
     held_out: int = 500
     workers: int = 2
 
@@ -63,7 +63,8 @@ def make(
             say(f"{name}: training ({time.monotonic() - began:.0f} s so far)")
             sft.keep(stage(), done)
         tokenizer = tokenizer_at(work / "tokenizer")
-        export.export(PRESETS["tiny"], load_file(done), tokenizer, work / "models" / name)
+        preset = reward.JUDGE if name == "reward" else PRESETS["tiny"]
+        export.export(preset, load_file(done), tokenizer, work / "models" / name)
     say("measuring on held-out questions")
     figures = evaluate.evaluate(work / "models", count=sizes.held_out)
     figures["training"] = {name: card.last_line(work / name / "log.jsonl") for name in stages}

@@ -102,6 +102,9 @@ def _reward(figures: dict[str, Any]) -> str:
         f"** of {figures['pairs']} pairs of answers to the same question (a tie is a loss), by the "
         "scalar 0.3 helpfulness + 0.74 correctness + 0.46 coherence + 0.47 complexity "
         "- 0.33 verbosity.",
+        f"- On made answers, a right one against one with a single clean mistake, followed through "
+        f"in fluent text: only {percent(figures['made_pair_accuracy'])}. It knows the instruct "
+        "model's mistakes much better than a careful forger's.",
         f"- Best of {figures['answers_each']} by that scalar: {percent(figures['best_of'])} right, "
         f"against {percent(sampled)} sampled ({percent(figures['any_right'])} if the best were "
         "always found).",

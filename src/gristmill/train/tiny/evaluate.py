@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 
 from gristmill.nemotron.presets import PRESETS
 from gristmill.records import ATTRIBUTES
-from gristmill.tutor import Question, grade, questions
+from gristmill.tutor import Question, answer, grade, questions
 from gristmill.tutor.labels import labels_of
 
 from .export import read
+from .lean import Weights
 from .pretrain import greedy
-from .reward import scores
+from .reward import JUDGE, scores
 from .sft import sample
 from .text import tokenizer_at
 
@@ -50,7 +52,19 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float((a * b).sum()) / size if size else 0.0
 
 
-def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) -> dict[str, Any]:
+def made_pairs(judge: Weights, tokenizer: Any, asked: list[Question], seed: int) -> float:
+    """Share of questions where a made right answer outscores a made wrong one.
+
+    Made mistakes are clean: one slip in fluent text, followed through. They are
+    harder to see than the instruct model's own.
+    """
+    rng = random.Random(f"made:{seed}")
+    rated = [(q, answer(q, quality, rng)) for q in asked for quality in ("right", "wrong")]
+    scalar = (scores(JUDGE, judge, tokenizer, rated) @ np.array(WEIGHTS)).reshape(-1, 2)
+    return float((scalar[:, 0] > scalar[:, 1]).mean())
+
+
+def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 10) -> dict[str, Any]:
     """Figures of the exported models under `models` (base, instruct, reward).
 
     `count` held-out questions, `each` answers of the instruct model at
@@ -66,7 +80,7 @@ def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) ->
     graded = [grade(q, text) for q, text in rated]
     right = np.array([g.right for g in graded]).reshape(count, each)
     truth = np.array([labels_of(g, t) for g, (_, t) in zip(graded, rated, strict=True)])
-    said = scores(preset, judge, tokenizer, rated)
+    said = scores(JUDGE, judge, tokenizer, rated)
     scalar = (said @ np.array(WEIGHTS)).reshape(count, each)
     pairs, of = pair_accuracy(scalar, right)
     best = right[np.arange(count), scalar.argmax(1)]
@@ -82,6 +96,7 @@ def evaluate(models: Path, *, count: int = 500, each: int = 4, seed: int = 7) ->
         "instruct_t08": by_kind(asked, right.tolist()),
         "pair_accuracy": round(pairs, 4),
         "pairs": of,
+        "made_pair_accuracy": round(made_pairs(judge, tokenizer, asked, seed), 4),
         "pearson": {
             name: round(pearson(said[:, i], truth[:, i]), 4) for i, name in enumerate(ATTRIBUTES)
         },

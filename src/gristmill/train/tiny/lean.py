@@ -97,19 +97,39 @@ def hidden(
     and decoding over `cache`, which is extended in place.
     """
     x = F.embedding(ids, w["model.embed_tokens.weight"])
+    context = surroundings(preset, x, positions, mask, cache)
+    return norm(w, "model.norm", through(preset, w, x, context, range(preset.layers)))
+
+
+Context = tuple[Tensor, Tensor, Tensor, Cache | None]
+
+
+def surroundings(
+    preset: Preset,
+    x: Tensor,
+    positions: Tensor | None = None,
+    mask: Tensor | None = None,
+    cache: Cache | None = None,
+) -> Context:
+    """What every layer needs besides its input: cosines, sines, the mask's bias, the cache."""
     if positions is None:
-        positions = torch.arange(ids.shape[1])[None]
+        positions = torch.arange(x.shape[1])[None]
     cos, sin = (t[:, None] for t in rotary(preset, positions, x.dtype))
     if mask is None:
-        mask = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()[None, None]
+        mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()[None, None]
     bias = torch.zeros(mask.shape, dtype=x.dtype).masked_fill_(~mask, -1e4)
-    for i in range(preset.layers):
+    return cos, sin, bias, cache
+
+
+def through(preset: Preset, w: Weights, x: Tensor, context: Context, layers: range) -> Tensor:
+    """The residual stream after some of the layers, before any final norm."""
+    for i in layers:
         p = f"model.layers.{i}."
-        x = x + _attention(preset, w, i, norm(w, p + "input_layernorm", x), (cos, sin, bias, cache))
+        x = x + _attention(preset, w, i, norm(w, p + "input_layernorm", x), context)
         y = norm(w, p + "post_attention_layernorm", x)
         y = F.relu(F.linear(y, w[p + "mlp.up_proj.weight"])).square()
         x = x + F.linear(y, w[p + "mlp.down_proj.weight"])
-    return norm(w, "model.norm", x)
+    return x
 
 
 def _attention(
@@ -117,7 +137,7 @@ def _attention(
     w: Weights,
     layer: int,
     x: Tensor,
-    context: tuple[Tensor, Tensor, Tensor, Cache | None],
+    context: Context,
 ) -> Tensor:
     cos, sin, bias, cache = context
     b, t, _ = x.shape

@@ -108,10 +108,8 @@ def gradients(plan: Plan, masters: Weights, batch: Batch) -> tuple[float, Weight
     w = {k: v.bfloat16().requires_grad_() for k, v in masters.items()}
     loss = plan.objective(plan.preset, w, batch)
     grads = torch.autograd.grad(loss, list(w.values()), allow_unused=True)
-    return loss.item(), {
-        k: torch.zeros_like(masters[k]) if g is None else g.float()
-        for k, g in zip(w, grads, strict=True)
-    }
+    # Weights that the loss does not move (frozen ones) have no gradient and get no step.
+    return loss.item(), {k: g.float() for k, g in zip(w, grads, strict=True) if g is not None}
 
 
 def scale(progress: float, step: int, decay: float) -> float:
