@@ -3,7 +3,8 @@
 For each latency and each number in flight it starts a loopback server in its own process, then
 makes the same calls twice, in turn and several times over: with a bare aiohttp loop (`bare.py`,
 which keeps nothing), and with the whole mill: read prompts, generate, grade, checkpoint, filter,
-write Parquet. The figure is the median of the pairs' ratios.
+write Parquet. The figure is the median of the pairs' ratios. The bare loop runs on asyncio's own
+event loop, as a script would; `--uvloop` gives it the faster one that the mill uses.
 
     python benchmarks/endpoint.py
     python benchmarks/endpoint.py --latency 0 --in-flight 64 --pairs 5 --json out.json
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bare import bare
+from gristmill.backends import loop
 from gristmill.mill import Config, run
 
 SECONDS = {"0": 6.0, "200ms": 20.0, "mix": 60.0}
@@ -94,7 +96,7 @@ def whole_mill(url: str, prompts: int, in_flight: int) -> float:
     return seconds
 
 
-def measure(latency: str, in_flight: int, pairs: int) -> dict[str, Any]:
+def measure(latency: str, in_flight: int, pairs: int, uvloop: bool) -> dict[str, Any]:
     """`pairs` times bare and mill in turn; the ratio is the mill's calls/s over the bare loop's."""
     calls = int(SECONDS[latency] * CALLS_PER_SECOND[latency](in_flight))
     prompts = calls // (2 * RESPONSES)
@@ -103,7 +105,8 @@ def measure(latency: str, in_flight: int, pairs: int) -> dict[str, Any]:
     with server(latency) as url:
         whole_mill(url, 100, in_flight)  # imports and caches, not counted
         for _ in range(pairs):
-            bare_rates.append(calls / asyncio.run(bare(url, requests(prompts), in_flight)))
+            start_bare = loop.run if uvloop else asyncio.run
+            bare_rates.append(calls / start_bare(bare(url, requests(prompts), in_flight)))
             mill_rates.append(calls / whole_mill(url, prompts, in_flight))
     ratios = [m / b for m, b in zip(mill_rates, bare_rates, strict=True)]
     return {
@@ -123,13 +126,14 @@ def main() -> None:
     parser.add_argument("--latency", nargs="+", choices=list(SECONDS), default=list(SECONDS))
     parser.add_argument("--in-flight", nargs="+", type=int, default=[64, 256])
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--uvloop", action="store_true", help="for the bare loop too")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
     print("latency  in flight    calls  bare calls/s  mill calls/s  mill/bare  (min to max)")
     results = []
     for latency in args.latency:
         for in_flight in args.in_flight:
-            r = measure(latency, in_flight, args.pairs)
+            r = measure(latency, in_flight, args.pairs, args.uvloop)
             results.append(r)
             print(
                 f"{latency:>7}  {in_flight:>9}  {r['calls']:>7,}  {r['bare_calls_per_s']:>12,.0f}"
