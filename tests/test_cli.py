@@ -6,11 +6,9 @@ import csv
 import fcntl
 import json
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import pytest
 import typer
 import yaml
 
+from disk import full_disk
 from gristmill import cli
 from gristmill.records import ATTRIBUTES
 from mills import data_of, settings, tables, write_prompts
@@ -77,16 +76,6 @@ def configure(folder: Path, count: int = 5, **changes: Any) -> Path:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
-
-
-@contextmanager
-def full_disk(at: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (at, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def assert_goes_on(gristmill: Gristmill, config: Path, prompts: int = 5) -> dict[str, Any]:

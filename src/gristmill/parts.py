@@ -7,6 +7,7 @@ A part is named by its module: `threshold` in `keep:` is the class `Threshold` o
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -89,6 +90,11 @@ def find_part(room: str, name: str, where: str) -> type[Any]:
         return getattr(import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{where}: cannot load '{name}': {error}") from None
+
+
+def name_of(part: object) -> str:
+    """The name that a config gives a part of this class: `my_filter` for `MyFilter`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(part).__name__).lower()
 
 
 def part_names(room: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from disk import full_disk
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.mill import journal as journal_module
 from gristmill.mill.budget import Spent
@@ -37,17 +37,6 @@ def log_of(path: Path) -> Iterator[Log]:
         yield log
     finally:
         log.close()
-
-
-@contextmanager
-def full_disk(at: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes: the kernel says so, as it does of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (at, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def records(log: Log) -> list[Any]:

@@ -12,7 +12,7 @@ from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.judges.base import Judge
-from gristmill.parts import Options, build, open_part
+from gristmill.parts import Options, build, name_of, open_part
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
@@ -166,7 +166,7 @@ class Config(Options):
         return {
             "seed": self.seed,
             "generate": _decisive(self.generate),
-            "judges": [{type(j).__name__.lower(): _decisive(j)} for j in self.open_judges()],
+            "judges": [{name_of(j): _decisive(j)} for j in self.open_judges()],
         }
 
 

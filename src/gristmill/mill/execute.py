@@ -16,6 +16,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.feed import Feed, Work
 from gristmill.mill.journal import Journal
 from gristmill.mill.tally import Tally
+from gristmill.parts import name_of
 from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdict
 
 
@@ -146,7 +147,7 @@ class Executor:
                 return Sample(index, response)
             for number in range(len(verdicts), len(self.judges)):
                 judge, backend = self.judges[number]
-                stage = type(judge).__name__.lower()
+                stage = name_of(judge)
                 verdict = await judge.judge(backend, work.prompt, response)
                 self.purse.add_verdict(number, verdict.tokens)
                 verdicts.append(verdict)

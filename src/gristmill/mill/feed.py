@@ -39,7 +39,6 @@ class Feed:
         self._items = items(config, limit)
         self._journal = journal
         self._tally = tally
-        self._responses = config.generate.responses
         self._next: Work | None = None
         self._unseen = len(journal.finished)
         self.offsets: array[int] = array("q")

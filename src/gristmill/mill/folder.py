@@ -20,6 +20,7 @@ import gristmill
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal
+from gristmill.parts import name_of
 
 PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
@@ -120,7 +121,7 @@ def _differences(there: Any, here: Any, where: str) -> list[str]:
 def _resolved(config: Config) -> str:
     """run.yaml: every setting as it was used, who ran it, and hashes to tell runs apart."""
     values = config.model_dump(mode="json")
-    values["judges"] = [{_name(j): j.model_dump(mode="json")} for j in config.open_judges()]
+    values["judges"] = [{name_of(j): j.model_dump(mode="json")} for j in config.open_judges()]
     identity = config.identity()
     return yaml.safe_dump(
         {
@@ -133,10 +134,6 @@ def _resolved(config: Config) -> str:
         sort_keys=False,
         allow_unicode=True,
     )
-
-
-def _name(part: object) -> str:
-    return type(part).__name__.lower()
 
 
 def _digest(value: Any) -> str:

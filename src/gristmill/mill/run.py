@@ -75,7 +75,7 @@ class Session:
 
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
-        return Passage(self.config, self.journal, self.feed.offsets, self.limit)
+        return Passage(self.config, self.journal, self.feed.offsets)
 
 
 Watch = Callable[[Session], None]

@@ -52,13 +52,10 @@ class Counts:
 class Passage:
     """One reading of everything that is in the checkpoint, in the input's order."""
 
-    def __init__(
-        self, config: Config, journal: Journal, offsets: array[int], limit: int | None
-    ) -> None:
+    def __init__(self, config: Config, journal: Journal, offsets: array[int]) -> None:
         self.config = config
         self._journal = journal
         self._offsets = offsets
-        self._limit = limit
 
     def everything(self) -> Iterator[Graded | BadLine]:
         """Finished prompts and bad lines; what is not finished is left out."""
