@@ -151,7 +151,7 @@ class TestBadInput:
         (tmp_path / "prompts.jsonl").write_text("\n")
         result = gristmill("run", config, "--out", "out")
         assert result.code == 2
-        assert result.line.endswith("the file is empty; write one prompt a line")
+        assert result.line.endswith("the file is empty; write one row a line")
         write_prompts(tmp_path, 5)
         assert_goes_on(gristmill, config)
 

@@ -18,13 +18,14 @@ HEAVY = ("torch", "transformers", "ray", "pandas", "vllm", "gradio", "pyarrow", 
 FLOORS = {
     # room or module: floor; imports go to lower floors only, or stay in the room.
     "records": 0, "errors": 0,
-    "parts": 1, "nemotron": 1, "tutor": 1,
-    "backends": 2,
-    "recipes": 3, "judges": 3, "filters": 3,
-    "mill": 4, "train": 4, "bench": 4, "arena": 4, "serve": 4,
-    "report": 5, "score": 5, "display": 5, "summary": 5,
-    "pipeline": 6, "quickstart": 6, "flywheel": 6,
-    "cli": 7,
+    "parts": 1, "storage": 1, "nemotron": 1, "tutor": 1, "packing": 1,
+    "intake": 2,
+    "backends": 3,
+    "recipes": 4, "judges": 4, "filters": 4,
+    "mill": 5, "train": 5, "bench": 5, "arena": 5, "serve": 5,
+    "report": 6, "score": 6, "display": 6, "summary": 6,
+    "pipeline": 7, "quickstart": 7, "flywheel": 7,
+    "cli": 8,
 }  # fmt: skip
 
 

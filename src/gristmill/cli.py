@@ -153,6 +153,83 @@ def report(
     _out.print(f"report: {write_report(folder)}")
 
 
+training = typer.Typer(
+    help="Train a model: pretrain, sft, reward, dpo, rpo, or several of them in a row.",
+    no_args_is_help=True,
+)
+app.add_typer(training, name="train")
+
+_TrainingConfig = Annotated[
+    Path, typer.Argument(help="The training config (YAML).", show_default=False)
+]
+_TrainingFolder = Annotated[
+    Path | None, typer.Option(help="The run's folder; by default `out/` and the run's name.")
+]
+
+
+def _train(kind: str, config: Path, out: Path | None) -> None:
+    from gristmill.train import load_config
+    from gristmill.train import run as run_training
+    from gristmill.train.progress import Shown, show_result
+
+    loaded = load_config(kind, config)
+    console = _out
+    with Shown(console, loaded.name) as watch:
+        trained = run_training(loaded, out or Path("out") / loaded.name, watch=watch)
+    show_result(console, trained)
+
+
+@training.command()
+def pretrain(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Predict the next token of plain text, in phases.
+
+    Continues a model, or begins a new one of the Nemotron architecture (`preset`, `tokenizer`).
+    """
+    _train("pretrain", config, out)
+
+
+@training.command()
+def sft(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Fine-tune on conversations: what the assistant says is learned, all else only read."""
+    _train("sft", config, out)
+
+
+@training.command()
+def reward(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Train a reward model: five attributes (HelpSteer2), preference pairs, or both.
+
+    Run it again with the same folder and it goes on from its checkpoint. The result is a folder
+    that `gristmill score --model hf:DIR/model` and a config's `judges` take.
+    """
+    _train("reward", config, out)
+
+
+@training.command()
+def dpo(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Direct preference optimisation on chosen and rejected responses."""
+    _train("dpo", config, out)
+
+
+@training.command()
+def rpo(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Reward-aware preference optimisation: pairs with a reward model's scores of both sides."""
+    _train("rpo", config, out)
+
+
+@training.command()
+def staged(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
+    """Several trainings in a row, each from the last one's model (`stages:`)."""
+    from gristmill.train.progress import Shown, show_result
+    from gristmill.train.stages import load_stages, run_stages
+
+    loaded, stages = load_stages(config)
+    console = _out
+    for trained in run_stages(
+        stages, loaded.model, out or Path("out") / loaded.name, lambda s: Shown(console, s.name)
+    ):
+        show_result(console, trained)
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -13,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.intake.files import check_files, count_rows
 from gristmill.mill import Config, Session
-from gristmill.mill.source import check_files, count_rows
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -29,7 +28,7 @@ class Display:
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
         self._console = console
         check_files([source.file for source in config.prompts])
-        counts = [count_rows(Path(source.file)) for source in config.prompts]
+        counts = [count_rows(source.file) for source in config.prompts]
         rows = sum(c for c in counts if c is not None) if None not in counts else None
         if limit is not None:
             rows = limit if rows is None else min(rows, limit)

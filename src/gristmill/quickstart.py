@@ -13,7 +13,7 @@ from rich.console import Console
 from gristmill import mill, report, tutor
 from gristmill.display import Display
 from gristmill.errors import StorageError
-from gristmill.mill.folder import write_atomically
+from gristmill.storage import write_atomically
 from gristmill.summary import show_outcome
 
 QUESTIONS = 200

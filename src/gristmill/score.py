@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from gristmill.backends import loop
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, DataError, RunError, StorageError
+from gristmill.intake.files import BadLine, check_files
+from gristmill.intake.messages import read_conversations
 from gristmill.judges.reward import Reward
-from gristmill.mill.conversations import read_conversations
-from gristmill.mill.source import BadLine, check_files
 from gristmill.mill.write import close_parquet
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response
 
@@ -55,7 +55,7 @@ def score_file(
     watch: called with rows done and rows failed.
     Raises DataError, StorageError, BackendFatal, or RunError if no row could be scored.
     """
-    check_files([str(source)])
+    check_files([str(source)], "prompt")
     if out.suffix.lower() not in (".jsonl", ".parquet"):
         raise DataError(f"{out}: name the output .jsonl or .parquet")
     if out.exists() and out.resolve() == source.resolve():

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
-from gristmill.mill.source import BadLine, check_files, count_rows, read_prompts
+from gristmill.intake.files import BadLine, check_files, count_rows
+from gristmill.mill.source import read_prompts
 from gristmill.records import Message, Prompt, prompt_id
 
 
@@ -224,7 +225,7 @@ class TestFiles:
     @pytest.mark.parametrize("content", ["", "\n", " \n\n"])
     def test_an_empty_file_is_refused(self, tmp_path: Path, name: str, content: str) -> None:
         path = write(tmp_path, content, name)
-        with pytest.raises(DataError, match="the file is empty; write one prompt a line"):
+        with pytest.raises(DataError, match="the file is empty; write one row a line"):
             check_files([str(path)])
 
     def test_missing_unknown_and_unreadable_files_are_named(self, tmp_path: Path) -> None:

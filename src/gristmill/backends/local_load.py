@@ -153,12 +153,12 @@ def load_config(source: Source) -> dict[str, Any]:
         return dict(source.config)
     from transformers import PreTrainedConfig
 
-    with _reading(source):
+    with reading(source):
         return PreTrainedConfig.get_config_dict(source.place)[0]
 
 
 @contextmanager
-def _reading(source: Source) -> Iterator[None]:
+def reading(source: Source) -> Iterator[None]:
     """What transformers raises for a model it cannot read, as one line."""
     try:
         with quietly():
@@ -171,13 +171,13 @@ def _reading(source: Source) -> Iterator[None]:
         raise ConfigError(f"model '{source.model}' cannot be loaded: {line[:300]}{hint}") from error
 
 
-def load_tokenizer(source: Source) -> Any:
-    """The tokenizer, which must have a chat template."""
+def load_tokenizer(source: Source, *, needs_template: bool = True) -> Any:
+    """The tokenizer, which must have a chat template unless its caller brings one."""
     from transformers import AutoTokenizer
 
-    with _reading(source):
+    with reading(source):
         tokenizer = AutoTokenizer.from_pretrained(source.place)
-    if not tokenizer.chat_template:
+    if needs_template and not tokenizer.chat_template:
         raise ConfigError(
             f"model '{source.model}' has no chat template: add a chat_template.jinja to its "
             "directory, or name its instruct version"
@@ -189,7 +189,7 @@ def load_model(source: Source, kind: Any) -> Any:
     """The weights, through `kind.from_pretrained`, on the GPU if there is one, ready to run."""
     import torch
 
-    with _reading(source):
+    with reading(source):
         model = kind.from_pretrained(source.place, dtype="auto", use_safetensors=True)
     model.eval()
     if torch.cuda.is_available():

@@ -21,15 +21,20 @@ from gristmill.errors import ConfigError
 from gristmill.records import ATTRIBUTES
 
 
-def load_grader(source: Source, config: dict[str, Any]) -> Any:
-    """The weights of a reward model. Raises ConfigError."""
+def reward_class(config: dict[str, Any]) -> Any:
+    """The class that a reward model's config.json asks for."""
     if "NemotronRewardModel" in (config.get("architectures") or []):
         from gristmill.nemotron.reward_model import NemotronRewardModel
 
-        return load_model(source, NemotronRewardModel)
+        return NemotronRewardModel
     from transformers import AutoModelForSequenceClassification
 
-    return load_model(source, AutoModelForSequenceClassification)
+    return AutoModelForSequenceClassification
+
+
+def load_grader(source: Source, config: dict[str, Any]) -> Any:
+    """The weights of a reward model. Raises ConfigError."""
+    return load_model(source, reward_class(config))
 
 
 def columns(model: str, config: dict[str, Any], outputs: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
+from gristmill.intake.files import located
 from gristmill.judges.base import Judge
 from gristmill.parts import Options, build, name_of, open_part
 
@@ -23,7 +24,8 @@ class PromptFile(Options):
     """Prompts from a file."""
 
     file: str
-    """JSONL, Parquet or CSV; a relative path starts from the config's folder."""
+    """JSONL, Parquet or CSV, a relative path from the config's folder; or `tutor:4000`, questions
+    of the tutor world."""
 
 
 class Generate(Calling):
@@ -146,7 +148,7 @@ class Config(Options):
             raise ConfigError("export: preference needs a judge; add one, or leave it out")
         if folder is None:
             return config
-        files = [PromptFile(file=str(folder / source.file)) for source in config.prompts]
+        files = [PromptFile(file=located(source.file, folder)) for source in config.prompts]
         return config.model_copy(update={"prompts": files})
 
     def open_judges(self) -> list[Judge]:

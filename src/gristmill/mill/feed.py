@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from gristmill.intake.files import BadLine
 from gristmill.mill.config import Config
 from gristmill.mill.journal import Journal
-from gristmill.mill.source import BadLine, prompt_key, read_prompts
+from gristmill.mill.source import prompt_key, read_prompts
 from gristmill.mill.tally import Tally
 from gristmill.records import Graded, Prompt, Sample
 

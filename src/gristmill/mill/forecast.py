@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gristmill.backends import open_chat
+from gristmill.intake.files import BadLine, check_files
 from gristmill.mill.budget import MILLION, prices
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
-from gristmill.mill.source import BadLine, check_files
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0

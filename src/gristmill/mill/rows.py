@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from gristmill.filters import Pair
 from gristmill.filters.threshold import score_of
-from gristmill.mill.source import BadLine
+from gristmill.intake.files import BadLine
 from gristmill.records import ATTRIBUTES, Graded, Prompt, Sample, as_dicts, response_id
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))

@@ -18,17 +18,18 @@ import orjson
 from gristmill.backends import ChatBackend, loop, open_chat
 from gristmill.backends.base import Backend
 from gristmill.errors import DataError, StorageError
+from gristmill.intake.files import check_files
 from gristmill.judges.base import Judge
 from gristmill.mill.budget import Purse, prices
 from gristmill.mill.config import Config
 from gristmill.mill.execute import Executor
 from gristmill.mill.feed import Feed
-from gristmill.mill.folder import Folder, versions, write_atomically
+from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.rows import Origin
-from gristmill.mill.source import check_files
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Counts, Passage, as_metrics, write
+from gristmill.storage import versions, write_atomically
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    check_files([source.file for source in config.prompts])
+    check_files([source.file for source in config.prompts], "prompt")
     with folder.open(config) as journal, _calm_collector():
         session = Session(config, journal, limit)
         try:

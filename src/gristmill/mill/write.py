@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 from gristmill.errors import StorageError
 from gristmill.filters import best, decide, pair
 from gristmill.filters._decide import survey
+from gristmill.intake.files import BadLine
 from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
-from gristmill.mill.source import BadLine, prompt_key
+from gristmill.mill.source import prompt_key
 from gristmill.records import Decision, Graded
 
 BATCH_ROWS = 2048

@@ -1,4 +1,4 @@
-"""Whole conversations from a user's file: prompts that already have their responses."""
+"""Messages and whole conversations, as users' files write them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gristmill.mill.source import BadLine, read_rows, turns
+from gristmill.intake.files import BadLine, read_rows
 from gristmill.records import Message
+
+ROLES = ("system", "user", "assistant")
 
 _TURN = re.compile(r"\n<extra_id_1>(User|Assistant)\n")
 """How HelpSteer2 puts several turns into one prompt."""
 
 
 def read_conversations(
-    path: Path,
+    source: str | Path,
 ) -> Iterator[tuple[dict[str, Any], tuple[Message, ...] | BadLine]]:
     """Each row with its conversation, which ends in the assistant's turn, or what is wrong.
 
     A row has `messages`, or `prompt` (a text, HelpSteer2's several turns in one text, or a list
     of messages) and `response`.
     """
-    for number, row, raw in read_rows(path):
-        where = f"{path.name}:{number}"
+    for where, row, raw in read_rows(source, "prompt"):
         if isinstance(row, BadLine):
             yield {"line": raw}, row
             continue
@@ -53,10 +54,35 @@ def split_turns(prompt: Any) -> tuple[Message, ...]:
     """
     if not isinstance(prompt, str) or not prompt.strip():
         raise ValueError("'prompt' is empty or not a text")
-    first, *rest = _TURN.split(prompt)
-    messages = [Message("user", first)]
-    for role, content in zip(rest[::2], rest[1::2], strict=True):
-        messages.append(Message(role.lower(), content))
+    messages = spread(Message("user", prompt))
     if messages[-1].role != "user":
         raise ValueError("'prompt' ends in the assistant's turn")
     return tuple(messages)
+
+
+def spread(message: Message) -> list[Message]:
+    """The turns that HelpSteer2 puts into one message; the first has the message's role."""
+    first, *rest = _TURN.split(message.content)
+    later = zip(rest[::2], rest[1::2], strict=True)
+    return [Message(message.role, first), *(Message(role.lower(), text) for role, text in later)]
+
+
+def turns(given: Any, field: str, last: str) -> tuple[Message, ...]:
+    """A list of `role`/`content` dictionaries as messages, the last of them by `last`.
+
+    Raises ValueError naming the turn and what is wrong with it.
+    """
+    if not isinstance(given, list) or not given:
+        raise ValueError(f"'{field}' is not a list of messages")
+    result = []
+    for number, turn in enumerate(given):
+        role = turn.get("role") if isinstance(turn, dict) else None
+        content = turn.get("content") if isinstance(turn, dict) else None
+        if role not in ROLES:
+            raise ValueError(f"'{field}[{number}].role' is {role!r}; use {', '.join(ROLES)}")
+        if not isinstance(content, str) or (not content.strip() and role != "system"):
+            raise ValueError(f"'{field}[{number}].content' is empty or not a text")
+        result.append(Message(role, content))
+    if result[-1].role != last:
+        raise ValueError(f"the last of '{field}' is the {result[-1].role}'s, not the {last}'s")
+    return tuple(result)

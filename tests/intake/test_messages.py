@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.mill.conversations import read_conversations, split_turns
+from gristmill.intake.files import BadLine
+from gristmill.intake.messages import read_conversations, split_turns
 from gristmill.mill.rows import prompt_text
-from gristmill.mill.source import BadLine
 from gristmill.records import Message, Prompt
 
 

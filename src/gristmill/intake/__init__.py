@@ -1,0 +1,1 @@
+"""Users' files, and the sources that are built in: rows in, whoever needs them."""

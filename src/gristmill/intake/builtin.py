@@ -1,0 +1,56 @@
+"""Sources that need no file: questions of the tutor world, named by one string.
+
+    tutor:4000             4000 questions: rows of prompt, answer, category
+    tutor:500:held-out     of the side that no training text touches
+    tutor:2000:rated       rated responses to them, in HelpSteer2's format
+
+Each may have `:seed=3` at the end (0 by default), and `held-out` goes with `rated`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gristmill import tutor
+from gristmill.errors import DataError
+
+PREFIX = "tutor:"
+
+MOST = 100_000
+"""Rows of one source: more distinct questions than this the smaller kinds do not have."""
+
+_FORM = re.compile(r"tutor:(\d{1,9})(:held-out)?(:rated)?(?::seed=(\d{1,18}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class TutorRows:
+    """What a `tutor:` string asks for. Iterate over it for the rows, the same every time."""
+
+    count: int
+    held_out: bool
+    rated: bool
+    seed: int
+
+    @classmethod
+    def parse(cls, name: str) -> TutorRows:
+        """Raises DataError, naming the forms that there are, where `name` is none of them."""
+        found = _FORM.fullmatch(name)
+        if found is None:
+            raise DataError(
+                f"{name}: no such source; write tutor:4000, tutor:500:held-out or "
+                "tutor:2000:rated, with :seed=3 at the end if you like"
+            )
+        count, held_out, rated, seed = found.groups()
+        if not 1 <= int(count) <= MOST:
+            raise DataError(f"{name}: ask for 1 to {MOST} rows")
+        return cls(int(count), held_out is not None, rated is not None, int(seed or 0))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self.rated:
+            yield from tutor.helpsteer2_rows(self.count, self.seed, held_out=self.held_out)
+            return
+        for question in tutor.questions(self.count, self.seed, held_out=self.held_out):
+            yield {"prompt": question.text, "answer": question.answer, "category": question.kind}

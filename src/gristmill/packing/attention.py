@@ -1,0 +1,100 @@
+"""Attention over a packed row, one segment at a time, for any transformers model.
+
+On a CPU a dense mask over the row costs more than padding would: nearly all of it is empty. One
+call of the fused kernel a segment does the arithmetic that is needed and no other; the layout
+travels as the four-dimensional attention mask, which transformers hands through untouched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import AttentionInterface
+
+from gristmill.packing.pack import Pack
+
+NAME = "gristmill_segments"
+
+
+def segment_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one layer. query (1, H, T, D); key and value (1, KV, T, D); `attention_mask`
+    is a `Pack`'s layout, or None for a plain causal row. Returns (1, T, H, D)."""
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    if attention_mask is None:
+        out = F.scaled_dot_product_attention(
+            query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
+        )
+        return out.transpose(1, 2).contiguous(), None
+    segments = attention_mask[0, 0].tolist()
+    lengths = [segment[0] for segment in segments]
+    # One split and one concatenation: slicing would fill a gradient of the whole row for each.
+    queries, keys, values = (x.split(lengths, dim=2) for x in (query, key, value))
+    outs = []
+    for i, (length, *path) in enumerate(segments):
+        ancestors = [a for a in path if a >= 0]
+        k, v, mask = keys[i], values[i], None
+        if ancestors:
+            k = torch.cat([*(keys[a] for a in ancestors), k], dim=2)
+            v = torch.cat([*(values[a] for a in ancestors), v], dim=2)
+            before = k.shape[2] - length
+            mask = torch.ones(length, k.shape[2], dtype=torch.bool, device=k.device).tril(before)
+        outs.append(
+            F.scaled_dot_product_attention(
+                queries[i],
+                k,
+                v,
+                attn_mask=mask,
+                dropout_p=dropout,
+                is_causal=mask is None,
+                scale=scaling,
+            )
+        )
+    return torch.cat(outs, dim=2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, segment_attention)
+
+
+def can_attend(model: Any) -> bool:
+    """Whether a model leaves its attention to be chosen, and looks at all that came before: no
+    sliding windows, no recurrent layers."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    supported = getattr(model, "_supports_attention_backend", False)
+    return bool(supported) and kinds == {"full_attention"} and not window
+
+
+def attend(model: Any) -> None:
+    """Make a model read packed rows. Raises ValueError where `can_attend` is False."""
+    if not can_attend(model):
+        raise ValueError(
+            f"{type(model).__name__} does not let its attention be chosen, or has sliding "
+            "windows or recurrent layers: packed rows need plain causal attention"
+        )
+    model.set_attn_implementation(NAME)
+
+
+def run(model: Any, batch: Pack, **arguments: Any) -> Any:
+    """The model's output for a pack; `arguments` go to its forward."""
+    return model(
+        input_ids=batch.ids[None],
+        position_ids=batch.positions[None],
+        attention_mask=batch.layout,
+        use_cache=False,
+        **arguments,
+    )

@@ -1,0 +1,251 @@
+"""What a training config may hold: what all kinds share, and what each adds.
+
+    name: my-reward
+    model: hf:./base
+    data: [{file: helpsteer2.jsonl}, {file: own.jsonl, weight: 2}]
+    epochs: 2
+    batch: {examples: 128, tokens: 16384}
+    optimizer: {lr: 2.0e-6, warmup: 10}
+
+The kind is the command's (`gristmill train reward CONFIG`), or a stage's key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from gristmill.parts import Options
+from gristmill.records import ATTRIBUTES
+from gristmill.train.sources import Source
+
+
+class Batch(Options):
+    """How much is learned from at once."""
+
+    examples: int = Field(default=128, ge=1)
+    """Examples behind one step of the optimizer: rated responses, pairs, or conversations. 128 is
+    the published setting of HelpSteer2's reward models."""
+    tokens: int = Field(default=16_384, ge=16)
+    """Tokens computed at once, which is what decides the memory. The step is cut into as many
+    parts as need be; their gradients add up to that of the whole, exactly."""
+
+
+class Optimizer(Options):
+    """AdamW and its schedule."""
+
+    lr: float = Field(default=2e-6, gt=0)
+    """Highest learning rate. The default is HelpSteer2's for full weights of a large model; LoRA
+    wants about 1e-4, the tiny family about 1e-3."""
+    warmup: int = Field(default=10, ge=0)
+    """Steps over which the rate rises from zero."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After the warm-up: as it is, or down to zero at the last step, straight or by a cosine."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of the two running means of AdamW, as in NeMo-Aligner."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Of matrices; norms and biases are left alone."""
+    clip: float = Field(default=1.0, gt=0)
+    """Longest gradient, as a norm; a longer one is scaled down to it."""
+
+
+class Lora(Options):
+    """Low-rank adapters (peft) instead of all weights. They are merged into what is saved."""
+
+    rank: int = Field(default=16, ge=1)
+    """Inner width of an adapter."""
+    alpha: float = Field(default=32.0, gt=0)
+    """An adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of an adapter's input while training."""
+    targets: str | list[str] = "all-linear"
+    """Names of the layers that get one; by default every linear layer but the head."""
+
+
+class TrainConfig(Options):
+    """What all kinds of training share."""
+
+    kind: ClassVar[str] = ""
+
+    name: str = "model"
+    """Of the model, as its card shows it."""
+    model: str
+    """Where training starts: `tiny:instruct`, `hf:org/name` or `hf:./dir`."""
+    data: list[Source] = Field(min_length=1)
+    """What is learned from; several sources are mixed by their weights."""
+    validation: float | list[Source] = 0.05
+    """What is measured on and never trained on: a share of the prompts, or sources of its own,
+    whose prompts are then taken out of `data`. 0 for none."""
+    epochs: int = Field(default=1, ge=1)
+    """Times through the data."""
+    steps: int | None = Field(default=None, ge=1)
+    """Stop after so many steps, whatever `epochs` says."""
+    batch: Batch = Batch()
+    """How much is learned from at once."""
+    optimizer: Optimizer = Optimizer()
+    """Learning rate and schedule."""
+    lora: Lora | None = None
+    """Train adapters instead of all weights."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """Of the arithmetic. The weights that are stepped stay float32 either way."""
+    checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: about a third
+    slower, a fraction of the memory."""
+    sharding: Literal["replicate", "fsdp"] = "replicate"
+    """With several processes: each holds the whole model, or a share of it (FSDP2)."""
+    max_length: int | None = Field(default=None, ge=2)
+    """Longest example in tokens; longer ones are put aside. By default the model's context."""
+    template: str | None = None
+    """A Jinja chat template file, for a base model that has none."""
+    save_every: int = Field(default=100, ge=1)
+    """Steps between checkpoints. A run that was killed goes on from the last."""
+    measure_every: int = Field(default=50, ge=1)
+    """Steps between measurements on the validation data."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files, under `tensorboard/`."""
+    licence: str | None = None
+    """SPDX name for the model's card; by default what the starting model's card says."""
+    seed: int = Field(default=0, ge=0)
+    """Of the order of the data and of dropout."""
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _one_or_many(cls, sources: Any) -> Any:
+        return [sources] if isinstance(sources, dict) else sources
+
+    @field_validator("validation")
+    @classmethod
+    def _share(cls, share: Any) -> Any:
+        if isinstance(share, float) and not 0 <= share <= 0.5:
+            raise ValueError("a share from 0 to 0.5, or a list of sources")
+        return share
+
+    def located(self, folder: Path) -> TrainConfig:
+        """The same with relative paths of files starting from `folder`."""
+
+        def placed(sources: list[Source]) -> list[Source]:
+            return [source.located(folder) for source in sources]
+
+        update: dict[str, Any] = {"data": placed(self.data), "model": model_at(self.model, folder)}
+        if isinstance(self.validation, list):
+            update["validation"] = placed(self.validation)
+        if self.template is not None:
+            update["template"] = str(folder / self.template)
+        return self.model_copy(update=update)
+
+
+def model_at(model: str, folder: Path) -> str:
+    """`hf:./dir` seen from a config's folder; other model strings as they are."""
+    prefix, _, rest = model.partition(":")
+    return f"hf:{folder / rest}" if prefix == "hf" and rest.startswith(".") else model
+
+
+class SftConfig(TrainConfig):
+    """Supervised fine-tuning: what the assistant said is predicted, everything else only read."""
+
+    kind: ClassVar[str] = "sft"
+
+    turns: Literal["all", "last"] = "all"
+    """Which assistant turns of a conversation are learned."""
+
+
+class RewardConfig(TrainConfig):
+    """A reward model."""
+
+    kind: ClassVar[str] = "reward"
+
+    loss: Literal["regression", "bradley_terry", "both"] = "regression"
+    """Of rated responses (five attributes, missing ones masked), of pairs, or the sum of both."""
+    pairs: Literal["plain", "margin", "scaled"] = "plain"
+    """What a pair's preference strength does: nothing, it is the gap that is asked for, or it
+    weighs the pair's loss (the best of the three in HelpSteer2-Preference)."""
+    pair_weight: float = Field(default=1.0, gt=0)
+    """Weight of the pairs beside the regression in `both`."""
+    centring: float = Field(default=0.0, ge=0)
+    """Weight of the squared sum of both rewards of a pair, which keeps them around zero."""
+    weights: dict[str, float] = Field(
+        default_factory=lambda: dict(zip(ATTRIBUTES, (0.3, 0.74, 0.46, 0.47, -0.33), strict=True))
+    )
+    """Of the attributes in the reward that ranks; by default the model card's of
+    Nemotron-4-340B-Reward."""
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(weights) - set(ATTRIBUTES))
+        if unknown:
+            raise ValueError(f"unknown attribute '{unknown[0]}'; known: {', '.join(ATTRIBUTES)}")
+        return weights
+
+
+class PreferenceConfig(TrainConfig):
+    """What DPO and RPO share."""
+
+    beta: float = Field(default=0.1, gt=0)
+    """How much a difference of log-probabilities counts. Nemotron-4's alignment used 3e-4 to 3e-3
+    for DPO and 1e-3 to 1 for RPO; small models bear more."""
+    sft_weight: float = Field(default=1e-5, ge=0)
+    """Weight of -log p(chosen), summed over its tokens, which keeps the chosen likely."""
+
+
+class DpoConfig(PreferenceConfig):
+    """Direct preference optimisation."""
+
+    kind: ClassVar[str] = "dpo"
+
+
+class RpoConfig(PreferenceConfig):
+    """Reward-aware preference optimisation: the gap that the policy implies should be as large
+    as the reward model's, not as large as possible. Pairs need `chosen_score`, `rejected_score`."""
+
+    kind: ClassVar[str] = "rpo"
+
+    eta: float = Field(default=1.0, gt=0)
+    """How much the reward model's gap counts."""
+    divergence: Literal["backward_kl", "forward_kl", "squared"] = "backward_kl"
+    """How the two gaps are compared; backward KL is the report's."""
+
+
+class Phase(Options):
+    """One stretch of pretraining with a mix of its own."""
+
+    steps: int = Field(ge=1)
+    """Steps of the optimizer."""
+    weights: list[float] | None = None
+    """Weight of each entry of `data` in this phase, in their order; 0 leaves one out. By default
+    the sources' own."""
+    decay: bool = False
+    """Whether the rate falls to zero over this phase, steeply, instead of staying as it is."""
+
+
+class PretrainConfig(TrainConfig):
+    """Next-token prediction on plain text, in phases."""
+
+    kind: ClassVar[str] = "pretrain"
+
+    model: str = ""
+    """A model to continue. Leave it out and give `preset` and `tokenizer` for a new one."""
+    preset: str | None = None
+    """Architecture of a new model: tiny, mini-4b, 15b, 340b."""
+    tokenizer: str | None = None
+    """Model string whose tokenizer a new model takes."""
+    phases: list[Phase] = Field(default_factory=list)
+    """In order; the last usually decays. Without any, `epochs` and `schedule` hold."""
+
+    @model_validator(mode="after")
+    def _old_or_new(self) -> PretrainConfig:
+        if bool(self.model) == bool(self.preset and self.tokenizer):
+            raise ValueError("give either `model`, or `preset` and `tokenizer`")
+        for phase in self.phases:
+            if phase.weights is not None and len(phase.weights) != len(self.data):
+                raise ValueError(
+                    f"phases.weights has {len(phase.weights)} entries, data {len(self.data)}"
+                )
+        return self
+
+
+KINDS: dict[str, type[TrainConfig]] = {
+    c.kind: c for c in (PretrainConfig, SftConfig, RewardConfig, DpoConfig, RpoConfig)
+}

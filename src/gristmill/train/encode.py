@@ -1,0 +1,185 @@
+"""Examples to token sequences: what is read, and which tokens or ends are learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gristmill import packing
+from gristmill.records import Message, as_dicts
+from gristmill.train.examples import (
+    Compared,
+    Conversation,
+    Document,
+    Example,
+    Rated,
+    Refused,
+    prompt_of,
+)
+
+CHUNK = 1_000
+"""Texts that go through the tokenizer at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One example, ready to be computed.
+
+    sequences: one, or chosen and rejected. group: examples of one group share their beginning and
+    are computed together.
+    """
+
+    example: Example
+    group: str
+    sequences: tuple[packing.Sequence, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences, shared or not."""
+        return sum(len(s.ids) for s in self.sequences)
+
+    @property
+    def reads(self) -> int:
+        """Tokens, or ends, that are learned from."""
+        return sum(len(s.reads) for s in self.sequences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A rendered text and the stretches of it that are learned; None for its end alone."""
+
+    text: str
+    spans: tuple[tuple[int, int], ...] | None
+
+
+class Encoder:
+    """Turns examples into `Item`s.
+
+    ends: True for a reward model, which reads the last token of a conversation; False for a
+    language model, which predicts what the assistant said. limit: longest sequence in tokens, or
+    None. turns: which assistant turns of a `Conversation` are learned, `all` or `last`.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, ends: bool, limit: int | None, turns: str = "all"
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._ends = ends
+        self._limit = limit
+        self._turns = turns
+
+    def encode(self, examples: Sequence[Example]) -> Iterator[list[Item] | Refused]:
+        """The item of each example, in order, or why it cannot be one. A document longer than the
+        limit gives several, one behind the other."""
+        for begin in range(0, len(examples), CHUNK):
+            yield from self._chunk(examples[begin : begin + CHUNK])
+
+    def _chunk(self, examples: Sequence[Example]) -> Iterator[list[Item] | Refused]:
+        rendered = [self._rendered(example) for example in examples]
+        flat = [text for row in rendered if not isinstance(row, Refused) for text in row]
+        sequences = iter(self._sequences(flat))
+        for example, row in zip(examples, rendered, strict=True):
+            if isinstance(row, Refused):
+                yield row
+            else:
+                yield self._items(example, tuple(next(sequences) for _ in row))
+
+    def _items(
+        self, example: Example, sequences: tuple[packing.Sequence, ...]
+    ) -> list[Item] | Refused:
+        if isinstance(example, Document):
+            return [Item(example, prompt_of(example), (s,)) for s in self._pieces(sequences[0])]
+        longest = max(len(s.ids) for s in sequences)
+        if self._limit is not None and longest > self._limit:
+            detail = f"{longest:,} tokens, at most {self._limit:,} fit; nothing is cut off"
+            return Refused(example.where, "too_long", detail)
+        if not all(len(s.reads) for s in sequences):
+            return Refused(example.where, "nothing_to_learn", "no token of it is learned from")
+        if len(sequences) == 2 and np.array_equal(sequences[0].ids, sequences[1].ids):
+            return Refused(example.where, "identical_pair", "chosen and rejected are one text")
+        return [Item(example, prompt_of(example), sequences)]
+
+    def _pieces(self, whole: packing.Sequence) -> Iterator[packing.Sequence]:
+        size = self._limit or len(whole.ids)
+        # Two tokens at least: a piece of one predicts nothing.
+        for begin in range(0, len(whole.ids) - 1, size):
+            ids = whole.ids[begin : begin + size]
+            if len(ids) > 1:
+                yield packing.Sequence(ids, np.arange(len(ids) - 1))
+
+    def _rendered(self, example: Example) -> list[_Text] | Refused:
+        try:
+            if isinstance(example, Document):
+                end = self._tokenizer.eos_token or ""
+                return [_Text(example.text + end, ((0, len(example.text) + len(end)),))]
+            return [self._conversation(*c) for c in conversations(example)]
+        # A chat template refuses in whatever way its author chose.
+        except Exception as error:
+            line = " ".join(str(error).split()) or type(error).__name__
+            return Refused(example.where, "chat_template", f"the template refuses it: {line[:200]}")
+
+    def _conversation(self, messages: tuple[Message, ...], first: int) -> _Text:
+        """The text of a conversation; `first` is the first turn that may be learned."""
+        whole = self._render(messages)
+        if self._ends:
+            return _Text(whole, None)
+        spans = []
+        learned = [i for i, m in enumerate(messages) if i >= first and m.role == "assistant"]
+        for i in learned[-1:] if self._turns == "last" else learned:
+            before = self._render(messages[:i], answer=True)
+            upto = whole if i == len(messages) - 1 else self._render(messages[: i + 1])
+            if not (whole.startswith(before) and whole.startswith(upto)):
+                raise ValueError(
+                    "it writes earlier turns differently once later ones follow; set turns: last"
+                )
+            spans.append((len(before), len(upto)))
+        return _Text(whole, tuple(spans))
+
+    def _render(self, messages: tuple[Message, ...], *, answer: bool = False) -> str:
+        return self._tokenizer.apply_chat_template(
+            as_dicts(messages), tokenize=False, add_generation_prompt=answer
+        )
+
+    def _sequences(self, texts: list[_Text]) -> list[packing.Sequence]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            [t.text for t in texts],
+            add_special_tokens=False,
+            return_offsets_mapping=not self._ends,
+            verbose=False,
+        )
+        sequences = []
+        for i, text in enumerate(texts):
+            ids = np.array(encoded["input_ids"][i], dtype=np.int32)
+            if text.spans is None:
+                reads = np.array([len(ids) - 1])
+            else:
+                begins = np.array([a for a, _ in encoded["offset_mapping"][i]])
+                learned = np.zeros(len(ids), bool)
+                for a, b in text.spans:
+                    learned |= (begins >= a) & (begins < b)
+                # A token is predicted at the one before it; nothing predicts the first.
+                reads = np.flatnonzero(learned[1:])
+            sequences.append(packing.Sequence(ids, reads))
+        return sequences
+
+
+def conversations(example: Example) -> list[tuple[tuple[Message, ...], int]]:
+    """The conversations of an example, and the first turn of each that may be learned."""
+    if isinstance(example, Rated):
+        turns = (*example.prompt, Message("assistant", example.response))
+        return [(turns, len(example.prompt))]
+    if isinstance(example, Compared):
+        sides = (example.chosen, example.rejected)
+        return [((*example.prompt, *side), len(example.prompt)) for side in sides]
+    assert isinstance(example, Conversation)
+    return [(example.messages, 0)]
+
+
+def targets(items: Iterable[Item]) -> np.ndarray:
+    """The token that follows each read one, over all sequences in order."""
+    return np.concatenate([s.ids[s.reads + 1] for item in items for s in item.sequences])

@@ -1,0 +1,89 @@
+"""What is trained on: four kinds of example, and the row that is none.
+
+Each is small, frozen and says where it came from, so that whatever is wrong with one can be
+looked up in the user's file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from gristmill.records import Message
+
+Labels = tuple[float | None, float | None, float | None, float | None, float | None]
+"""The five attributes in order, each 0 to 4. None is not given: masked, never a zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One rated response. `where` is `file.jsonl:12`, here as below."""
+
+    prompt: tuple[Message, ...]
+    response: str
+    labels: Labels
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A preference pair.
+
+    chosen, rejected: the turns after the common prompt, each ending with the assistant's.
+    strength: how clear the preference is, above 0; HelpSteer2-Preference's run from 1 to 3.
+    chosen_score, rejected_score: a reward model's.
+    """
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    where: str
+    strength: float | None = None
+    chosen_score: float | None = None
+    rejected_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation to imitate; it ends with the assistant's turn."""
+
+    messages: tuple[Message, ...]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Text to pretrain on."""
+
+    text: str
+    where: str
+
+
+Example = Rated | Compared | Conversation | Document
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that is not trained on. `reason` is one short word, `detail` says it in full."""
+
+    where: str
+    reason: str
+    detail: str
+
+
+def prompt_of(example: Example) -> str:
+    """The key that examples are split by: 16 hex digits of the first thing that the user says.
+
+    Case and white space do not count, so that neither a prompt nor two conversations that begin
+    alike lie on both sides of a split. A conversation in which no user speaks is known by its
+    first turn, a document by its text.
+    """
+    text = example.text if isinstance(example, Document) else _opening(example)
+    plain = " ".join(text.casefold().split())
+    return blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _opening(example: Rated | Compared | Conversation) -> str:
+    turns = example.messages if isinstance(example, Conversation) else example.prompt
+    said = [turn.content for turn in turns if turn.role == "user"]
+    return (said or [turn.content for turn in turns] or [""])[0]

@@ -1,0 +1,163 @@
+"""A whole training run: a config into a folder, resumed where it was left."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gristmill.errors import CheckpointError, ConfigError, StorageError
+from gristmill.parts import build
+from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.train.config import KINDS, TrainConfig
+
+PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
+"""Settings that change neither what is learned nor from what: a resumed run may have others."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind. model: a Hugging Face folder, `hf:<model>` in a config. metrics:
+    what `metrics.json` holds."""
+
+    folder: Path
+    model: Path
+    metrics: dict[str, Any]
+
+
+def config_of(kind: str, values: dict[str, Any], folder: Path | None = None) -> TrainConfig:
+    """Validate a training config of a kind (`pretrain`, `sft`, `reward`, `dpo`, `rpo`).
+
+    folder: where relative paths start. Raises ConfigError.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of training '{kind}'; known: {', '.join(KINDS)}")
+    config = build(KINDS[kind], values, "")
+    return config if folder is None else config.located(folder)
+
+
+def load_config(kind: str, path: Path) -> TrainConfig:
+    """Read a YAML file; relative paths in it start from its own folder. Raises ConfigError."""
+    try:
+        return config_of(kind, read_yaml(path), path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError naming the line."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read it: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+    return values
+
+
+def run(
+    config: TrainConfig, out: str | Path, *, watch: Callable[[dict[str, Any]], None] | None = None
+) -> Trained:
+    """Train into a folder; with the same folder again, it goes on, or returns what is there.
+
+    watch: called with each line of `log.jsonl` as it is written. Raises InputError for what the
+    user must put right, and RunError for a loss that is no number or memory that ran out; the
+    last checkpoint stays.
+    """
+    from gristmill.train import parallel
+
+    folder = Path(out)
+    with parallel.joined() as world:
+        if not world.first:
+            return _run(config, folder, world, watch)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
+        with locked(folder, folder / ".lock"):
+            return _run(config, folder, world, watch)
+
+
+def _run(config: TrainConfig, folder: Path, world: Any, watch: Any) -> Trained:
+    from gristmill.train.work import train
+
+    identity = identity_of(config)
+    finished = _finished(folder, identity)
+    if finished is not None:
+        return finished
+    world.wait()  # All have looked before the first one writes.
+    if world.first:
+        values = config.model_dump(mode="json")
+        text = {"kind": config.kind, **values, "identity": identity, "versions": versions()}
+        write_atomically(folder / "run.yaml", yaml.safe_dump(text, sort_keys=False))
+    metrics = train(config, folder, world, watch or (lambda _: None))
+    return Trained(folder, folder / "model", metrics)
+
+
+def identity_of(config: TrainConfig) -> dict[str, Any]:
+    """What decides the result: another identity needs another folder."""
+    values = config.model_dump(mode="json", exclude=PACE)
+    # Parts of another size add up to the same gradient.
+    values["batch"].pop("tokens")
+    sources = [*config.data, *(config.validation if isinstance(config.validation, list) else [])]
+    return {"kind": config.kind, **values, "files": {s.file: _file_digest(s.file) for s in sources}}
+
+
+def _file_digest(name: str) -> str:
+    path = Path(name)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        found = blake2b(digest_size=16)
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
+    """What a finished run of the same identity left; None where there is still work.
+
+    Raises CheckpointError for a folder of another run, or with files that are not ours.
+    """
+    there = folder / "run.yaml"
+    if not there.exists():
+        if (folder / "model").exists() or (folder / "README.md").exists():
+            raise CheckpointError(
+                f"{folder}: holds files that are not from a training run; name a folder of its "
+                "own with --out"
+            )
+        return None
+    try:
+        mine = yaml.safe_load(there.read_text(encoding="utf-8"))["identity"]
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        raise CheckpointError(
+            f"{there}: damaged, so it cannot be told whose folder this is; name another with --out"
+        ) from None
+    if digest(mine) != digest(identity):
+        found = "; ".join(differences(mine, identity))
+        raise CheckpointError(
+            f"{folder}: this folder belongs to another run ({found}); name another folder with "
+            "--out, or change the config back"
+        )
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return Trained(folder, folder / "model", metrics) if metrics["status"] == "complete" else None
+
+
+def counts_of(refused: Any) -> dict[str, int]:
+    """How many rows were put aside for each reason, most first."""
+    return dict(Counter(row.reason for row in refused).most_common())

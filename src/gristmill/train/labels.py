@@ -1,0 +1,64 @@
+"""Labels of the five attributes in the ways that people's files write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gristmill.records import ATTRIBUTES
+from gristmill.train.examples import Labels
+from gristmill.train.turns import Unusable
+
+MISSING = -100
+"""What NeMo-Aligner writes for a label that was not given."""
+
+OLDER = ("quality", "toxicity", "humor", "creativity")
+"""Attributes that a list of nine has in front of ours; they are not learned."""
+
+HIGHEST = 4.0
+
+
+def number_of(value: Any, name: str, reason: str) -> float | None:
+    """A finite number, given as one or as text (CSV has no other); None if it is not given."""
+    if value is None or value == "":
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise Unusable(reason, f"'{name}' is {value!r:.40}, not a number")
+    return number
+
+
+def scaled(value: Any, name: str, ends: tuple[float, float]) -> float | None:
+    """A label on a scale from `ends[0]`, worst, to `ends[1]`, best, brought to 0 to 4."""
+    number = number_of(value, name, "bad_label")
+    if number is None:
+        return None
+    if not min(ends) <= number <= max(ends):
+        detail = f"'{name}' is {number:g}, outside {ends[0]:g} to {ends[1]:g}"
+        raise Unusable("label_out_of_range", detail)
+    return HIGHEST * (number - ends[0]) / (ends[1] - ends[0])
+
+
+def labels_of(values: Mapping[str, Any]) -> Labels:
+    """The labels under the attributes' names; raises Unusable where there is none, or a bad one."""
+    a, b, c, d, e = (scaled(values.get(name), name, (0.0, HIGHEST)) for name in ATTRIBUTES)
+    found = (a, b, c, d, e)
+    if all(label is None for label in found):
+        raise Unusable("no_label", f"none of {', '.join(ATTRIBUTES)} is given")
+    return found
+
+
+def listed_labels(given: Any) -> Labels:
+    """Labels as NeMo-Aligner writes them: a list of five or nine, or `helpfulness:3,...`."""
+    if isinstance(given, str):
+        pairs = (part.partition(":") for part in given.split(","))
+        return labels_of({name.strip(): value.strip() for name, _, value in pairs})
+    names = {5: ATTRIBUTES, 9: (*OLDER, *ATTRIBUTES)}
+    if not isinstance(given, list) or len(given) not in names:
+        raise Unusable("bad_label", "'label' is not a list of five or nine numbers")
+    values = dict(zip(names[len(given)], given, strict=True))
+    return labels_of({k: None if v == MISSING else v for k, v in values.items()})

@@ -1,0 +1,253 @@
+"""The model that is trained: loaded, given a head and adapters, read in packs, saved again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gristmill import packing
+from gristmill.backends.local_load import (
+    Source,
+    context_length,
+    find,
+    is_reward,
+    load_config,
+    load_tokenizer,
+    quietly,
+    reading,
+)
+from gristmill.backends.local_reward import columns, reward_class
+from gristmill.errors import ConfigError
+from gristmill.nemotron import CHAT_TEMPLATE, REWARD_TEMPLATE, STOPS, preset
+from gristmill.nemotron.chat import RATE
+from gristmill.packing import Pack
+from gristmill.records import ATTRIBUTES
+from gristmill.train.config import Lora, PretrainConfig, TrainConfig
+
+
+class Packed(nn.Module):
+    """A model that reads packs. `columns`: outputs of a reward head that are meant, in order;
+    None for a language model."""
+
+    def __init__(self, inner: Any, columns: tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.inner = inner
+        self.columns = columns
+
+    @property
+    def plain(self) -> Any:
+        """The model without adapters around it."""
+        return self.inner.get_base_model() if hasattr(self.inner, "peft_config") else self.inner
+
+    def forward(self, pack: Pack, targets: Tensor | None = None) -> Tensor:
+        """Log-probabilities of `targets` after each read token, (R,) float32; or the head's
+        outputs there, (R, K) float32."""
+        if self.columns is None:
+            assert targets is not None
+            logits = packing.run(self.inner, pack, logits_to_keep=pack.rows).logits[0]
+            return -F.cross_entropy(logits.float(), targets, reduction="none")
+        states = packing.run(self.plain.base_model, pack).last_hidden_state[0]
+        return self.plain.score(states[pack.rows])[:, list(self.columns)].float()
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What training works on. context: tokens the model knows positions for, or None.
+    dtype: what the weights are saved as. has_new_head: whether a reward head was made for this
+    run."""
+
+    module: Packed
+    tokenizer: Any
+    context: int | None
+    source: Source
+    dtype: torch.dtype
+    has_new_head: bool = False
+
+    def parameters(self) -> dict[str, int]:
+        """How many there are, and how many are trained."""
+        every = list(self.module.parameters())
+        return {
+            "all": sum(p.numel() for p in every),
+            "trained": sum(p.numel() for p in every if p.requires_grad),
+        }
+
+
+def load(config: TrainConfig, head: str) -> Learner:
+    """The starting model, float32, on this process's device.
+
+    head: `tokens` for a language model, `attributes` or `scalar` for a reward model. Raises
+    ConfigError for a model that cannot be trained this way, MissingExtra without torch or peft.
+    """
+    if isinstance(config, PretrainConfig) and config.preset:
+        return _fresh(config)
+    source = find(config.model)
+    stated = load_config(source)
+    tokenizer = _tokenizer(source, config.template, reward=head != "tokens")
+    if head == "tokens":
+        if is_reward(stated):
+            raise ConfigError(f"model: {config.model} is a reward model; name a chat or base model")
+        model, wanted = _language_model(source), None
+    else:
+        model, wanted = _reward_model(source, stated, head)
+    dtype = getattr(torch, str(stated.get("dtype") or stated.get("torch_dtype") or "float32"))
+    context = context_length(model.config, tokenizer)
+    new = head != "tokens" and not is_reward(stated)
+    return Learner(_prepared(model, wanted, config), tokenizer, context, source, dtype, new)
+
+
+def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -> Packed:
+    model.float()
+    if not packing.can_attend(model):
+        raise ConfigError(
+            f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "
+            "sliding windows, recurrent layers, or an attention of its own"
+        )
+    packing.attend(model)
+    if config.checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if config.lora is not None:
+        model = _adapted(model, config.lora, head=wanted is not None)
+    return Packed(model, wanted)
+
+
+def _language_model(source: Source) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    with reading(source):
+        return AutoModelForCausalLM.from_pretrained(source.place, dtype=torch.float32)
+
+
+def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[Any, tuple[int, ...]]:
+    """A reward model, from one or from a language model, and which outputs are meant."""
+    if is_reward(stated):
+        kind = reward_class(stated)
+        with reading(source):
+            model = kind.from_pretrained(source.place, dtype=torch.float32)
+        wanted = columns(source.model, stated, model.score.out_features)
+        if (len(wanted) == 1) != (head == "scalar") and head == "attributes":
+            raise ConfigError(
+                f"model: {source.model} gives one scalar, regression needs the five attributes; "
+                "start from a language model, or use loss: bradley_terry"
+            )
+        return model, wanted
+    outputs = len(ATTRIBUTES) if head == "attributes" else 1
+    if stated.get("model_type") == "nemotron" and head == "attributes":
+        from gristmill.nemotron.reward_model import NemotronRewardModel as kind
+
+        named: dict[str, Any] = {}
+    else:
+        from transformers import AutoModelForSequenceClassification as kind
+
+        labels = dict(enumerate(ATTRIBUTES if outputs > 1 else ("reward",)))
+        # Five float labels would otherwise make transformers choose binary cross-entropy.
+        named = {"id2label": labels, "problem_type": "regression"}
+    with reading(source):
+        model = kind.from_pretrained(source.place, dtype=torch.float32, **named)
+    nn.init.normal_(model.score.weight, std=0.01)
+    return model, tuple(range(outputs))
+
+
+def start_at(module: Packed, means: list[float]) -> None:
+    """Let a new head with a bias begin at the mean of the labels, (5,): the first steps then
+    learn what sets responses apart, not where the scale lies."""
+    bias = module.plain.score.bias
+    if bias is not None and module.columns is not None:
+        with torch.no_grad():
+            bias[list(module.columns)] = torch.tensor(means, dtype=bias.dtype)
+
+
+def _fresh(config: PretrainConfig) -> Learner:
+    """A new language model of the family."""
+    from transformers import NemotronConfig, NemotronForCausalLM
+
+    assert config.preset and config.tokenizer
+    try:
+        shape = preset(config.preset)
+    except ValueError as error:
+        raise ConfigError(f"preset: {error}") from None
+    source = find(config.tokenizer)
+    tokenizer = _tokenizer(source, config.template, reward=False)
+    end = tokenizer.eos_token_id
+    size = max(len(tokenizer), shape.vocab if config.preset != "tiny" else len(tokenizer))
+    torch.manual_seed(config.seed)
+    arguments = shape.config_kwargs() | {"vocab_size": size}
+    model = NemotronForCausalLM(
+        NemotronConfig(**arguments, bos_token_id=end, eos_token_id=end, pad_token_id=end)
+    )
+    _begin(model, shape.init_std)
+    stops = [tokenizer.convert_tokens_to_ids(token) for token in STOPS]
+    model.generation_config.eos_token_id = [s for s in stops if s is not None] or end
+    model.config.dtype = torch.bfloat16
+    context = context_length(model.config, tokenizer)
+    return Learner(_prepared(model, None, config), tokenizer, context, source, torch.bfloat16)
+
+
+@torch.no_grad()
+def _begin(model: Any, std: float) -> None:
+    """Weights of a new model: LayerNorm1P stores its weight minus one, which transformers starts
+    at 1; and each layer begins as the identity, which about halves the steps to a given loss."""
+    for name, weight in model.named_parameters():
+        if "norm" in name or name.endswith(("o_proj.weight", "down_proj.weight")):
+            weight.zero_()
+        elif name.endswith("embed_tokens.weight"):
+            weight.normal_(std=std)
+        elif name.endswith("_proj.weight"):
+            weight.normal_(std=weight.shape[1] ** -0.5)
+        else:
+            weight.zero_()
+
+
+def _tokenizer(source: Source, template: str | None, *, reward: bool) -> Any:
+    tokenizer = load_tokenizer(source, needs_template=template is None)
+    if template is not None:
+        try:
+            tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"template: cannot read {template}: {error.strerror}") from None
+    # The family's reward models end what they rate in a token of its own.
+    if reward and tokenizer.chat_template == CHAT_TEMPLATE and RATE in tokenizer.get_vocab():
+        tokenizer.chat_template = REWARD_TEMPLATE
+    return tokenizer
+
+
+def _adapted(model: Any, lora: Lora, *, head: bool) -> Any:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        from gristmill.errors import MissingExtra
+
+        raise MissingExtra("lora", "train") from None
+    targets = lora.targets
+    if targets == "all-linear":
+        linear = (n for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear))
+        targets = sorted({name.rpartition(".")[2] for name in linear})
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=targets,
+            modules_to_save=["score"] if head else None,
+        ),
+    )
+
+
+def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write a Hugging Face folder: merged weights in the starting model's dtype, tokenizer, chat
+    template. weights: the module's whole state, on the CPU."""
+    module = learner.module
+    module.load_state_dict(weights)
+    model = module.inner
+    if hasattr(model, "peft_config"):
+        model = model.merge_and_unload()
+    if module.columns is not None and not getattr(model.config, "attributes", None):
+        model.config.pad_token_id = model.config.pad_token_id or learner.tokenizer.pad_token_id
+    with quietly():
+        model.to(learner.dtype).save_pretrained(folder)
+        learner.tokenizer.save_pretrained(folder)

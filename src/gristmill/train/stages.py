@@ -1,0 +1,101 @@
+"""Several trainings in a row from one config, each from the last one's model.
+
+    name: my-instruct
+    model: hf:./base
+    stages:
+      - sft: {name: code, data: [{file: code.jsonl}]}
+      - sft: {name: general, data: [{file: chats.jsonl}], epochs: 3}
+      - dpo: {data: [{file: pairs.jsonl}]}
+      - rpo: {data: [{file: scored-pairs.jsonl}]}
+      - rpo: {data: [{file: scored-pairs-2.jsonl}]}
+
+Each preference stage takes the model it starts from as its reference, so every round of RPO
+measures from the last one's policy, as in Nemotron-4's alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from gristmill.errors import ConfigError
+from gristmill.parts import Options, build
+from gristmill.train.config import TrainConfig, model_at
+from gristmill.train.job import Trained, config_of, read_yaml, run
+
+
+class StagesConfig(Options):
+    """Stages in order."""
+
+    name: str = "staged"
+    """Of the whole; the default folder is `out/<name>`."""
+    model: str
+    """Where the first stage starts."""
+    stages: list[dict[str, Any]] = Field(min_length=1)
+    """Each `kind: {config}`, a training config without `model`."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of them: its folder's name and its config, whose model the run fills in."""
+
+    name: str
+    kind: str
+    values: dict[str, Any]
+    folder: Path
+
+    def config(self, model: str) -> TrainConfig:
+        """The stage's config, starting from `model`."""
+        return config_of(self.kind, {**self.values, "model": model}, self.folder)
+
+
+def load_stages(path: Path) -> tuple[StagesConfig, list[Stage]]:
+    """Read and check a config and all its stages. Raises ConfigError."""
+    try:
+        config = build(StagesConfig, read_yaml(path), "")
+        config = config.model_copy(update={"model": model_at(config.model, path.parent)})
+        return config, stages_of(config.stages, config.model, path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def stages_of(specs: list[dict[str, Any]], model: str, folder: Path) -> list[Stage]:
+    """The stages of a list of `kind: {config}`, each checked. Raises ConfigError naming which."""
+    found = []
+    for number, spec in enumerate(specs, 1):
+        where = f"stages[{number - 1}]"
+        if len(spec) != 1:
+            raise ConfigError(f"{where}: write one stage as 'kind: {{config}}'")
+        ((kind, values),) = spec.items()
+        values = dict(values or {})
+        if "model" in values:
+            raise ConfigError(f"{where}.{kind}.model: a stage starts from the last; leave it out")
+        name = str(values.setdefault("name", kind))
+        stage = Stage(f"{number}-{name}", kind, values, folder)
+        try:
+            stage.config(model)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{kind}: {error}") from None
+        found.append(stage)
+    return found
+
+
+Watching = Callable[[Stage], AbstractContextManager[Callable[[dict[str, Any]], None]]]
+"""Given a stage, what is called with the lines of its log; entered before it, left after it."""
+
+
+def run_stages(
+    stages: list[Stage], model: str, out: Path, watch: Watching | None = None
+) -> Iterator[Trained]:
+    """Run the stages in order, each into a folder of its own under `out`, and give each as it is
+    done; finished ones are taken as they are."""
+    for stage in stages:
+        with watch(stage) if watch else nullcontext() as shown:
+            trained = run(stage.config(model), out / stage.name, watch=shown)
+        model = f"hf:{trained.model.resolve()}"
+        yield trained

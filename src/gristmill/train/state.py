@@ -1,0 +1,143 @@
+"""Checkpoints: what a killed run goes on from, whole or not at all.
+
+`checkpoint/latest.json` names the folder that holds the weights and the optimizer's state of one
+step, a safetensors file a process. It is replaced only once that folder is complete; then older
+ones go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gristmill.errors import CheckpointError, StorageError
+from gristmill.storage import write_atomically
+from gristmill.train.parallel import World
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where a run stands. data: a hash of what it learns from, which must not change under it."""
+
+    step: int = 0
+    tokens: int = 0
+    computed: int = 0
+    learned: int = 0
+    seconds: float = 0.0
+    data: str = ""
+
+
+class Checkpoints:
+    """The checkpoints of one run's folder."""
+
+    def __init__(self, folder: Path, world: World) -> None:
+        self._folder = folder / "checkpoint"
+        self._world = world
+
+    def save(self, module: nn.Module, optimizer: Any, facts: Facts) -> None:
+        """Write one; every process writes its own share."""
+        name = f"step-{facts.step:07}"
+        place = self._folder / name
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            file = place / f"process-{self._world.rank}.safetensors"
+            save_file(_tensors(module, optimizer), file)
+            _settle(file)
+        except OSError as error:
+            raise StorageError(f"{place}: cannot write: {error.strerror}") from None
+        except Exception as error:  # safetensors' own error for a full disk
+            raise StorageError(f"{place}: cannot write: {error}") from None
+        self._world.wait()
+        if self._world.first:
+            values = {"folder": name, "processes": self._world.size, **facts.__dict__}
+            write_atomically(self._folder / "latest.json", json.dumps(values))
+            for other in self._folder.glob("step-*"):
+                if other.name != name:
+                    shutil.rmtree(other)
+        self._world.wait()
+
+    def load(self, module: nn.Module, optimizer: Any, data: str) -> Facts:
+        """Put the latest checkpoint into the module and the optimizer; `Facts()` without one.
+
+        Raises CheckpointError where it does not fit: other data, another number of processes.
+        """
+        latest = self._folder / "latest.json"
+        if not latest.exists():
+            return Facts(data=data)
+        values = json.loads(latest.read_text())
+        name, processes = values.pop("folder"), values.pop("processes")
+        facts = Facts(**values)
+        if facts.data != data:
+            raise CheckpointError(
+                f"{self._folder.parent}: the data has changed since the checkpoint of step "
+                f"{facts.step}; name another folder with --out, or put the data back"
+            )
+        if processes != self._world.size:
+            raise CheckpointError(
+                f"{self._folder.parent}: the checkpoint is that of {processes} processes, these "
+                f"are {self._world.size}; start as many again"
+            )
+        _restore(
+            module,
+            optimizer,
+            load_file(self._folder / name / f"process-{self._world.rank}.safetensors"),
+        )
+        return facts
+
+    def remove(self) -> None:
+        """Once the finished model is written."""
+        if self._world.first:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """A process's own share of a sharded tensor; any other as it is."""
+    to_local = getattr(tensor, "to_local", None)
+    return (to_local() if to_local else tensor).detach()
+
+
+def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+def _tensors(module: nn.Module, optimizer: Any) -> dict[str, Tensor]:
+    found = {}
+    for name, parameter in _trained(module).items():
+        found[f"weight.{name}"] = _local(parameter).cpu().contiguous().clone()
+        for moment in MOMENTS:
+            if moment in (state := optimizer.state.get(parameter, {})):
+                found[f"{moment}.{name}"] = _local(state[moment]).cpu().contiguous().clone()
+    return found
+
+
+@torch.no_grad()
+def _restore(module: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
+    for name, parameter in _trained(module).items():
+        _local(parameter).copy_(tensors[f"weight.{name}"])
+        state = optimizer.state[parameter]
+        for moment in MOMENTS:
+            if f"{moment}.{name}" not in tensors:
+                continue
+            # Made like the parameter, so that a sharded one gets sharded moments.
+            like = torch.zeros_like(parameter) if moment != "step" else torch.zeros(())
+            _local(like).copy_(tensors[f"{moment}.{name}"])
+            state[moment] = like
+
+
+def _settle(file: Path) -> None:
+    """Have the disk hold a file before anything points to it."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

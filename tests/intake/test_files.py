@@ -1,0 +1,97 @@
+"""Rows from files whose columns are nobody's business here, and from built-in sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import tutor
+from gristmill.errors import DataError
+from gristmill.intake.files import BadLine, check_files, count_rows, located, read_rows
+from gristmill.mill.config import Config
+from gristmill.mill.source import read_prompts
+from gristmill.records import Prompt
+
+
+def rows(source: str) -> list[dict[str, Any]]:
+    return [row for _, row, _ in read_rows(source) if not isinstance(row, BadLine)]
+
+
+def test_a_csv_file_needs_the_column_only_where_the_caller_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("question,reply\na,b\n")
+    assert list(read_rows(path)) == [
+        ("p.csv:2", {"question": "a", "reply": "b"}, "{'question': 'a', 'reply': 'b'}")
+    ]
+    check_files([str(path)])
+    with pytest.raises(DataError, match="line 1: no column 'prompt'"):
+        check_files([str(path)], "prompt")
+
+
+class TestTutor:
+    def test_questions_with_their_answers(self) -> None:
+        found = list(read_rows("tutor:3"))
+        assert [where for where, _, _ in found] == ["tutor:3:1", "tutor:3:2", "tutor:3:3"]
+        expected = tutor.questions(3, 0, held_out=False)
+        assert rows("tutor:3") == [
+            {"prompt": q.text, "answer": q.answer, "category": q.kind} for q in expected
+        ]
+
+    @pytest.mark.parametrize("source", ["tutor:40", "tutor:40:held-out", "tutor:40:held-out:rated"])
+    def test_the_sides_and_the_seed(self, source: str) -> None:
+        first, third = rows(source), rows(f"{source}:seed=3")
+        assert first == rows(source) == rows(f"{source}:seed=0") != third
+        for row in first + third:
+            question = tutor.Question.parse(row["prompt"])
+            assert question is not None
+            assert question.held_out == ("held-out" in source)
+
+    def test_rated_rows_are_helpsteers(self) -> None:
+        assert rows("tutor:5:rated:seed=2") == list(tutor.helpsteer2_rows(5, 2))
+
+    @pytest.mark.parametrize("source", ["tutor:7", "tutor:7:rated", "tutor:7:held-out:seed=1"])
+    def test_they_are_counted_and_checked_like_files(self, source: str) -> None:
+        check_files([source], "prompt")
+        assert count_rows(source) == 7 == len(rows(source))
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "tutor:",
+            "tutor:many",
+            "tutor:-4",
+            "tutor:4:heldout",
+            "tutor:4:seed=",
+            "tutor:4:seed=1:rated",
+            "tutor:4 ",
+        ],
+    )
+    def test_a_malformed_one_says_the_forms(self, source: str) -> None:
+        message = r"tutor:4000, tutor:500:held-out or tutor:2000:rated, with :seed=3"
+        for use in (rows, count_rows, lambda s: check_files([s])):
+            with pytest.raises(DataError, match=message):
+                use(source)
+
+    @pytest.mark.parametrize("source", ["tutor:0", "tutor:100001"])
+    def test_so_few_or_many_there_are_not(self, source: str) -> None:
+        with pytest.raises(DataError, match="ask for 1 to 100000 rows"):
+            rows(source)
+
+    def test_a_config_may_name_it_wherever_the_config_lies(self, tmp_path: Path) -> None:
+        values = {
+            "prompts": [{"file": "tutor:2:seed=1"}, {"file": "p.jsonl"}],
+            "generate": {"model": "scripted:echo"},
+        }
+        config = Config.of(values, folder=tmp_path)
+        assert [p.file for p in config.prompts] == ["tutor:2:seed=1", str(tmp_path / "p.jsonl")]
+        assert located("tutor:nonsense", tmp_path) == "tutor:nonsense"
+
+    def test_its_rows_are_prompts_with_the_truth(self) -> None:
+        first, second = read_prompts(["tutor:2:seed=1"])
+        assert isinstance(first, Prompt) and isinstance(second, Prompt)
+        question = tutor.questions(1, 1, held_out=False)[0]
+        assert first.messages[0].content == question.text
+        assert (first.answer, first.category) == (question.answer, question.kind)
+        assert first.source == "tutor:2:seed=1"

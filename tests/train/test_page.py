@@ -1,0 +1,153 @@
+"""A training's report.html: what it says, and that nothing that was read can act in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.errors import DataError, StorageError
+from gristmill.train.page import training_page
+from train.metrics_of import HOSTILE, damaged, language_metrics, reward_metrics, write_folder
+
+VOID = {"meta", "link", "line", "polyline", "img"}
+PNG = b"\x89PNG\r\n\x1a\n not looked at"
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and words, and checks that every tag is closed in order."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.source = training_page(folder).read_text("utf-8")
+        self.feed(self.source)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def test_it_says_what_was_measured(tmp_path: Path) -> None:
+    refused = [
+        {"where": f"own.jsonl:{i}", "reason": "too_long", "detail": f"{i} tokens"} for i in range(9)
+    ]
+    folder = write_folder(tmp_path / "run", reward_metrics(), [*refused, "no mapping"])
+    (folder / "curves.png").write_bytes(PNG)
+    (folder / "run.yaml").write_text("name: <support>\n")
+    with (folder / "log.jsonl").open("w") as log:
+        for step in (10, 20):
+            log.write(json.dumps({"step": step, "validation": {"loss": 9 / step}}) + "\n")
+    page = Page(folder)
+    metrics = reward_metrics()
+    pairs = metrics["validation"]["pairs"]
+    assert f"{100 * pairs['accuracy']:.1f}\u202f%" in page.words
+    own = metrics["validation"]["attributes"]["helpfulness"]
+    for key in ("pearson", "spearman", "mae", "baseline_mae", "rmse"):
+        assert f"{own[key]:.3f}" in page.words
+    image = page.named("img")[0]["src"]
+    assert image == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    bins = [len(c["bins"]) for c in metrics["validation"]["calibration"].values()]
+    assert len(page.named("svg")) == 5 and len(page.named("circle")) == sum(bins)
+    assert "5.2500" in page.words  # before the training
+    assert "0.9000" in page.words and "0.4500" in page.words
+    assert "own.jsonl:0 0 tokens" in page.text and "own.jsonl:3" not in page.text
+    assert "name: <support>" in page.text
+    assert page.text.count("verbosity is never given") == 1
+
+
+def test_nothing_that_was_read_can_act(tmp_path: Path) -> None:
+    metrics = reward_metrics()
+    for key in ("kind", "name", "model", "status", "licence"):
+        metrics[key] = HOSTILE
+    metrics["warnings"] = [HOSTILE]
+    metrics["versions"] = {HOSTILE: HOSTILE}
+    metrics["refused"] = {HOSTILE: 3}
+    metrics["sources"][0] |= {"file": HOSTILE, "refused": {HOSTILE: 3}}
+    validation = metrics["validation"]
+    validation[HOSTILE] = 1.0
+    validation["attributes"][HOSTILE] = validation["attributes"]["coherence"]
+    validation["calibration"][HOSTILE] = validation["calibration"]["coherence"]
+    row = {"where": HOSTILE, "reason": HOSTILE, "detail": HOSTILE}
+    folder = write_folder(tmp_path / "run", metrics, [row])
+    (folder / "run.yaml").write_text(HOSTILE)
+    lines = [{"step": i, "validation": {HOSTILE: 1.0}} for i in (1, 2)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = Page(folder)
+    assert "<script" not in page.source and not page.named("script") and not page.named("img")
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    assert "{{ 7*7 }}" in page.text and not {"\u202e", "\0"} & set(page.source)
+    policy = next(m["content"] for m in page.named("meta") if "http-equiv" in m)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {},
+        language_metrics("sft", loss=0.5, perplexity=1.65),
+        language_metrics("dpo", loss=0.5, accuracy=0.8, margin=2.0),
+        {"kind": "pretrain", "status": "interrupted", "validation": None},
+    ],
+    ids=["empty", "sft", "dpo", "pretrain"],
+)
+def test_every_kind_and_a_partial_run_have_a_page(tmp_path: Path, metrics: Any) -> None:
+    page = Page(write_folder(tmp_path / "a run", metrics))
+    assert "None" not in page.text and "nan" not in page.text.split()
+    assert len(page.named("dl")) >= 4
+    if metrics.get("kind") == "sft":
+        assert "1.65" in page.words
+    if not metrics:
+        assert page.named("h1") and "a run" in page.words
+
+
+def test_damaged_metrics_still_make_a_page(tmp_path: Path) -> None:
+    # Every seventh: no divisor of the kinds of damage, so each kind is met all over.
+    for metrics in damaged(reward_metrics(n=12, pairs=4))[::7]:
+        Page(write_folder(tmp_path, metrics))
+
+
+def test_lone_surrogates_do_not_stop_it(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"name": "\ud800"})
+    (folder / "run.yaml").write_bytes(b"\xff\xfe")
+    assert "⟦U+D800⟧" in Page(folder).text
+
+
+def test_without_metrics_there_is_no_page(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"metrics\.json: missing: name the --out folder"):
+        training_page(tmp_path)
+    for text in ("{", "[1]"):
+        (tmp_path / "metrics.json").write_text(text)
+        with pytest.raises(DataError, match=r"metrics\.json: .*train again"):
+            training_page(tmp_path)
+
+
+def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {})
+    (folder / "report.html").mkdir()
+    with pytest.raises(StorageError, match=r"report\.html: cannot"):
+        training_page(folder)
