@@ -153,6 +153,32 @@ def report(
     _out.print(f"report: {write_report(folder)}")
 
 
+@app.command()
+def flywheel(
+    config: Annotated[
+        Path,
+        typer.Argument(help="A run's config with `flywheel:` (YAML).", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The flywheel's folder; by default `out/`, the name and `-flywheel`."),
+    ] = None,
+) -> None:
+    """Turn the flywheel: in each round a model makes data, what passes trains the next model.
+
+    Every round is measured on prompts that were never trained on, and the flywheel stops when one
+    is not better. `ablations` run beside it: no filter, chance, the known truth. Run it again with
+    the same folder and it goes on where it was.
+    """
+    from gristmill.flywheel import load
+    from gristmill.flywheel import run as run_flywheel
+    from gristmill.flywheel.summary import show_rounds
+
+    loaded = load(config)
+    outcome = run_flywheel(loaded, out or Path("out") / f"{loaded.mill.name}-flywheel", _out)
+    show_rounds(_out, outcome)
+
+
 training = typer.Typer(
     help="Train a model: pretrain, sft, reward, dpo, rpo, or several of them in a row.",
     no_args_is_help=True,

@@ -88,6 +88,8 @@ class Config(Options):
     """Which data sets to write; by default all that can be: without a judge `sft` alone."""
     seed: int = Field(default=0, ge=0)
     """Of all sampling. Same config, same seed, same prompts: same ids."""
+    flywheel: Any = None
+    """What `gristmill flywheel` reads; the mill itself passes it over."""
 
     @model_validator(mode="before")
     @classmethod

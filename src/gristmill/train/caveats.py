@@ -28,8 +28,7 @@ ENOUGH = 200
 """Validation examples below which the width of an interval is said: at 200 that of a share is
 still up to seven points either way."""
 BIASED = 0.15
-"""Partial correlation of reward and length from which it is said: with a few hundred responses
-a smaller one is hard to tell from chance."""
+"""Partial correlation of reward and length from which it is said, unless chance explains it."""
 MANY_REFUSED = 0.1
 """Share of the rows refused from which it is said."""
 
@@ -135,8 +134,11 @@ def _width(name: str, r: float | None, n: float | None) -> list[tuple[Any, ...]]
 
 def _length(validation: dict[str, Any]) -> list[str]:
     partial = number(validation, "length_bias", "partial")
+    n = number(validation, "length_bias", "n") or 0
     said = []
-    if partial is not None and abs(partial) >= BIASED:
+    # Fisher's interval again; what is held fixed costs one response more.
+    clear = partial is not None and n > 4 and abs(partial) > tanh(Z95 / sqrt(n - 4))
+    if partial is not None and clear and abs(partial) >= BIASED:
         which = "Longer" if partial > 0 else "Shorter"
         said.append(
             f"{which} responses get higher rewards than their quality explains (partial rank "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import warnings
@@ -74,6 +75,12 @@ def smoothed(values: np.ndarray) -> np.ndarray:
     kernel = np.hanning(width + 2)[1:-1]
     weight = np.convolve(np.ones(len(values)), kernel, "same")
     return np.convolve(values, kernel, "same") / weight
+
+
+def check() -> None:
+    """Raises MissingExtra without matplotlib: before a long run, not at its end."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("a plot", "train")
 
 
 def plot(log: Path, png: Path) -> bool:

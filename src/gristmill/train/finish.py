@@ -75,6 +75,14 @@ def reward_figures(
     return found
 
 
+def response_tokens(item: Item) -> int:
+    """About how many tokens the last turn takes: the conversation's, by the share of its text."""
+    example = item.example
+    assert isinstance(example, Rated)
+    whole = len(example.response) + sum(len(m.content) for m in example.prompt)
+    return max(1, round(len(item.sequences[0].ids) * len(example.response) / max(1, whole)))
+
+
 def _judged(objective: RewardObjective, rated: Sequence[tuple[Tensor, Item]]) -> measure.Judged:
     scores = torch.cat([output for output, _ in rated])
     examples: list[Any] = [item.example for _, item in rated]
@@ -83,6 +91,6 @@ def _judged(objective: RewardObjective, rated: Sequence[tuple[Tensor, Item]]) ->
         scores=scores.numpy(),
         labels=np.array(labels, dtype=float),
         rewards=objective.reward(scores).numpy(),
-        lengths=np.array([len(e.response.split()) for e in examples]),
+        lengths=np.array([response_tokens(item) for _, item in rated]),
         prompts=np.array([prompt_of(e) for e in examples]),
     )

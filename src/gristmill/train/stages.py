@@ -64,8 +64,14 @@ def load_stages(path: Path) -> tuple[StagesConfig, list[Stage]]:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def stages_of(specs: list[dict[str, Any]], model: str, folder: Path) -> list[Stage]:
-    """The stages of a list of `kind: {config}`, each checked. Raises ConfigError naming which."""
+def stages_of(
+    specs: list[dict[str, Any]], model: str, folder: Path, data: str | None = None
+) -> list[Stage]:
+    """The stages of a list of `kind: {config}`, each checked.
+
+    data: a file that stands for the data where the caller fills it in later; a stage then names
+    none. Raises ConfigError naming which stage.
+    """
     found = []
     for number, spec in enumerate(specs, 1):
         where = f"stages[{number - 1}]"
@@ -75,6 +81,10 @@ def stages_of(specs: list[dict[str, Any]], model: str, folder: Path) -> list[Sta
         values = dict(values or {})
         if "model" in values:
             raise ConfigError(f"{where}.{kind}.model: a stage starts from the last; leave it out")
+        if data is not None:
+            if "data" in values:
+                raise ConfigError(f"{where}.{kind}.data: is the round's own rows; leave it out")
+            values["data"] = [{"file": data}]
         name = str(values.setdefault("name", kind))
         stage = Stage(f"{number}-{name}", kind, values, folder)
         try:

@@ -29,6 +29,7 @@ from gristmill.train.prepare import Work, prepare, rate_of
 
 def train(config: TrainConfig, folder: Path, world: World, watch: Watch) -> dict[str, Any]:
     """Do the run, from its checkpoint on; returns the metrics, written with model and pages."""
+    curves.check()
     work = prepare(config)
     if world.first:
         _write_refused(folder / "refused.jsonl", work.main.refused)

@@ -1,0 +1,97 @@
+"""Learning curves as SVG geometry; the template draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gristmill.flywheel.figures import Z95
+
+WIDTH, HEIGHT = 330.0, 210.0
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 12.0, 26.0
+SHIFT = 5.0
+"""Arms stand beside each other by this much, so that their bars do not hide one another."""
+
+Line = Sequence[tuple[int, dict[str, Any]]]
+"""(round, mean with standard error) of one arm."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measured mean and the ends of its interval, in the picture's units."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    said: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One arm. number: its place, which gives the colour."""
+
+    name: str
+    number: int
+    points: list[Point]
+
+    @property
+    def path(self) -> str:
+        """The line's `d`."""
+        return "M" + " L".join(f"{p.x:.1f},{p.y:.1f}" for p in self.points)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """All that a template needs for one picture."""
+
+    title: str
+    curves: list[Curve]
+    ticks: list[tuple[float, str]]
+    rounds: list[tuple[float, str]]
+    width: float = WIDTH
+    height: float = HEIGHT
+    left: float = LEFT
+    right: float = WIDTH - RIGHT
+    base: float = HEIGHT - BOTTOM
+
+
+def chart(title: str, lines: dict[str, Line], say: Callable[[float], str]) -> Chart | None:
+    """A line for each arm; None where nothing was measured."""
+    known = {
+        name: [(r, f) for r, f in line if f and f["mean"] is not None]
+        for name, line in lines.items()
+    }
+    values = [v for line in known.values() for _, f in line for v in _ends(f)]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    margin = 0.08 * (high - low) or 0.5
+    low, high = low - margin, high + margin
+    last = max(r for line in known.values() for r, _ in line)
+    inner = WIDTH - LEFT - RIGHT - SHIFT * len(known)
+
+    def x(round_: int, arm: int) -> float:
+        return LEFT + SHIFT * (arm + 0.5) + inner * (round_ / max(1, last))
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+
+    curves = []
+    for arm, (name, line) in enumerate(known.items()):
+        points = []
+        for r, f in line:
+            bottom, top = _ends(f)
+            text = f"{name}, round {r}: {say(f['mean'])} ({say(bottom)} to {say(top)})"
+            points.append(Point(x(r, arm), y(f["mean"]), y(bottom), y(top), text))
+        curves.append(Curve(name, arm, points))
+    steps = [low + (high - low) * i / 4 for i in range(5)]
+    middle = len(known) / 2 - 0.5
+    rounds = [(x(r, 0) + SHIFT * middle, str(r)) for r in range(last + 1)]
+    return Chart(title, curves, [(y(v), say(v)) for v in steps], rounds)
+
+
+def _ends(found: dict[str, Any]) -> tuple[float, float]:
+    half = Z95 * (found["se"] or 0.0)
+    return found["mean"] - half, found["mean"] + half

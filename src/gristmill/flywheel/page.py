@@ -1,0 +1,127 @@
+"""The flywheel's report: one self-contained page, made from the folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import orjson
+
+from gristmill.flywheel import words
+from gristmill.flywheel.chart import Chart, chart
+from gristmill.flywheel.evaluate import said
+from gristmill.storage import write_atomically
+
+EXAMPLES = 8
+"""Prompts whose answers of the first and the last round are shown."""
+
+
+def write_page(folder: Path) -> Path:
+    """Write `report.html` into a flywheel's folder from its `metrics.json` and evaluations."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    main = metrics["arms"][metrics["main"]]["rounds"]
+    context = {
+        "m": metrics,
+        "style": _style(),
+        "verdicts": words.verdicts(metrics),
+        "charts": _charts(metrics),
+        "arms": list(metrics["arms"]),
+        "main_rounds": main,
+        "wins": metrics["arms"][metrics["main"]]["wins"],
+        "examples": _examples(folder, metrics["main"], main[-1]["round"]),
+        "links": _links(folder, metrics),
+        "words": words,
+        "oracle": _oracle_gain(metrics),
+    }
+    page = _environment().get_template("page.html").render(context)
+    write_atomically(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _style() -> str:
+    shared = resources.files("gristmill.train").joinpath("page.css").read_text(encoding="utf-8")
+    own = resources.files("gristmill.flywheel").joinpath("page.css").read_text(encoding="utf-8")
+    return shared + own
+
+
+def _charts(metrics: dict[str, Any]) -> list[Chart]:
+    def percent(value: float) -> str:
+        return f"{100 * value:.0f} %"
+
+    def plain(value: float) -> str:
+        return f"{value:.2f}"
+
+    wanted: list[tuple[str, str, Callable[[float], str]]] = [
+        ("Right, sampled", "accuracy", percent),
+        ("Right, greedy", "greedy", percent),
+        ("Mean reward, sampled", "reward", plain),
+    ]
+    found = []
+    for title, key, say in wanted:
+        lines = {
+            name: [(r["round"], r[key]) for r in arm["rounds"]]
+            for name, arm in metrics["arms"].items()
+        }
+        found.append(chart(title, lines, say))
+    return [one for one in found if one is not None]
+
+
+def _oracle_gain(metrics: dict[str, Any]) -> float | None:
+    """The gain of the arm that knows the truth and trains as the main arm does."""
+    stages = metrics["arms"][metrics["main"]]["stages"]
+    for arm in metrics["arms"].values():
+        if arm["filter"] == "oracle" and arm["stages"] == stages and len(arm["rounds"]) > 1:
+            gain = arm["rounds"][-1]["gain"]["mean"]
+            return gain if gain and gain > 0 else None
+    return None
+
+
+def _examples(folder: Path, arm: str, last: int) -> list[dict[str, str]]:
+    """The first answers of the first and the last round to the same prompts, where they differ."""
+    if last == 0:
+        return []
+    before = _first(folder / "round-0" / "sampled")
+    after = _first(folder / "arms" / arm / f"round-{last}" / "evaluation" / "sampled")
+    rows = []
+    for line in (folder / "prompts" / "evaluation.jsonl").read_bytes().splitlines():
+        prompt = orjson.loads(line)
+        pair = before.get(prompt["id"]), after.get(prompt["id"])
+        if None not in pair and pair[0] != pair[1]:
+            text = prompt["messages"][-1]["content"]
+            rows.append({"prompt": text, "before": str(pair[0]), "after": str(pair[1])})
+        if len(rows) == EXAMPLES:
+            break
+    return rows
+
+
+def _first(folder: Path) -> dict[str, str]:
+    rows = said(folder)
+    return {r["prompt_id"]: r["response"] for r in rows if r["response_id"].endswith(".0")}
+
+
+def _links(folder: Path, metrics: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """For each arm and round, the pages of what it was made of."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, arm in metrics["arms"].items():
+        for figures in arm["rounds"][1:]:
+            place = f"arms/{name}/round-{figures['round']}"
+            pages = [("data", f"{figures['mill']}/report.html")]
+            pages += [(s["name"], f"{place}/{s['name']}/report.html") for s in figures["stages"]]
+            pages.append(("answers", f"{place}/evaluation/sampled/report.html"))
+            there = [(what, link) for what, link in pages if (folder / link).exists()]
+            found[f"{name}/{figures['round']}"] = there
+    return found
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("gristmill.flywheel", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
