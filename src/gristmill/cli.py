@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -199,10 +200,16 @@ def _train(kind: str, config: Path, out: Path | None) -> None:
     from gristmill.train.progress import Shown, show_result
 
     loaded = load_config(kind, config)
-    console = _out
+    console = _speaker()
     with Shown(console, loaded.name) as watch:
         trained = run_training(loaded, out or Path("out") / loaded.name, watch=watch)
     show_result(console, trained)
+
+
+def _speaker() -> Console:
+    """Of several processes on one training, the first alone speaks."""
+    first = os.environ.get("RANK", "0") == "0"
+    return _out if first else Console(quiet=True)
 
 
 @training.command()
@@ -249,7 +256,7 @@ def staged(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
     from gristmill.train.stages import load_stages, run_stages
 
     loaded, stages = load_stages(config)
-    console = _out
+    console = _speaker()
     for trained in run_stages(
         stages, loaded.model, out or Path("out") / loaded.name, lambda s: Shown(console, s.name)
     ):

@@ -16,6 +16,7 @@ class Doubling:
 
     def __init__(self, rows: int = 100, tokens: int = 1_000_000, fault: Exception | None = None):
         self.rows, self.tokens, self.fault = rows, tokens, fault
+        self.cost = None
         self.batches: list[list[int]] = []
         self.threads: set[str] = set()
         self.hold = threading.Event()

@@ -34,6 +34,7 @@ class Answering:
     def __init__(self, model: str, tokenizer: Any, decoder: Decoder, rows: int) -> None:
         self.rows = rows
         self.tokens = token_budget(decoder.model)
+        self.cost = None
         self.small = is_small(decoder.model)
         self._model = model
         self._tokenizer = tokenizer
@@ -105,6 +106,7 @@ class Grading:
         self.rows = rows
         self.small = is_small(grader.model)
         self.tokens = SMALL_GRADING_TOKENS if self.small else GRADING_TOKENS
+        self.cost = self._cost if grader.packs else None
         self._model = model
         self._tokenizer = tokenizer
         self._grader = grader
@@ -121,6 +123,11 @@ class Grading:
         call.job = _tokens(self._model, self._tokenizer, messages, answer=False)
         _check_length(self._model, len(call.job), self._grader.context)
         call.width = len(call.job)
+        # Responses to one prompt, which is read once for all of them.
+        call.group = hash(messages[:-1])
+
+    def _cost(self, calls: Sequence[Call]) -> int:
+        return self._grader.tokens([call.job for call in calls])
 
     def run(self, batch: Sequence[Call], settle: Settle) -> None:
         """Grade all of them in one pass."""

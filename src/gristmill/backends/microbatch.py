@@ -109,14 +109,20 @@ Settle = Callable[[Sequence[tuple[Call, Any]]], None]
 better, for the callers go on at once."""
 
 
+Cost = Callable[[Sequence[Call]], int]
+"""Tokens that are computed for calls of one group."""
+
+
 class Work(Protocol):
     """What a model does, always on a lane's thread; `run` on several at once.
 
-    rows: calls in a batch at most. tokens: rows times the widest row, at most.
+    rows: calls in a batch at most. tokens: what a batch may cost: rows times the widest row, or,
+    where `cost` is given, the sum over its groups of what `cost` says of each.
     """
 
     rows: int
     tokens: int
+    cost: Cost | None
 
     def admit(self, call: Call) -> None:
         """Prepare a call: set its `width`, `group` and `job`.
@@ -144,6 +150,27 @@ def choose(waiting: Sequence[Call], rows: int, tokens: int) -> list[Call]:
         if batch and (len(batch) == rows or (len(batch) + 1) * widest > tokens):
             break
         batch.append(call)
+    return batch
+
+
+def choose_groups(waiting: Sequence[Call], rows: int, tokens: int, cost: Cost) -> list[Call]:
+    """The longest-waiting call with all of its group, and whole groups after it in the order in
+    which they came, as many as fit. Where the first does not fit, a part of it."""
+    groups: dict[Hashable, list[Call]] = {}
+    for call in waiting:
+        groups.setdefault(call.group, []).append(call)
+    batch: list[Call] = []
+    used = 0
+    for group in groups.values():
+        if not batch:
+            group = group[:rows]
+            while len(group) > 1 and cost(group) > tokens:
+                group = group[: len(group) // 2]
+        price = cost(group)
+        if batch and (len(batch) + len(group) > rows or used + price > tokens):
+            break
+        batch.extend(group)
+        used += price
     return batch
 
 
@@ -229,11 +256,17 @@ class Batcher:
                 return []
             share = -(-len(self._backlog) // (self._lanes.count - self._busy))
             rows = min(self._work.rows, max(LEAST_ROWS, share))
-            batch = choose(self._backlog, rows, self._work.tokens)
+            batch = self._choice(rows)
             taken = set(batch)
             self._backlog = [call for call in self._backlog if call not in taken]
             self._busy += 1
             return batch
+
+    def _choice(self, rows: int) -> list[Call]:
+        tokens, cost = self._work.tokens, self._work.cost
+        if cost is None:
+            return choose(self._backlog, rows, tokens)
+        return choose_groups(self._backlog, rows, tokens, cost)
 
     def _admit(self, call: Call, settle: Settle) -> None:
         if call.gone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,10 +87,17 @@ def chart(title: str, lines: dict[str, Line], say: Callable[[float], str]) -> Ch
             text = f"{name}, round {r}: {say(f['mean'])} ({say(bottom)} to {say(top)})"
             points.append(Point(x(r, arm), y(f["mean"]), y(bottom), y(top), text))
         curves.append(Curve(name, arm, points))
-    steps = [low + (high - low) * i / 4 for i in range(5)]
+    step = _step(high - low)
+    steps = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
     middle = len(known) / 2 - 0.5
     rounds = [(x(r, 0) + SHIFT * middle, str(r)) for r in range(last + 1)]
     return Chart(title, curves, [(y(v), say(v)) for v in steps], rounds)
+
+
+def _step(span: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that makes six marks at most."""
+    power = 10.0 ** math.floor(math.log10(span / 6))
+    return next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 6)
 
 
 def _ends(found: dict[str, Any]) -> tuple[float, float]:

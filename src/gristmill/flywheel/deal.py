@@ -1,4 +1,4 @@
-"""Prompts dealt to the rounds; what is measured on is kept apart from them."""
+"""Prompts dealt to the rounds; what is measured on is kept apart from all that is trained on."""
 
 from __future__ import annotations
 
@@ -6,73 +6,131 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from gristmill.errors import DataError
+from gristmill.flywheel.arms import Loaded
 from gristmill.mill.config import PromptFile
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt, as_dicts
-from gristmill.storage import write_atomically
-from gristmill.train.examples import Conversation, prompt_of
+from gristmill.storage import digest, write_atomically
+from gristmill.train import sources
+from gristmill.train.examples import Conversation, Refused, prompt_of
+from gristmill.train.sources import Source
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Dealt:
-    """What became of the prompts. rounds: each one's own. leaked: training prompts left out for
-    being among the evaluation's. unusable: rows that are no prompt, or repeat one."""
+    """What became of the prompts, and of people's rows.
+
+    rounds: each one's own prompts. human: the rows of each source. leaked, leaked_human: how many
+    were left out for beginning as one of the evaluation's does. unusable: rows that are no prompt,
+    or repeat one.
+    """
 
     evaluation: list[Prompt]
     rounds: list[list[Prompt]]
     leaked: int
+    human: list[Rows]
+    leaked_human: int
     unusable: int
+
+    def digests(self) -> dict[str, str]:
+        """What tells other prompts and rows apart, whatever their files are called."""
+        found = {"evaluation": _digest(self.evaluation)}
+        found |= {f"round-{i}": _digest(share) for i, share in enumerate(self.rounds, 1)}
+        return found | {f"human-{i}": digest(rows) for i, rows in enumerate(self.human, 1)}
 
 
 def key(prompt: Prompt) -> str:
-    """What makes two prompts the same: the first thing the user says, case and white space aside."""
+    """What makes two prompts the same: the first thing the user says, case and white space
+    aside."""
     return prompt_of(Conversation(prompt.messages, ""))
 
 
-def read(sources: Sequence[PromptFile], system: str | None) -> tuple[list[Prompt], int]:
-    """(prompts in order, how many rows are none)."""
-    prompts, bad = [], 0
-    for item in read_prompts([source.file for source in sources], system):
-        if isinstance(item, Prompt):
-            prompts.append(item)
-        else:
-            bad += 1
-    return prompts, bad
+def deal_all(loaded: Loaded) -> Dealt:
+    """Read and deal all that a config names. Raises DataError."""
+    wheel, system = loaded.flywheel, loaded.mill.generate.system
+    evaluation, bad = _read(wheel.evaluate.prompts, system)
+    prompts, worse = _read(wheel.prompts, system)
+    rounds, leaked = deal(evaluation, prompts, wheel.rounds, loaded.mill.seed)
+    apart = {key(prompt) for prompt in evaluation}
+    human = [_human(source, apart) for source in wheel.human]
+    return Dealt(
+        evaluation,
+        rounds,
+        leaked,
+        [rows for rows, _ in human],
+        sum(n for _, n in human),
+        bad + worse,
+    )
 
 
-def deal(evaluation: list[Prompt], prompts: Iterable[Prompt], rounds: int, seed: int) -> Dealt:
-    """Each round its share, every prompt in one at most, the same for the same seed.
+def deal(
+    evaluation: Sequence[Prompt], prompts: Iterable[Prompt], rounds: int, seed: int
+) -> tuple[list[list[Prompt]], int]:
+    """(each round's share, how many prompts were left out for being among the evaluation's).
 
-    Raises DataError where a round would get none.
+    Every prompt is in one share at most, shares differ by one prompt at most, and it is the same
+    for the same seed, whatever the prompts' order. Raises DataError where a round would get none.
     """
     apart = {key(prompt) for prompt in evaluation}
-    fresh: list[Prompt] = []
-    leaked = 0
-    for prompt in prompts:
-        if key(prompt) in apart:
-            leaked += 1
-        else:
-            fresh.append(prompt)
+    given = list(prompts)
+    fresh = [prompt for prompt in given if key(prompt) not in apart]
+    leaked = len(given) - len(fresh)
     fresh.sort(key=lambda prompt: blake2b(f"{seed}:{prompt.id}".encode(), digest_size=8).digest())
-    if len(fresh) < rounds or not evaluation:
-        what = "flywheel.evaluate.prompts" if not evaluation else "flywheel.prompts"
+    if not evaluation or len(fresh) < rounds:
+        what = "flywheel.prompts" if evaluation else "flywheel.evaluate.prompts"
         raise DataError(
-            f"{what}: {len(evaluation)} prompts to measure on and {len(fresh)} to train on, "
-            f"without {leaked} that are in both; {rounds} rounds need more"
+            f"{what}: too few for {rounds} rounds: {len(evaluation)} prompts to measure on, "
+            f"{len(fresh)} to train on, without {leaked} that are in both; add prompts"
         )
-    return Dealt(evaluation, [fresh[i::rounds] for i in range(rounds)], leaked, 0)
+    return [fresh[i::rounds] for i in range(rounds)], leaked
 
 
-def write(prompts: Sequence[Prompt], path: Path) -> None:
-    """A prompt file, as the mill reads it."""
-    rows = []
-    for prompt in prompts:
-        row = {"id": prompt.id, "messages": as_dicts(prompt.messages), "answer": prompt.answer}
-        row |= {"category": prompt.category, "language": prompt.language}
-        rows.append(orjson.dumps({k: v for k, v in row.items() if v is not None}) + b"\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, b"".join(rows))
+def write(dealt: Dealt, folder: Path) -> None:
+    """`evaluation.jsonl`, `round-<r>.jsonl` and `human-<i>.jsonl`, as mill and training read
+    them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_rows([_row(prompt) for prompt in dealt.evaluation], folder / "evaluation.jsonl")
+    for number, share in enumerate(dealt.rounds, 1):
+        write_rows([_row(prompt) for prompt in share], folder / f"round-{number}.jsonl")
+    for number, rows in enumerate(dealt.human, 1):
+        write_rows(rows, folder / f"human-{number}.jsonl")
+
+
+def write_rows(rows: Rows, file: Path) -> None:
+    """JSONL, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+
+def _read(files: Sequence[PromptFile], system: str | None) -> tuple[list[Prompt], int]:
+    """(prompts in order, how many rows are none)."""
+    found = list(read_prompts([source.file for source in files], system))
+    prompts = [item for item in found if isinstance(item, Prompt)]
+    return prompts, len(found) - len(prompts)
+
+
+def _human(source: Source, apart: set[str]) -> tuple[Rows, int]:
+    """(a source's conversations, how many were left out for being in `apart`)."""
+    found = [x for x in sources.read(source, (Conversation,)) if not isinstance(x, Refused)]
+    clean = [x for x in found if prompt_of(x) not in apart]
+    if not clean:
+        raise DataError(f"{source.file}: every row begins as a prompt that is measured on does")
+    rows = [{"messages": as_dicts(x.messages), "source": x.where} for x in clean]  # type: ignore[union-attr]
+    return rows, len(found) - len(clean)
+
+
+def _row(prompt: Prompt) -> dict[str, Any]:
+    row = {"id": prompt.id, "messages": as_dicts(prompt.messages), "answer": prompt.answer}
+    row |= {"category": prompt.category, "language": prompt.language, "source": prompt.source}
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _digest(prompts: Sequence[Prompt]) -> str:
+    return digest([[prompt.id, as_dicts(prompt.messages), prompt.answer] for prompt in prompts])

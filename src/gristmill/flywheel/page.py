@@ -12,8 +12,8 @@ import jinja2
 import orjson
 
 from gristmill.flywheel import words
-from gristmill.flywheel.chart import Chart, chart
-from gristmill.flywheel.evaluate import said
+from gristmill.flywheel.answers import texts
+from gristmill.flywheel.chart import Chart, Line, chart
 from gristmill.storage import write_atomically
 
 EXAMPLES = 8
@@ -35,7 +35,6 @@ def write_page(folder: Path) -> Path:
         "examples": _examples(folder, metrics["main"], main[-1]["round"]),
         "links": _links(folder, metrics),
         "words": words,
-        "oracle": _oracle_gain(metrics),
     }
     page = _environment().get_template("page.html").render(context)
     write_atomically(folder / "report.html", page)
@@ -62,22 +61,12 @@ def _charts(metrics: dict[str, Any]) -> list[Chart]:
     ]
     found = []
     for title, key, say in wanted:
-        lines = {
+        lines: dict[str, Line] = {
             name: [(r["round"], r[key]) for r in arm["rounds"]]
             for name, arm in metrics["arms"].items()
         }
         found.append(chart(title, lines, say))
     return [one for one in found if one is not None]
-
-
-def _oracle_gain(metrics: dict[str, Any]) -> float | None:
-    """The gain of the arm that knows the truth and trains as the main arm does."""
-    stages = metrics["arms"][metrics["main"]]["stages"]
-    for arm in metrics["arms"].values():
-        if arm["filter"] == "oracle" and arm["stages"] == stages and len(arm["rounds"]) > 1:
-            gain = arm["rounds"][-1]["gain"]["mean"]
-            return gain if gain and gain > 0 else None
-    return None
 
 
 def _examples(folder: Path, arm: str, last: int) -> list[dict[str, str]]:
@@ -99,8 +88,9 @@ def _examples(folder: Path, arm: str, last: int) -> list[dict[str, str]]:
 
 
 def _first(folder: Path) -> dict[str, str]:
-    rows = said(folder)
-    return {r["prompt_id"]: r["response"] for r in rows if r["response_id"].endswith(".0")}
+    """The first response to each prompt."""
+    found = texts(folder)
+    return {name: text for (name, index), text in found.items() if index == 0}
 
 
 def _links(folder: Path, metrics: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:

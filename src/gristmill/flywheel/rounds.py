@@ -1,15 +1,19 @@
-"""One round of one arm: the mill, the filter, the trainings, the measurement."""
+"""One round of one arm: the mill, the filter, the trainings. Finished parts are taken as they
+are."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gristmill.flywheel import pick
-from gristmill.flywheel.config import PREFERENCE, Arm, Loaded
+from gristmill.errors import DataError
+from gristmill.flywheel.answers import Answer, answers
+from gristmill.flywheel.arms import Arm, Loaded
+from gristmill.flywheel.config import PREFERENCE
+from gristmill.flywheel.deal import write_rows
+from gristmill.flywheel.pick import pick
 from gristmill.flywheel.show import Show
 from gristmill.flywheel.truth import find_truth
 from gristmill.judges.reward import Reward
@@ -25,8 +29,8 @@ from gristmill.tutor import Question, labels
 
 @dataclass(frozen=True)
 class Models:
-    """Who does what in a round: generator answers, student is trained, judge grades (None: the
-    config's)."""
+    """Who does what in a round: `generator` answers, `student` is trained, `judge` grades (None
+    for the config's)."""
 
     generator: str
     student: str
@@ -34,44 +38,54 @@ class Models:
 
 
 @dataclass(frozen=True)
-class Turned:
-    """What a round left behind: the next round's models, and its figures."""
+class Place:
+    """Where a round lies. root: the flywheel's folder; mill: the run that its rows come from;
+    prompts: the round's prompt file; human: files of people's rows."""
 
-    models: Models
-    figures: dict[str, Any]
+    root: Path
+    folder: Path
+    mill: Path
+    prompts: Path
+    human: list[Path]
+    show: Show
 
 
 def turn(
     loaded: Loaded, arm: Arm, number: int, models: Models, prompts: Sequence[Prompt], place: Place
-) -> Turned:
-    """Everything of a round but its measurement. Finished parts are taken as they are."""
-    mill = place.mill
-    show = place.show
+) -> dict[str, Any]:
+    """Everything of a round but its measurement; returns its figures so far.
+
+    Raises RunError where the filter lets nothing through, DataError where a stage has no rows.
+    """
+    show, seed = place.show, loaded.mill.seed + number
     outcome = show.mill(
-        _mill_config(arm.mill, models, place.prompts, loaded.mill.seed + number),
-        mill,
+        _mill_config(arm.mill, models, place.prompts, seed),
+        place.mill,
         f"{len(prompts):,} prompts to {models.generator}",
     )
-    truth = loaded.flywheel.evaluate.truth
+    name = loaded.flywheel.evaluate.truth
     by_id = {prompt.id: prompt for prompt in prompts}
-    found = pick.answers(mill, by_id, find_truth(truth) if truth else None)
-    picked = pick.pick(arm.filter, mill, found, loaded.mill.seed + number)
-    pick.write(picked.sft, place.folder / "rows" / "sft.jsonl")
-    pick.write(picked.preference, place.folder / "rows" / "preference.jsonl")
-    stages = [_filled(stage, loaded, place.folder, number) for stage in arm.stages]
+    found = answers(place.mill, by_id, find_truth(name) if name else None)
+    picked = pick(arm.filter, place.mill, found, seed)
+    write_rows(picked.sft, place.folder / "rows" / "sft.jsonl")
+    write_rows(picked.preference, place.folder / "rows" / "preference.jsonl")
+    if arm.stages[-1].kind in PREFERENCE and not picked.preference:
+        raise DataError(
+            f"arm {arm.name}, round {number}: {arm.stages[-1].name} has no preference pairs to "
+            "learn from; lower select.min_gap, or leave the stage out"
+        )
+    stages = [_filled(stage, arm, place, seed) for stage in arm.stages]
     done = list(run_stages(stages, models.student, place.folder, show.stage))
-    judge = _retrained(loaded, found, models, place)
-    student = f"hf:{done[-1].model.resolve()}"
-    counted = [_counted(stage, trained.metrics) for stage, trained in zip(stages, done, strict=True)]
-    figures = {
+    return {
         "arm": arm.name,
         "filter": arm.filter,
         "round": number,
         "generator": models.generator,
         "started_from": models.student,
         "judge": models.judge,
-        "model": student,
-        "mill": _relative(mill, place.root),
+        "model": f"hf:{done[-1].model.resolve()}",
+        "next_judge": _retrained(loaded, found, models, place),
+        "mill": str(place.mill.resolve().relative_to(place.root.resolve())),
         "prompts": len(prompts),
         "responses": picked.sampled,
         "kept": outcome.metrics["responses"]["kept"],
@@ -80,20 +94,9 @@ def turn(
         "right_sampled": picked.right_sampled,
         "right_picked": picked.right_picked,
         "tokens": outcome.metrics["tokens"],
-        "stages": counted,
+        "stages": [_counted(s, trained.metrics) for s, trained in zip(stages, done, strict=True)],
+        "skipped": list(arm.skipped),
     }
-    return Turned(Models(student, student, judge), figures)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a round lies. root: the flywheel's folder; mill: the run that its rows come from."""
-
-    root: Path
-    folder: Path
-    mill: Path
-    prompts: Path
-    show: Show
 
 
 def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Config:
@@ -112,40 +115,37 @@ def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Conf
             "generate": generate,
             "judges": judges,
             "seed": seed,
-            "export": ["sft", "preference", "scored"],
+            "export": ["sft", "preference", "scored"] if judges else ["sft"],
             "flywheel": None,
         }
     )
 
 
-def _filled(stage: Stage, loaded: Loaded, folder: Path, number: int) -> Stage:
+def _filled(stage: Stage, arm: Arm, place: Place, seed: int) -> Stage:
     """A stage with its data and a seed of the round."""
     rows = "preference" if stage.kind in PREFERENCE else "sft"
-    data: list[dict[str, Any]] = [{"file": str((folder / "rows" / f"{rows}.jsonl").resolve())}]
+    files = [place.folder / "rows" / f"{rows}.jsonl"]
     if stage.kind == "sft":
-        data += [source.model_dump(mode="json", exclude_unset=True) for source in loaded.flywheel.human]
-    values = {"validation": 0.0, "seed": loaded.mill.seed + number, **stage.values, "data": data}
-    return Stage(stage.name, stage.kind, values, folder)
+        files += place.human
+    data = [{"file": str(file.resolve())} for file in files]
+    values = {"validation": 0.0, "seed": seed, **stage.values, "data": data}
+    return Stage(stage.name, stage.kind, values, place.folder)
 
 
 def _counted(stage: Stage, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Rows by where they come from: the first source is the round's own."""
+    """What a stage learned from, by where it comes from: the first source is the round's own."""
     used = [source["used"] for source in metrics["sources"]]
+    kept = ("steps", "tokens", "seconds", "loss")
     return {
         "name": stage.name,
         "kind": stage.kind,
         "synthetic": used[0],
         "human": sum(used[1:]),
-        "steps": metrics["steps"],
-        "tokens": metrics["tokens"],
-        "seconds": metrics["seconds"],
-        "loss": metrics["loss"],
+        **{key: metrics[key] for key in kept},
     }
 
 
-def _retrained(
-    loaded: Loaded, found: Sequence[pick.Answer], models: Models, place: Place
-) -> str | None:
+def _retrained(loaded: Loaded, found: Sequence[Answer], models: Models, place: Place) -> str | None:
     """The next round's reward model, if it is trained anew."""
     how = loaded.flywheel.reward
     if how is None:
@@ -156,16 +156,15 @@ def _retrained(
     data = [source.model_dump(mode="json", exclude_unset=True) for source in how.data]
     if how.labels == "tutor":
         file = place.folder / "rows" / "rated.jsonl"
-        pick.write(_labelled(found), file)
+        write_rows(_labelled(found), file)
         data.insert(0, {"file": str(file.resolve())})
     values = {"name": "reward", **how.train, "model": current, "data": data}
-    stage = Stage("reward", "reward", values, place.folder)
-    with place.show.stage(stage) as watch:
+    with place.show.stage(Stage("reward", "reward", values, place.folder)) as watch:
         trained = train(config_of("reward", values), place.folder / "reward", watch=watch)
     return f"hf:{trained.model.resolve()}"
 
 
-def _labelled(found: Sequence[pick.Answer]) -> list[dict[str, Any]]:
+def _labelled(found: Sequence[Answer]) -> list[dict[str, Any]]:
     """Responses with the tutor world's labels; those to other questions are left out."""
     rows = []
     for answer in found:
@@ -175,15 +174,3 @@ def _labelled(found: Sequence[pick.Answer]) -> list[dict[str, Any]]:
             given = dict(zip(ATTRIBUTES, labels(question, answer.text), strict=True))
             rows.append({"prompt": text, "response": answer.text, **given})
     return rows
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.resolve().relative_to(root.resolve()))
-
-
-def read_figures(file: Path) -> dict[str, Any] | None:
-    """What a finished round wrote last; None where it is not finished."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gristmill import pipeline
+from gristmill import mill, report
 from gristmill.display import Display
 from gristmill.errors import RunError
 from gristmill.mill import Config, Outcome
@@ -16,40 +16,44 @@ from gristmill.train.progress import Shown
 from gristmill.train.stages import Stage
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run of the mill, which has ended in order."""
-
-
 class Show:
     """console: where to say it; None says nothing."""
 
     def __init__(self, console: Console | None) -> None:
-        self.console = console
-        self.where = ""
+        self._console = console or Console(quiet=True)
+        self._where = ""
 
     def at(self, where: str) -> None:
         """Name the arm and round that comes."""
-        self.where = where
+        self._where = where
 
     def say(self, text: str) -> None:
-        """One line."""
-        if self.console:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """One line, after where it is at."""
+        line = f"{self._where}: {text}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def mill(self, config: Config, out: Path, what: str) -> Outcome:
-        """Run the mill, or what is left of it. Raises RunError where not one response came back."""
-        self.say(f"{self.where}: {what}")
-        if self.console:
-            with Display(self.console, config, None) as watch:
-                outcome = pipeline.run(config, out, watch=watch)
-        else:
-            outcome = pipeline.run(config, out)
+        """Run the mill, or what is left of it, and write its pages.
+
+        Raises KeyboardInterrupt after Ctrl-C, which the mill has ended in order, and RunError
+        where not one response came back or the budget does not reach to the end.
+        """
+        self.say(what)
+        with Display(self._console, config, None) as watch:
+            outcome = mill.run(config, out, watch=watch)
+        report.write_card(out)
+        report.write_report(out)
         if outcome.status == "interrupted":
-            raise Interrupted
+            raise KeyboardInterrupt
         if outcome.status == "failed":
-            raise RunError(f"{self.where}: {outcome.detail}; {out}/data/rejected.parquet says why")
+            raise RunError(f"{self._where}: {outcome.detail}; {out}/data/rejected.parquet says why")
+        if outcome.status == "budget":
+            raise RunError(
+                f"{self._where}: {outcome.detail}; `budget` is each mill run's: raise it and run "
+                "again, it goes on from here"
+            )
         return outcome
 
     def stage(self, stage: Stage) -> AbstractContextManager[Any]:
         """The progress of one training."""
-        return Shown(self.console or Console(quiet=True), f"{self.where}: {stage.name}")
+        return Shown(self._console, f"{self._where}: training {stage.name}")

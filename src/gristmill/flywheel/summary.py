@@ -14,7 +14,7 @@ def show_rounds(console: Console, outcome: Outcome) -> None:
     """Print a table of all arms' rounds and what the figures say."""
     m = outcome.metrics
     table = Table(box=None, header_style="dim", pad_edge=False)
-    heads = ("arm", "round", "trained on", "of which right", "sampled", "greedy", "reward")
+    heads = ("arm", "round", "rows", "of them right", "sampled", "greedy", "reward")
     for head in heads:
         table.add_column(head, justify="left" if head == "arm" else "right", no_wrap=True)
     for name, arm in m["arms"].items():
@@ -28,9 +28,10 @@ def show_rounds(console: Console, outcome: Outcome) -> None:
                 words.plain_share(figures.get("right_picked")),
                 words.share(figures["accuracy"]),
                 words.share(figures["greedy"]),
-                words.number(figures["reward"]),
+                words.plain(figures["reward"]),
             )
-    console.print(Text(f"\n'{m['name']}': rounds measured on prompts never trained on"), style="bold")
+    title = f"\n'{m['name']}': rounds measured on prompts never trained on"
+    console.print(Text(title, style="bold"))
     console.print(table)
     for sentence in words.verdicts(m):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
@@ -38,5 +39,6 @@ def show_rounds(console: Console, outcome: Outcome) -> None:
     if share is not None:
         console.print(f"synthetic: {share:.1%} of the rows trained on", highlight=False)
     console.print(f"best model: {outcome.best}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"report: {outcome.folder / 'report.html'}", markup=False, highlight=False,
-                  soft_wrap=True)
+    console.print(
+        f"report: {outcome.folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True
+    )

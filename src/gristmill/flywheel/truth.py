@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import import_module
+from typing import cast
 
 from gristmill import tutor as world
 from gristmill.errors import ConfigError
@@ -16,12 +17,13 @@ from gristmill.records import Prompt
 
 Truth = Callable[[Prompt, str], bool]
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+# A minus sign right after a digit is a dash: "10-12" holds no negative number.
+_NUMBER = re.compile(r"(?:(?<!\d)-)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
 
 
 def tutor(prompt: Prompt, response: str) -> bool:
-    """Whether the final answer is right and nothing in it is false. False for a question that is
-    not the tutor world's."""
+    """Whether the final answer is right and nothing in it is false (`tutor.grade`). False for a
+    question that is not the tutor world's."""
     question = world.Question.parse(prompt.messages[-1].content)
     return question is not None and world.grade(question, response).right
 
@@ -29,16 +31,19 @@ def tutor(prompt: Prompt, response: str) -> bool:
 def answer(prompt: Prompt, response: str) -> bool:
     """Whether the response ends in the prompt's `answer`.
 
-    A number is compared with the response's last number, without thousands separators (1,234.0
-    equals 1234); any other text with the response's end, case, white space and a full stop aside.
-    False for a prompt without an answer.
+    A number is compared with the response's last number, thousands separators aside (1,234.0
+    equals 1234); any other text with the whole words at the response's end, case, white space and
+    a full stop aside. False for a prompt without an answer.
     """
-    if prompt.answer is None:
-        return False
-    if _NUMBER.fullmatch(prompt.answer.strip()):
+    wanted = (prompt.answer or "").strip()
+    if _NUMBER.fullmatch(wanted):
         found = _NUMBER.findall(response)
-        return bool(found) and _value(found[-1]) == _value(prompt.answer.strip())
-    return _plain(response).endswith(_plain(prompt.answer))
+        return bool(found) and _value(found[-1]) == _value(wanted)
+    text, end = _plain(response), _plain(wanted)
+    if not end or not text.endswith(end):
+        return False
+    before = text[: -len(end)][-1:]
+    return not (before.isalnum() and end[0].isalnum())
 
 
 def find_truth(name: str) -> Truth:
@@ -52,9 +57,12 @@ def find_truth(name: str) -> Truth:
             f"unknown truth '{name}'; known: {', '.join(known)}, or 'my_pkg.mod:function'"
         )
     try:
-        return getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"truth: cannot load '{name}': {error}") from None
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"cannot load '{name}': {error}") from None
+    if not callable(found):
+        raise ConfigError(f"'{name}' is no function of a prompt and a response")
+    return cast(Truth, found)
 
 
 def _value(number: str) -> float:

@@ -23,6 +23,11 @@ def number(found: dict[str, Any] | None) -> str:
     return f"{found['mean']:.2f}{half}"
 
 
+def plain(found: dict[str, Any] | None) -> str:
+    """A mean alone."""
+    return "–" if not found or found["mean"] is None else f"{found['mean']:.2f}"
+
+
 def score(figures: dict[str, Any], by: str) -> str:
     """What rounds are compared by."""
     return share(figures["accuracy"]) if by == "accuracy" else number(figures["reward"])
@@ -57,7 +62,10 @@ def verdicts(metrics: dict[str, Any]) -> list[str]:
         )
     for name, arm in metrics["arms"].items():
         if name != main:
-            said.append(_ablation(name, arm, main, rounds, by))
+            said.append(_ablation(name, arm, main, by))
+    share_of = metrics["arms"][main]["share_of_oracle"]
+    if share_of is not None:
+        said.append(f"The gain of '{main}' is {share(share_of)} of the oracle's.")
     if metrics["stopped"]:
         said.append(f"Stopped: {metrics['stopped']}.")
     return said
@@ -65,33 +73,27 @@ def verdicts(metrics: dict[str, Any]) -> list[str]:
 
 def _headline(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> str:
     by, last = metrics["by"], rounds[-1]
-    unit = "points" if by == "accuracy" else "points of reward"
     gain = last.get("gain")
     sure = bool(gain and gain["se"] and gain["mean"] > 2 * gain["se"])
     word = "better" if sure else "not measurably better"
-    what = "is right in" if by == "accuracy" else "has a mean reward of"
-    return (
-        f"Round {last['round']} {what} {score(last, by)} of {metrics['evaluation_prompts']} held-out "
-        f"prompts at temperature {metrics['temperature']:g}, round 0 in {score(rounds[0], by)}: "
-        f"{word} ({points(gain, by)} {unit}, standard error after ±)."
-        if by == "accuracy"
-        else f"Round {last['round']} {what} {score(last, by)}, round 0 {score(rounds[0], by)}: "
-        f"{word} ({points(gain, by)} {unit}, standard error after ±)."
-    )
+    prompts = f"{metrics['evaluation_prompts']} prompts never trained on"
+    now, then = score(last, by), score(rounds[0], by)
+    if by == "accuracy":
+        said = f"is right in {now} of the answers to {prompts}, round 0 in {then}"
+    else:
+        said = f"has a mean reward of {now} on {prompts}, round 0 of {then}"
+    return f"Round {last['round']} {said}: {word} ({points(gain, by)}, standard error after ±)."
 
 
-def _ablation(
-    name: str, arm: dict[str, Any], main: str, rounds: list[dict[str, Any]], by: str
-) -> str:
+def _ablation(name: str, arm: dict[str, Any], main: str, by: str) -> str:
     last = arm["rounds"][-1]
     against = arm["against_main"]
-    gain, mine = last.get("gain"), rounds[-1].get("gain")
+    gain = last.get("gain")
+    side = "behind" if (against["mean"] or 0) < 0 else "ahead"
     text = (
         f"Against '{name}' ({', '.join(arm['stages'])}; filter {arm['filter']}), which gains "
-        f"{points(gain, by)}, '{main}' is {points(against, by)} ahead"
+        f"{points(gain, by)}, '{main}' is {side} ({points(against, by)})"
     )
     if against["se"]:
-        text += f" ({against['mean'] / against['se']:+.1f} standard errors)"
-    if arm["filter"] == "oracle" and gain and mine and gain["mean"] and gain["mean"] > 0:
-        text += f"; its gain is {mine['mean'] / gain['mean']:.0%} of the oracle's"
+        text += f", {abs(against['mean'] / against['se']):.1f} standard errors"
     return text + "."

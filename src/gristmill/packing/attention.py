@@ -3,6 +3,9 @@
 On a CPU a dense mask over the row costs more than padding would: nearly all of it is empty. One
 call of the fused kernel a segment does the arithmetic that is needed and no other; the layout
 travels as the four-dimensional attention mask, which transformers hands through untouched.
+
+Segments are not batched: the CPU's kernel takes as long for eight segments of one length at once
+as for each in turn, and gathering them into a batch and back costs more than the calls.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from gristmill.packing.pack import Pack
+from gristmill.packing.plan import plan_of
 
 NAME = "gristmill_segments"
 
@@ -39,30 +43,30 @@ def segment_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
         )
         return out.transpose(1, 2).contiguous(), None
-    segments = attention_mask[0, 0].tolist()
-    lengths = [segment[0] for segment in segments]
+    plan = plan_of(attention_mask, query)
     # One split and one concatenation: slicing would fill a gradient of the whole row for each.
-    queries, keys, values = (x.split(lengths, dim=2) for x in (query, key, value))
+    queries, keys, values = (x.split(plan.lengths, dim=2) for x in (query, key, value))
     outs = []
-    for i, (length, *path) in enumerate(segments):
-        ancestors = [a for a in path if a >= 0]
-        k, v, mask = keys[i], values[i], None
-        if ancestors:
-            k = torch.cat([*(keys[a] for a in ancestors), k], dim=2)
-            v = torch.cat([*(values[a] for a in ancestors), v], dim=2)
-            before = k.shape[2] - length
-            mask = torch.ones(length, k.shape[2], dtype=torch.bool, device=k.device).tril(before)
-        outs.append(
-            F.scaled_dot_product_attention(
-                queries[i],
-                k,
-                v,
-                attn_mask=mask,
-                dropout_p=dropout,
-                is_causal=mask is None,
-                scale=scaling,
+    for i, segment in enumerate(plan.segments):
+        q, k, v = queries[i], keys[i], values[i]
+        if segment.ancestors:
+            k = torch.cat([*(keys[a] for a in segment.ancestors), k], dim=2)
+            v = torch.cat([*(values[a] for a in segment.ancestors), v], dim=2)
+        whole = len(segment.pieces) == 1
+        parts = (q,) if whole else q.split([piece.queries for piece in segment.pieces], dim=2)
+        for part, piece in zip(parts, segment.pieces, strict=True):
+            outs.append(
+                F.scaled_dot_product_attention(
+                    part,
+                    # A view, too, costs something in the backward pass.
+                    k if whole else k.narrow(2, 0, piece.keys),
+                    v if whole else v.narrow(2, 0, piece.keys),
+                    attn_mask=piece.mask,
+                    dropout_p=dropout,
+                    is_causal=piece.mask is None,
+                    scale=scaling,
+                )
             )
-        )
     return torch.cat(outs, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -70,13 +74,14 @@ AttentionInterface.register(NAME, segment_attention)
 
 
 def can_attend(model: Any) -> bool:
-    """Whether a model leaves its attention to be chosen, and looks at all that came before: no
-    sliding windows, no recurrent layers."""
+    """Whether a model leaves its attention to be chosen, and looks at all that came before and
+    nothing else: no sliding windows, no recurrent layers, no encoder."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     supported = getattr(model, "_supports_attention_backend", False)
-    return bool(supported) and kinds == {"full_attention"} and not window
+    causal = all(getattr(module, "is_causal", True) for module in model.modules())
+    return bool(supported) and kinds == {"full_attention"} and not window and causal
 
 
 def attend(model: Any) -> None:

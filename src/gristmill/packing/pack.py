@@ -161,9 +161,5 @@ def _places(forest: _Forest, order: list[int], starts: np.ndarray) -> list[np.nd
 
 def _layout(forest: _Forest) -> Tensor:
     depth = max(len(path) for _, path in forest.segments)
-    layout = torch.full((len(forest.segments), 1 + depth), -1, dtype=torch.int32)
-    for i, (length, path) in enumerate(forest.segments):
-        layout[i, 0] = length
-        if path:
-            layout[i, 1 : 1 + len(path)] = torch.tensor(path, dtype=torch.int32)
-    return layout[None, None]
+    rows = [(length, *path, *[-1] * (depth - len(path))) for length, path in forest.segments]
+    return torch.tensor(rows, dtype=torch.int32)[None, None]

@@ -56,7 +56,7 @@ class Lora(Options):
 
     rank: int = Field(default=16, ge=1)
     """Inner width of an adapter."""
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, ge=1)
     """An adapter's output is scaled by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Of an adapter's input while training."""

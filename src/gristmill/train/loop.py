@@ -98,8 +98,9 @@ class Trainer:
         torch.manual_seed((self.config.seed << 32) + (step.number << 8) + self.world.rank)
         self.module.train()
         values = self._gradients(step)
-        norm = torch.nn.utils.clip_grad_norm_(self.trained, self.config.optimizer.clip)
-        norm = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        clipped: Any = torch.nn.utils.clip_grad_norm_(self.trained, self.config.optimizer.clip)
+        # With shards, each process has its own share of the norm.
+        norm = float(clipped.full_tensor() if hasattr(clipped, "full_tensor") else clipped)
         if not math.isfinite(norm):
             self._broken(step, step.items, f"the gradient's norm is {norm}")
         for group in self.optimizer.param_groups:

@@ -109,7 +109,9 @@ def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -
         )
     packing.attend(model)
     if config.checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # The older name warns in newer versions of transformers, which have another.
+        older = model.gradient_checkpointing_enable
+        getattr(model, "activation_checkpointing_enable", older)({"use_reentrant": False})
     if config.lora is not None:
         model = _adapted(model, config.lora, head=wanted is not None)
     return Packed(model, wanted)
@@ -175,10 +177,9 @@ def _fresh(config: PretrainConfig) -> Learner:
     end = tokenizer.eos_token_id
     size = max(len(tokenizer), shape.vocab if config.preset != "tiny" else len(tokenizer))
     torch.manual_seed(config.seed)
-    arguments = shape.config_kwargs() | {"vocab_size": size}
-    model = NemotronForCausalLM(
-        NemotronConfig(**arguments, bos_token_id=end, eos_token_id=end, pad_token_id=end)
-    )
+    ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end}
+    arguments: dict[str, Any] = {**shape.config_kwargs(), "vocab_size": size, **ends}
+    model: Any = NemotronForCausalLM(NemotronConfig(**arguments))
     _begin(model, shape.init_std)
     stops = [tokenizer.convert_tokens_to_ids(token) for token in STOPS]
     model.generation_config.eos_token_id = [s for s in stops if s is not None] or end

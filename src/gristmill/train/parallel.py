@@ -7,10 +7,10 @@ are summed once a step. `fsdp`: each holds a share of every layer (FSDP2, `fully
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -57,11 +57,6 @@ def joined() -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def is_first() -> bool:
-    """Whether this process is the one that speaks, known before any has joined."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def shard(module: nn.Module, plain: Any) -> None:
     """Split a model's layers among the processes. Raises ConfigError for one whose layers are not
     known."""
@@ -85,7 +80,7 @@ def is_sharded(module: nn.Module) -> bool:
     return isinstance(module, FSDPModule)
 
 
-def sum_gradients(parameters: list[Tensor]) -> None:
+def sum_gradients(parameters: Sequence[Tensor]) -> None:
     """Every replica's gradients become the sum of all."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
@@ -119,4 +114,4 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    return get_model_state_dict(module, options=options)
+    return cast("dict[str, Tensor]", get_model_state_dict(module, options=options))

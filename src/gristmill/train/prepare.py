@@ -32,7 +32,7 @@ from gristmill.train.objectives import LanguageObjective, Objective, RewardObjec
 
 @dataclass(frozen=True)
 class Data:
-    """Encoded examples. `items` lie at the places of `corpus.train`; `held` are never trained on."""
+    """Encoded examples. `items` lie at the places of `corpus.train`; `held` are only measured."""
 
     corpus: Corpus
     items: list[Item]
@@ -83,8 +83,9 @@ def prepare(config: TrainConfig) -> Work:
         limit=min(limits, default=None),
         turns=config.turns if isinstance(config, SftConfig) else "all",
     )
-    phases = config.phases if isinstance(config, PretrainConfig) else []
-    stretches = [(_phase_data(config, phase, encoder), phase.steps) for phase in phases]
+    stretches: list[tuple[Data, int | None]] = []
+    if isinstance(config, PretrainConfig):
+        stretches = [(_phase_data(config, p, encoder), p.steps) for p in config.phases]
     stretches = stretches or [(_data(config, encoder), None)]
     warnings = _warnings(stretches[0][0], config)
     _begin_head(learner, config, stretches[0][0])

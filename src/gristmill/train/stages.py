@@ -65,16 +65,20 @@ def load_stages(path: Path) -> tuple[StagesConfig, list[Stage]]:
 
 
 def stages_of(
-    specs: list[dict[str, Any]], model: str, folder: Path, data: str | None = None
+    specs: list[dict[str, Any]],
+    model: str,
+    folder: Path,
+    data: str | None = None,
+    where: str = "stages",
 ) -> list[Stage]:
     """The stages of a list of `kind: {config}`, each checked.
 
     data: a file that stands for the data where the caller fills it in later; a stage then names
-    none. Raises ConfigError naming which stage.
+    none. where: the list's key, for errors. Raises ConfigError naming which stage.
     """
-    found = []
+    found, key = [], where
     for number, spec in enumerate(specs, 1):
-        where = f"stages[{number - 1}]"
+        where = f"{key}[{number - 1}]"
         if len(spec) != 1:
             raise ConfigError(f"{where}: write one stage as 'kind: {{config}}'")
         ((kind, values),) = spec.items()

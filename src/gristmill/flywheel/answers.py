@@ -1,0 +1,89 @@
+"""The responses of a mill's run, read back from its data sets, with what the truth says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gristmill.errors import CheckpointError
+from gristmill.flywheel.truth import Truth
+from gristmill.records import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response. index: which of its prompt's. right: None where nobody knows the truth.
+    reward: None where no judge gave one."""
+
+    prompt: Prompt
+    index: int
+    text: str
+    right: bool | None
+    reward: float | None
+
+    @property
+    def response_id(self) -> str:
+        """As the mill's data sets have it."""
+        return f"{self.prompt.id}.{self.index}"
+
+
+def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> list[Answer]:
+    """Every response that there is of a run, in the order of the prompts, kept or not.
+
+    Also those that no judge could grade; those beyond a `target` are left out, since how many
+    there are is chance. Raises CheckpointError where the data are not what the mill wrote.
+    """
+    found: dict[tuple[str, int], Answer] = {}
+    for row in _rows(mill / "data"):
+        prompt = prompts.get(row["prompt_id"])
+        if prompt is None:
+            raise CheckpointError(
+                f"{mill}: holds a response to '{row['prompt_id']}', which is no prompt of this "
+                "round; name another folder with --out"
+            )
+        index = int(row["response_id"].rpartition(".")[2])
+        right = bool(truth(prompt, row["response"])) if truth else None
+        found.setdefault(
+            (prompt.id, index), Answer(prompt, index, row["response"], right, row["reward"])
+        )
+    order = {name: place for place, name in enumerate(prompts)}
+    return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
+
+
+def texts(mill: Path) -> dict[tuple[str, int], str]:
+    """What a run's responses say, by prompt's id and index."""
+    return {
+        (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): row["response"]
+        for row in _rows(mill / "data")
+    }
+
+
+def _rows(data: Path) -> list[dict[str, Any]]:
+    """Scored first: `rejected` holds some of the same, and those that were not graded."""
+    names = ["prompt_id", "response_id", "response", "reward"]
+    scored, sft = data / "scored.parquet", data / "sft.parquet"
+    rows: list[dict[str, Any]] = []
+    try:
+        if scored.exists():
+            rows += pq.read_table(scored, columns=names).to_pylist()
+        else:
+            own = pq.read_table(sft, columns=["prompt_id", "response_id", "messages"]).to_pylist()
+            texts = (row["messages"][-1]["content"] for row in own)
+            rows += [
+                {**row, "response": text, "reward": None}
+                for row, text in zip(own, texts, strict=True)
+            ]
+        put_aside = [*names, "reason"]
+        rejected = pq.read_table(data / "rejected.parquet", columns=put_aside).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        cause = " ".join(str(error).split())[:160]
+        raise CheckpointError(
+            f"{data}: not the mill's files ({cause}); delete the round's figures.json and run again"
+        ) from None
+    said = (row for row in rejected if row["response"] is not None and row["response_id"])
+    return rows + [row for row in said if row["reason"] != "over_target"]

@@ -1,0 +1,189 @@
+"""Whatever is packed together, each sequence gets what it gets alone, and so do the gradients."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forests import VOCABULARY, texts
+from gristmill.packing import Sequence, attend, can_attend, pack, run
+
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.2,
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Nemotron": {},
+    "Llama": {},
+    "Qwen2": {},
+    "Qwen3": {},
+    "Mistral": {"sliding_window": None},
+    "Gemma": {},
+    "Phi3": {},
+    "GPTNeoX": {},
+    "Granite": {},
+    "Olmo2": {},
+    "OPT": {"word_embed_proj_dim": 32, "ffn_dim": 48},
+}
+
+
+@cache
+def models(family: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """The same model twice: as transformers runs it, and reading packs."""
+    torch.manual_seed(1)
+    config = getattr(transformers, f"{family}Config")(**SIZES | FAMILIES[family])
+    kind = getattr(transformers, f"{family}ForCausalLM")
+    plain = kind(config).eval()
+    packed = kind(config).eval()
+    packed.load_state_dict(plain.state_dict())
+    attend(packed)
+    return plain.to(dtype), packed.to(dtype)
+
+
+def logits_alone(model: Any, sequences: list[Sequence]) -> torch.Tensor:
+    rows = []
+    for sequence in sequences:
+        ids = torch.from_numpy(sequence.ids).long()[None]
+        rows.append(model(input_ids=ids, use_cache=False).logits[0, sequence.reads])
+    return torch.cat(rows)
+
+
+def logits_packed(model: Any, sequences: list[Sequence], least: int | None = 16) -> torch.Tensor:
+    batch = pack(sequences, least)
+    return run(model, batch, logits_to_keep=batch.rows).logits[0]
+
+
+def close(found: torch.Tensor, wanted: torch.Tensor, what: str = "") -> None:
+    largest = max(1.0, wanted.abs().max().item())
+    assert (found - wanted).abs().max().item() <= 1e-5 * largest, what
+
+
+def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    loss.backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def compare(
+    family: str, sequences: list[Sequence], least: int | None, dtype: torch.dtype = torch.float32
+) -> None:
+    plain, packed = models(family, dtype)
+    alone, together = logits_alone(plain, sequences), logits_packed(packed, sequences, least)
+    close(together, alone)
+    # A sum whose terms weigh differently, so that no mix-up cancels out.
+    weights = torch.linspace(-1, 1, alone.numel()).view_as(alone)
+    wanted = gradients(plain, (alone * weights).sum())
+    found = gradients(packed, (together * weights).sum())
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        close(found[name], gradient, name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=20)
+@given(texts(longest=40), st.sampled_from([1, 4, 16, None]), st.data())
+def test_outputs_and_gradients_are_those_of_each_alone(
+    family: str, found: list[np.ndarray], least: int | None, data: st.DataObject
+) -> None:
+    sequences = []
+    for text in found:
+        reads = data.draw(st.sets(st.integers(0, len(text) - 1), min_size=1))
+        sequences.append(Sequence(text, np.array(sorted(reads), dtype=np.int64)))
+    compare(family, sequences, least)
+
+
+@pytest.mark.parametrize("family", ["Nemotron", "Llama", "GPTNeoX"])
+def test_long_segments_with_and_without_ancestors(family: str) -> None:
+    rng = np.random.default_rng(5)
+    stem = rng.integers(0, VOCABULARY, 190)
+    ends = [rng.integers(0, VOCABULARY, n) for n in (1, 64, 130, 257)]
+    found = [stem, *(np.concatenate([stem, end]) for end in ends), ends[-1], ends[0], stem[:128]]
+    sequences = [Sequence(t.astype(np.int32), np.arange(len(t))) for t in found]
+    # Sums over a thousand tokens: float32's own noise would be all there is to see.
+    compare(family, sequences, 16, torch.float64)
+
+
+@settings(max_examples=15)
+@given(texts(longest=80))
+def test_the_order_of_the_company_does_not_count(found: list[np.ndarray]) -> None:
+    _, packed = models("Nemotron")
+    sequences = [Sequence(text, np.arange(len(text))) for text in found]
+    with torch.no_grad():
+        forwards = logits_packed(packed, sequences).split([len(t) for t in found])
+        backwards = logits_packed(packed, sequences[::-1]).split([len(t) for t in found[::-1]])
+    for one, other in zip(forwards, reversed(backwards), strict=True):
+        close(one, other)
+
+
+def test_recomputing_activations_gives_the_same_gradients() -> None:
+    _, model = models("Llama")
+    rng = np.random.default_rng(2)
+    stem = rng.integers(0, VOCABULARY, 30)
+    found = [np.concatenate([stem, rng.integers(0, VOCABULARY, n)]) for n in (3, 9, 150)]
+    sequences = [Sequence(text.astype(np.int32), np.arange(len(text))) for text in found]
+    model.train()
+    try:
+        wanted = gradients(model, logits_packed(model, sequences).square().sum())
+        model.activation_checkpointing_enable({"use_reentrant": False})
+        found_again = gradients(model, logits_packed(model, sequences).square().sum())
+    finally:
+        model.activation_checkpointing_disable()
+        model.eval()
+    assert found_again.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert torch.equal(found_again[name], gradient), name
+
+
+def test_a_plain_row_without_a_layout_is_read_as_ever() -> None:
+    plain, packed = models("Qwen2")
+    ids = torch.arange(20)[None]
+    close(
+        packed(input_ids=ids, use_cache=False).logits, plain(input_ids=ids, use_cache=False).logits
+    )
+
+
+def small(name: str, **changes: Any) -> Any:
+    config = getattr(transformers, f"{name.removesuffix('Model')}Config")(**SIZES | changes)
+    return getattr(transformers, f"{name}")(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("MistralModel", {"sliding_window": 64}),
+        ("Qwen2Model", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+        ("Gemma2Model", {}),
+        ("Cohere2Model", {}),
+        ("MambaModel", {}),
+        ("BloomModel", {}),
+        ("BertModel", {}),
+    ],
+)
+def test_windows_recurrence_and_looking_ahead_are_refused(
+    name: str, changes: dict[str, Any]
+) -> None:
+    model = small(name, **changes)
+    assert not can_attend(model)
+    with pytest.raises(ValueError, match=f"{name} .*packed rows need plain causal attention"):
+        attend(model)
+
+
+def test_a_window_that_is_switched_off_is_none() -> None:
+    assert can_attend(small("Qwen2Model", use_sliding_window=False, sliding_window=8))
