@@ -96,17 +96,35 @@ def compare(
         close(found[name], gradient, name)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=20)
-@given(texts(longest=40), st.sampled_from([1, 4, 16, None]), st.data())
-def test_outputs_and_gradients_are_those_of_each_alone(
-    family: str, found: list[np.ndarray], least: int | None, data: st.DataObject
-) -> None:
+@st.composite
+def read_texts(draw: st.DrawFn) -> list[Sequence]:
+    """Texts of which some tokens are read."""
     sequences = []
-    for text in found:
-        reads = data.draw(st.sets(st.integers(0, len(text) - 1), min_size=1))
+    for text in draw(texts(longest=40)):
+        reads = draw(st.sets(st.integers(0, len(text) - 1), min_size=1))
         sequences.append(Sequence(text, np.array(sorted(reads), dtype=np.int64)))
+    return sequences
+
+
+least = st.sampled_from([1, 4, 16, None])
+
+
+@pytest.mark.parametrize("family", ["Nemotron", "Llama", "Qwen2", "Mistral"])
+@settings(max_examples=20)
+@given(read_texts(), least)
+def test_outputs_and_gradients_are_those_of_each_alone(
+    family: str, sequences: list[Sequence], least: int | None
+) -> None:
     compare(family, sequences, least)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=10)
+@given(read_texts(), least)
+def test_in_double_precision_of_every_family(
+    family: str, sequences: list[Sequence], least: int | None
+) -> None:
+    compare(family, sequences, least, torch.float64)
 
 
 @pytest.mark.parametrize("family", ["Nemotron", "Llama", "GPTNeoX"])
