@@ -56,3 +56,49 @@ def test_every_config_key_is_documented() -> None:
     for model in (Config, Generate, Calling, Select, Budget):
         for name in model.model_fields:
             assert re.search(rf"\b{name}\b", page), f"docs/run.md does not mention '{name}'"
+
+
+def test_every_training_key_is_documented() -> None:
+    from gristmill.train.config import KINDS, Batch, Lora, Optimizer, Phase
+    from gristmill.train.sources import Scale, Source
+    from gristmill.train.stages import StagesConfig
+
+    page = (ROOT / "docs/train.md").read_text(encoding="utf-8")
+    parts = (Batch, Lora, Optimizer, Phase, Source, Scale, StagesConfig)
+    for model in (*KINDS.values(), *parts):
+        for name in model.model_fields:
+            assert re.search(rf"\b{name}\b", page), f"docs/train.md does not mention '{name}'"
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    page = (ROOT / "docs/train.md").read_text(encoding="utf-8")
+    code = "\n".join(p.read_text() for p in (ROOT / "src/gristmill/train").glob("*.py"))
+    named = set(re.findall(r'(?:Unusable|Refused)\((?:[\w.]+, )?"(\w+)"', code))
+    assert len(named) > 10
+    for reason in named:
+        assert f"`{reason}`" in page, f"docs/train.md does not mention '{reason}'"
+
+
+def test_every_flywheel_key_is_documented() -> None:
+    from gristmill.flywheel.config import Evaluation, FlywheelConfig, Retraining
+
+    page = (ROOT / "docs/flywheel.md").read_text(encoding="utf-8")
+    for model in (FlywheelConfig, Evaluation, Retraining):
+        for name in model.model_fields:
+            assert re.search(rf"\b{name}\b", page), f"docs/flywheel.md does not mention '{name}'"
+
+
+def test_the_example_configs_are_valid(tmp_path: Path) -> None:
+    from gristmill.flywheel import load
+    from gristmill.mill import Config
+    from gristmill.train import load_config
+    from gristmill.train.stages import load_stages
+
+    examples = ROOT / "examples"
+    assert load(examples / "tutor.yaml").main.filter == "reward"
+    assert load(ROOT / "benchmarks/flywheel.yaml").arms
+    for name in ("tutor", "support-bot"):
+        assert Config.load(examples / f"{name}.yaml").prompts
+    for name in ("helpsteer2-reward", "reward-tiny"):
+        assert load_config("reward", examples / f"{name}.yaml").data
+    assert [s.kind for s in load_stages(examples / "align.yaml")[1]].count("rpo") == 3

@@ -69,18 +69,16 @@ def count(corpus: Corpus, items: Sequence[Item], config: TrainConfig) -> int:
 def parts(items: Sequence[Item], tokens: int, multiple: int = 1) -> list[list[Item]]:
     """Items of a step in parts of about equal cost, of at most `tokens` where items allow it.
 
-    The number of parts is a multiple of `multiple`; some may be empty. Cost is tokens after
-    sharing. Longest first into the emptiest part: packed rows need no equal lengths.
+    The number of parts is a multiple of `multiple`; where that is more than there are groups, some
+    are empty. Cost is tokens after sharing. Longest first into the emptiest part: packed rows need
+    no equal lengths.
     """
-    costed = sorted(
-        (
-            (packed_length([s.ids for i in g for s in i.sequences]), n, g)
-            for n, g in _cut(items, tokens)
-        ),
-        reverse=True,
-    )
-    least = max(1, math.ceil(sum(cost for cost, _, _ in costed) / tokens))
-    number = math.ceil(least / multiple) * multiple
+    pieces = enumerate(piece for group in groups(items) for piece in _cut(group, tokens))
+    # The number breaks ties.
+    costed = sorted(((_cost(piece), n, piece) for n, piece in pieces), reverse=True)
+    least = math.ceil(sum(cost for cost, _, _ in costed) / tokens)
+    # One group is one part at most, be it beyond the tokens.
+    number = math.ceil(max(1, min(least, len(costed))) / multiple) * multiple
     while True:
         heap = [(0, n) for n in range(number)]
         bins: list[list[list[Item]]] = [[] for _ in heap]
@@ -93,17 +91,19 @@ def parts(items: Sequence[Item], tokens: int, multiple: int = 1) -> list[list[It
         number += multiple
 
 
-def _cut(items: Sequence[Item], tokens: int) -> Iterator[tuple[int, list[Item]]]:
-    """Groups, those too large for one part cut where they fit; numbered, which breaks ties."""
-    number = 0
-    for group in groups(items):
-        piece: list[Item] = []
-        used = 0
-        for item in group:
-            if piece and used + item.tokens > tokens:
-                yield number, piece
-                number, piece, used = number + 1, [], 0
-            piece.append(item)
-            used += item.tokens
-        yield number, piece
-        number += 1
+def _cost(items: Sequence[Item]) -> int:
+    return packed_length([s.ids for item in items for s in item.sequences])
+
+
+def _cut(group: list[Item], tokens: int) -> Iterator[list[Item]]:
+    """A group, cut where it is too large for one part."""
+    if _cost(group) <= tokens:
+        yield group
+        return
+    piece: list[Item] = []
+    for item in group:
+        if piece and _cost([*piece, item]) > tokens:
+            yield piece
+            piece = []
+        piece.append(item)
+    yield piece

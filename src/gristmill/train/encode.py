@@ -91,7 +91,10 @@ class Encoder:
         self, example: Example, sequences: tuple[packing.Sequence, ...]
     ) -> list[Item] | Refused:
         if isinstance(example, Document):
-            return [Item(example, prompt_of(example), (s,)) for s in self._pieces(sequences[0])]
+            pieces = [Item(example, prompt_of(example), (s,)) for s in self._pieces(sequences[0])]
+            return pieces or Refused(
+                example.where, "nothing_to_learn", "one token, which nothing predicts"
+            )
         longest = max(len(s.ids) for s in sequences)
         if self._limit is not None and longest > self._limit:
             detail = f"{longest:,} tokens, at most {self._limit:,} fit; nothing is cut off"

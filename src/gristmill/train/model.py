@@ -83,11 +83,13 @@ def load(config: TrainConfig, head: str) -> Learner:
     head: `tokens` for a language model, `attributes` or `scalar` for a reward model. Raises
     ConfigError for a model that cannot be trained this way, MissingExtra without torch or peft.
     """
+    # A new head and new adapters are drawn at random: alike in every process, and in every run.
+    torch.manual_seed(config.seed)
     if isinstance(config, PretrainConfig) and config.preset:
         return _fresh(config)
     source = find(config.model)
     stated = load_config(source)
-    tokenizer = _tokenizer(source, config.template, reward=head != "tokens")
+    tokenizer = _tokenizer(source, config, reward=head != "tokens")
     if head == "tokens":
         if is_reward(stated):
             raise ConfigError(f"model: {config.model} is a reward model; name a chat or base model")
@@ -130,6 +132,7 @@ def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[An
         kind = reward_class(stated)
         with reading(source):
             model = kind.from_pretrained(source.place, dtype=torch.float32)
+        _check_head(source, model)
         wanted = columns(source.model, stated, model.score.out_features)
         if (len(wanted) == 1) != (head == "scalar") and head == "attributes":
             raise ConfigError(
@@ -150,8 +153,18 @@ def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[An
         named = {"id2label": labels, "problem_type": "regression"}
     with reading(source):
         model = kind.from_pretrained(source.place, dtype=torch.float32, **named)
+    _check_head(source, model)
     nn.init.normal_(model.score.weight, std=0.01)
     return model, tuple(range(outputs))
+
+
+def _check_head(source: Source, model: Any) -> None:
+    """Decoders call their head `score`; encoders pool in ways of their own."""
+    if not isinstance(getattr(model, "score", None), nn.Linear):
+        raise ConfigError(
+            f"model: {source.model} ({type(model).__name__}) has no linear head on its last "
+            "token's state; start from a decoder"
+        )
 
 
 def start_at(module: Packed, means: list[float]) -> None:
@@ -173,10 +186,9 @@ def _fresh(config: PretrainConfig) -> Learner:
     except ValueError as error:
         raise ConfigError(f"preset: {error}") from None
     source = find(config.tokenizer)
-    tokenizer = _tokenizer(source, config.template, reward=False)
+    tokenizer = _tokenizer(source, config, reward=False)
     end = tokenizer.eos_token_id
     size = max(len(tokenizer), shape.vocab if config.preset != "tiny" else len(tokenizer))
-    torch.manual_seed(config.seed)
     ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end}
     arguments: dict[str, Any] = {**shape.config_kwargs(), "vocab_size": size, **ends}
     model: Any = NemotronForCausalLM(NemotronConfig(**arguments))
@@ -203,8 +215,11 @@ def _begin(model: Any, std: float) -> None:
             weight.zero_()
 
 
-def _tokenizer(source: Source, template: str | None, *, reward: bool) -> Any:
-    tokenizer = load_tokenizer(source, needs_template=template is None)
+def _tokenizer(source: Source, config: TrainConfig, *, reward: bool) -> Any:
+    template = config.template
+    # Plain text needs none.
+    needed = template is None and not isinstance(config, PretrainConfig)
+    tokenizer = load_tokenizer(source, needs_template=needed)
     if template is not None:
         try:
             tokenizer.chat_template = Path(template).read_text(encoding="utf-8")
@@ -248,7 +263,8 @@ def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:
     if hasattr(model, "peft_config"):
         model = model.merge_and_unload()
     if module.columns is not None and not getattr(model.config, "attributes", None):
-        model.config.pad_token_id = model.config.pad_token_id or learner.tokenizer.pad_token_id
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = learner.tokenizer.pad_token_id
     with quietly():
         model.to(learner.dtype).save_pretrained(folder)
         learner.tokenizer.save_pretrained(folder)

@@ -121,7 +121,9 @@ def _data(config: TrainConfig, encoder: Encoder) -> Data:
         train.extend([example] * len(found))
         weights.extend([weight] * len(found))
     held: list[Item] = []
-    for found in encoder.encode(_scored(corpus.validation, config)[0]):
+    usable, unscored = _scored(corpus.validation, config)
+    refused.extend(unscored)
+    for found in encoder.encode(usable):
         if isinstance(found, Refused):
             refused.append(found)
         else:

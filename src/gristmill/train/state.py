@@ -59,7 +59,8 @@ class Checkpoints:
             raise StorageError(f"{place}: cannot write: {error}") from None
         self._world.wait()
         if self._world.first:
-            values = {"folder": name, "processes": self._world.size, **facts.__dict__}
+            layout = {"processes": self._world.size, "sharded": parallel.is_sharded(module)}
+            values = {"folder": name, **layout, **facts.__dict__}
             write_atomically(self._folder / "latest.json", json.dumps(values))
             for other in self._folder.glob("step-*"):
                 if other.name != name:
@@ -74,9 +75,18 @@ class Checkpoints:
         latest = self._folder / "latest.json"
         if not latest.exists():
             return Facts(data=data)
-        values = json.loads(latest.read_text())
-        name, processes = values.pop("folder"), values.pop("processes")
-        facts = Facts(**values)
+        try:
+            values = json.loads(latest.read_text())
+            name, processes = values.pop("folder"), values.pop("processes")
+            sharded = values.pop("sharded")
+            facts = Facts(**values)
+            tensors = load_file(self._folder / name / f"process-{self._world.rank}.safetensors")
+        # safetensors has an error of its own for a damaged file.
+        except Exception as error:
+            raise CheckpointError(
+                f"{latest}: the checkpoint cannot be read ({' '.join(str(error).split())}); remove "
+                f"{self._folder} to begin again"
+            ) from None
         if facts.data != data:
             raise CheckpointError(
                 f"{self._folder.parent}: the data has changed since the checkpoint of step "

@@ -1,0 +1,208 @@
+"""Whole flywheels, as small as they get."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+torch = pytest.importorskip("torch")
+
+from gristmill.errors import CheckpointError, DataError  # noqa: E402
+from gristmill.flywheel import load, run  # noqa: E402
+
+SFT = {"steps": 2, "batch": {"examples": 8}, "optimizer": {"lr": 5e-4}, "precision": "fp32"}
+CONFIG: dict[str, Any] = {
+    "name": "small",
+    "prompts": {"file": "tutor:8"},
+    "generate": {"model": "tiny:instruct", "responses": 3, "max_tokens": 64},
+    "judges": [{"reward": {"model": "tiny:reward"}}],
+    "keep": [{"threshold": {"correctness": 2.0}}],
+    "flywheel": {
+        "rounds": 2,
+        "min_gain": -1.0,
+        "prompts": {"file": "tutor:40"},
+        "train": [{"sft": SFT}],
+        "evaluate": {
+            "prompts": {"file": "tutor:10:held-out"},
+            "truth": "tutor",
+            "responses": 2,
+        },
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def written(folder: Path, **wheel: Any) -> Path:
+    file = folder / "flywheel.yaml"
+    file.write_text(yaml.safe_dump({**CONFIG, "flywheel": {**CONFIG["flywheel"], **wheel}}))
+    return file
+
+
+def times(folder: Path) -> dict[str, float]:
+    """When the files of finished work were written."""
+    names = ("model.safetensors", "finished.jsonl", "log.jsonl")
+    return {str(p): p.stat().st_mtime for n in names for p in folder.rglob(n)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    home = tmp_path_factory.mktemp("wheel")
+    config = written(home, ablations=["none"])
+    run(load(config), home / "out")
+    return config, home / "out"
+
+
+def test_everything_of_every_round_is_kept(finished: tuple[Path, Path]) -> None:
+    _, out = finished
+    for arm in ("reward", "none"):
+        for number in (1, 2):
+            place = out / "arms" / arm / f"round-{number}"
+            assert (place / "1-sft" / "model" / "model.safetensors").exists()
+            rows = [json.loads(x) for x in (place / "rows" / "sft.jsonl").read_text().splitlines()]
+            assert rows and all({"prompt_id", "response_id", "messages"} <= set(r) for r in rows)
+            assert json.loads((place / "figures.json").read_text())["accuracy"]["n"] == 10
+    # One set of responses for both arms in round 1, one each afterwards.
+    assert not (out / "arms" / "none" / "round-1" / "mill").exists()
+    assert (out / "arms" / "none" / "round-2" / "mill").exists()
+    metrics = json.loads((out / "metrics.json").read_text())
+    rounds = metrics["arms"]["reward"]["rounds"]
+    assert [r["round"] for r in rounds] == [0, 1, 2]
+    assert rounds[2]["generator"] == rounds[1]["model"]
+    assert metrics["synthetic"]["share"] == 1.0
+    assert metrics["leaked"] == 0
+    page = (out / "report.html").read_text()
+    assert "Round against round" in page and "NaN" not in page and "None" not in page
+
+
+def test_run_again_nothing_is_done_anew_and_the_page_is_the_same(
+    finished: tuple[Path, Path],
+) -> None:
+    config, out = finished
+    before, page = times(out), (out / "report.html").read_text()
+    run(load(config), out)
+    assert times(out) == before
+    assert (out / "report.html").read_text() == page
+
+
+def test_an_arm_can_be_added_to_a_finished_folder(finished: tuple[Path, Path]) -> None:
+    config, out = finished
+    before = times(out)
+    more = written(config.parent, ablations=["none", "oracle"])
+    outcome = run(load(more), out)
+    assert list(outcome.metrics["arms"]) == ["reward", "none", "oracle"]
+    after = times(out)
+    assert all(after[name] == before[name] for name in before)
+    assert any("/oracle/" in name for name in after)
+    written(config.parent, ablations=["none"])
+
+
+def test_another_config_is_refused(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    _, out = finished
+    other = written(tmp_path, evaluate={**CONFIG["flywheel"]["evaluate"], "responses": 3})
+    with pytest.raises(CheckpointError, match=r"evaluate\.responses: 2 there, 3 now"):
+        run(load(other), out)
+    other = written(tmp_path, prompts={"file": "tutor:41"})
+    with pytest.raises(CheckpointError, match="prompts"):
+        run(load(other), out)
+
+
+def test_what_a_page_shows_is_escaped(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    from gristmill.flywheel.page import write_page
+
+    _, out = finished
+    metrics = json.loads((out / "metrics.json").read_text())
+    kept = (out / "metrics.json").read_text()
+    (out / "metrics.json").write_text(json.dumps({**metrics, "name": "<script>alert(1)</script>"}))
+    try:
+        assert "<script>" not in write_page(out).read_text()
+    finally:
+        (out / "metrics.json").write_text(kept)
+        write_page(out)
+
+
+def test_a_round_that_is_not_better_is_the_last(tmp_path: Path) -> None:
+    outcome = run(load(written(tmp_path, min_gain=0.99)), tmp_path / "out")
+    assert "not better" in outcome.metrics["stopped"]
+    assert len(outcome.metrics["arms"]["reward"]["rounds"]) == 2
+    assert "stopped early" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_stages_people_and_a_new_reward_model(tmp_path: Path) -> None:
+    question = {"role": "user", "content": "What is 12 plus 30?"}
+    said = [question, {"role": "assistant", "content": "12 plus 30 is 42. The answer is 42."}]
+    (tmp_path / "people.jsonl").write_text(json.dumps({"messages": said}) + "\n")
+    pairs = {**SFT, "steps": 1}
+    config = written(
+        tmp_path,
+        train=[{"sft": SFT}, {"dpo": pairs}, {"rpo": pairs}],
+        human={"file": "people.jsonl"},
+        reward={"labels": "tutor", "steps": 1, "batch": {"examples": 8}},
+        student="tiny:base",
+    )
+    outcome = run(load(config), tmp_path / "out")
+    first, second = outcome.metrics["arms"]["reward"]["rounds"][1:]
+    assert first["generator"] == "tiny:instruct" and first["started_from"] == "tiny:base"
+    assert [s["kind"] for s in first["stages"]] == ["sft", "dpo", "rpo"]
+    assert first["stages"][0]["human"] == 1 and first["stages"][1]["human"] == 0
+    assert outcome.metrics["synthetic"]["human"] == 2
+    assert first["judge"] is None
+    assert second["judge"].endswith("round-1/reward/model")
+    judged = yaml.safe_load((tmp_path / "out/arms/reward/round-2/mill/run.yaml").read_text())
+    assert judged["judges"][0]["reward"]["model"] == second["judge"]
+    measured = tmp_path / "out/arms/reward/round-2/evaluation/sampled/run.yaml"
+    assert yaml.safe_load(measured.read_text())["judges"][0]["reward"]["model"] == "tiny:reward"
+
+
+def test_a_stage_without_pairs_says_so(tmp_path: Path) -> None:
+    values = {**CONFIG, "select": {"min_gap": 1000.0}}
+    values["flywheel"] = {**CONFIG["flywheel"], "train": [{"dpo": {"steps": 1}}]}
+    file = tmp_path / "x.yaml"
+    file.write_text(yaml.safe_dump(values))
+    with pytest.raises(DataError, match="arm reward, round 1: 1-dpo has no preference pairs"):
+        run(load(file), tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_figures(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    config, out = finished
+    command = [sys.executable, "-m", "gristmill.cli", "flywheel", str(config), "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for seconds in (6, 9):
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "out")],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(
+        [*command, str(tmp_path / "out")], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "best model:" in done.stdout
+    found, wanted = (
+        json.loads((folder / "metrics.json").read_text())["arms"]["reward"]["rounds"]
+        for folder in (tmp_path / "out", out)
+    )
+    for mine, other in zip(found, wanted, strict=True):
+        assert mine["accuracy"] == other["accuracy"]
+        assert mine.get("picked") == other.get("picked")

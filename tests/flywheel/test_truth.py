@@ -1,0 +1,52 @@
+"""Who knows what is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from gristmill.errors import ConfigError
+from gristmill.flywheel.truth import answer, find_truth, tutor
+from gristmill.records import Message, Prompt
+
+
+def asked(text: str, wanted: str | None = None) -> Prompt:
+    return Prompt("p", (Message("user", text),), answer=wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "right"),
+    [
+        ("85", "40 plus 45 is 85.", True),
+        ("85", "85 is 40 plus 45", False),
+        ("1234", "That makes 1,234.", True),
+        ("1,234.0", "it is 1234", True),
+        ("-3", "It is -3.", True),
+        ("3", "between 10-3", True),
+        ("July", "So the answer is  july.", True),
+        ("July", "July it is", False),
+        ("art", "It is smart.", False),
+        (None, "anything", False),
+        ("5", "no number", False),
+    ],
+)
+def test_the_prompts_own_answer(wanted: str | None, said: str, right: bool) -> None:
+    assert answer(asked("?", wanted), said) is right
+
+
+def test_the_tutor_grades_every_statement() -> None:
+    question = asked("What is 47 plus 38?")
+    assert tutor(question, "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. The answer is 85.")
+    assert not tutor(question, "40 plus 30 is 80. The answer is 85.")
+    assert not tutor(asked("Who are you?"), "85")
+
+
+def test_finding_one() -> None:
+    assert find_truth("tutor") is tutor
+    assert find_truth("gristmill.flywheel.truth:answer") is answer
+    for name, said in (
+        ("x", "unknown truth"),
+        ("no.such:f", "cannot load"),
+        ("os:sep", "no function"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            find_truth(name)
