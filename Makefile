@@ -31,6 +31,7 @@ check: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/local.py
+	$(BIN)/python benchmarks/packing.py
 	$(BIN)/python benchmarks/scale.py
 
 tiny: $(VENV)/.dev  ## train the embedded family anew (hours)

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from scipy.stats import t as student
 
 from gristmill.flywheel import load, run
 
 HERE = Path(__file__).parent
-T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 8: 2.365, 10: 2.262}
-"""Student's t for a 95 % interval of so many values."""
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -30,8 +29,8 @@ def interval(values: list[float]) -> tuple[float, float]:
     n = len(values)
     if n < 2:
         return float(np.mean(values)), float("nan")
-    t = T95.get(n, 1.96)
-    return float(np.mean(values)), t * float(np.std(values, ddof=1)) / n**0.5
+    half = float(student.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / n**0.5
+    return float(np.mean(values)), half
 
 
 def said(values: list[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,27 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from gristmill.backends.local_load import find, load_tokenizer
+from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import ATTRIBUTES
+from gristmill.train.encode import Encoder, Item
+from gristmill.train.examples import Example, Refused
+from gristmill.train.formats import examples_of
 
-WORDS = "red blue green seven eleven apple river stone cat dog sum of and the is not more".split()
+WORDS = [
+    "red",
+    "blue",
+    "green",
+    "seven",
+    "apple",
+    "river",
+    "stone",
+    "cat",
+    "dog",
+    "of",
+    "and",
+    "not",
+]
 
 
 def said(rng: random.Random, least: int, most: int) -> str:
@@ -114,3 +133,27 @@ def metrics_of(folder: Path) -> dict[str, Any]:
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     """The weights that a run saved."""
     return load_file(folder / "model" / "model.safetensors")
+
+
+def encoded(
+    examples: Sequence[Example], *, ends: bool = False, limit: int | None = None, **options: Any
+) -> list[Item]:
+    """The items of examples that can all be encoded, with the tiny family's tokenizer."""
+    tokenizer = load_tokenizer(find("tiny:reward" if ends else "tiny:instruct"))
+    if ends:
+        tokenizer.chat_template = REWARD_TEMPLATE
+    items: list[Item] = []
+    for found in Encoder(tokenizer, ends=ends, limit=limit, **options).encode(examples):
+        assert not isinstance(found, Refused), found
+        items += found
+    return items
+
+
+def examples_from(rows: list[dict[str, Any]], kind: type) -> list[Any]:
+    """The examples of a kind that rows give."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        given = examples_of(row, f"rows.jsonl:{number}", (kind,))
+        assert not isinstance(given, Refused), given
+        found += given
+    return found

@@ -277,7 +277,9 @@ def main() -> None:
     except GristmillError as error:
         if debug:
             raise
-        _err.print(f"error: {_line(error)}", style="red", markup=False, soft_wrap=True)
+        # What is wrong with a config or file, each of a machine's processes finds.
+        if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, RunError):
+            _err.print(f"error: {_line(error)}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         _err.print("interrupted", style="red")

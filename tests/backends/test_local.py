@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
+from transformers import NemotronForSequenceClassification
 
+from gristmill import packing
 from gristmill.backends import ChatBackend, Meter, RewardBackend, open_chat, open_reward
+from gristmill.backends.local_reward import Grader
 from gristmill.errors import BackendError, ConfigError, MissingExtra
 from gristmill.nemotron.reward_model import NemotronRewardModel
 from gristmill.records import Message, Prompt, Response, Sampling, Score, prompt_id
@@ -180,6 +184,59 @@ def test_grades_equal_the_models_own_one_at_a_time(tmp_path, outputs):
         assert found.attributes == pytest.approx(model.rate(ids)[0].tolist(), abs=1e-4)
         assert found.tokens == ids.shape[1]
         assert found.scalar is None
+
+
+def texts_of(prompts: int, responses: int, longest: int = 40) -> list[list[int]]:
+    """Token ids: `responses` continuations of each of `prompts` beginnings."""
+    dice = torch.Generator().manual_seed(3)
+
+    def ids() -> list[int]:
+        length = int(torch.randint(1, longest, (1,), generator=dice))
+        return torch.randint(1, SIZES["vocab_size"], (length,), generator=dice).tolist()
+
+    beginnings = [ids() for _ in range(prompts)]
+    return [b + ids() for b in beginnings for _ in range(responses)]
+
+
+def test_packed_grades_are_those_of_padded_rows(tmp_path):
+    directory = classifier(tmp_path / "one", 1, initializer_range=0.02)
+    packed, plain = (NemotronForSequenceClassification.from_pretrained(directory) for _ in "ab")
+    grader, padded = Grader(packed.eval()), Grader(plain.eval())
+    padded.packs = False
+    plain.set_attn_implementation("sdpa")
+    assert grader.packs
+    for texts in (texts_of(4, 6), texts_of(9, 1), [[5], [5, 6], [5], [5, 6, 7]]):
+        found, wanted = torch.tensor(grader.run(texts)), torch.tensor(padded.run(texts))
+        assert (found - wanted).abs().max() < 1e-5
+        assert torch.equal(found, torch.tensor(grader.run(texts)))
+
+
+def test_responses_to_one_prompt_read_it_once(tmp_path, monkeypatch):
+    directory = classifier(tmp_path / "one", 1)
+    batches, attended = [], []
+    run, attend = packing.run, packing.attend
+    monkeypatch.setattr(packing, "run", lambda m, p: (batches.append(p.tokens), run(m, p))[1])
+    monkeypatch.setattr(packing, "attend", lambda m: (attended.append(m), attend(m))[1])
+    question = "How much is " + "1 + " * 15 + "1?"
+    scores, _ = score(f"hf:{directory}", [answered(question, str(i)) for i in range(8)])
+    longest = max(s.tokens for s in scores)
+    assert sum(batches) < 2 * longest < sum(s.tokens for s in scores) / 3
+    assert len(attended) == 1
+
+
+@pytest.mark.parametrize("kind", ["Bert", "Mistral"])
+def test_models_that_read_no_packs_get_padded_rows(kind):
+    sizes = {k: v for k, v in SIZES.items() if k != "head_dim"}
+    config = getattr(transformers, f"{kind}Config")(**sizes, num_labels=1, sliding_window=8)
+    torch.manual_seed(4)
+    model = getattr(transformers, f"{kind}ForSequenceClassification")(config).eval()
+    grader = Grader(model)
+    assert not grader.packs
+    texts = texts_of(3, 2)
+    for found, text in zip(grader.run(texts), texts, strict=True):
+        with torch.no_grad():
+            alone = model(input_ids=torch.tensor([text])).logits[0]
+        assert found == pytest.approx(alone.tolist(), abs=1e-5)
 
 
 def test_a_classifier_with_one_output_gives_a_scalar(tmp_path):

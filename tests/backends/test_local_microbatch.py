@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from gristmill.backends.microbatch import Batcher, Call, Lanes, choose
+from gristmill.backends.microbatch import Batcher, Call, Cost, Lanes, choose, choose_groups
 from gristmill.errors import BackendError
 
 
@@ -16,7 +16,7 @@ class Doubling:
 
     def __init__(self, rows: int = 100, tokens: int = 1_000_000, fault: Exception | None = None):
         self.rows, self.tokens, self.fault = rows, tokens, fault
-        self.cost = None
+        self.cost: Cost | None = None
         self.batches: list[list[int]] = []
         self.threads: set[str] = set()
         self.hold = threading.Event()
@@ -103,6 +103,19 @@ def test_a_batch_that_breaks_fails_each_of_its_calls(lanes):
         assert str(error) == "model 'm': ZeroDivisionError: oh no"
 
 
+def test_calls_whose_cost_cannot_be_told_fail(lanes):
+    def cost(calls) -> int:
+        raise ZeroDivisionError("no cost")
+
+    async def main() -> list[object]:
+        work = Doubling()
+        work.cost = cost
+        batcher = Batcher(work, "m", lanes(1))
+        return await asyncio.gather(*map(batcher.submit, range(3)), return_exceptions=True)
+
+    assert [str(e) for e in asyncio.run(main())] == ["m: ZeroDivisionError: no cost"] * 3
+
+
 def test_out_of_memory_halves_the_batch_and_goes_on(lanes):
     class Small(Doubling):
         def run(self, batch, settle) -> None:
@@ -163,6 +176,28 @@ def test_closing_ends_a_running_batch_and_drops_the_rest(lanes):
     assert len(work.batches) == 1
 
 
+def test_a_call_that_comes_just_as_the_last_batch_ends_is_not_left_waiting():
+    class AtOnce(ThreadPoolExecutor):
+        """Runs what it is given in place, so that what happens in which order is certain."""
+
+        def submit(self, fn, /, *args, **kwargs):
+            done = Future()
+            done.set_result(fn(*args, **kwargs))
+            return done
+
+    async def main() -> list[int]:
+        batcher = Batcher(Doubling(), "m", Lanes(1, AtOnce(1)))
+        found = []
+        for turns in range(8):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                found.append(await batcher.submit(turns))
+        return found
+
+    assert asyncio.run(main()) == [2 * i for i in range(8)]
+
+
 def test_the_loop_is_free_while_a_batch_runs(lanes):
     work = Doubling()
     work.hold.clear()
@@ -183,3 +218,23 @@ def test_choose_takes_the_oldest_and_its_like_and_keeps_groups_together():
     assert [c.group for c in choose(waiting, 3, 1000)] == ["a", "a", "d"]
     assert [c.width for c in choose(waiting, 9, 44)] == [10, 10, 10, 11]
     assert [c.width for c in choose(waiting, 9, 5)] == [10]
+
+
+def test_choose_groups_takes_whole_groups_as_they_came():
+    waiting = [call(30, g) for g in "abacbbad"]
+
+    def cost(calls) -> int:
+        assert len({c.group for c in calls}) == 1
+        return 20 + 10 * len(calls)
+
+    def chosen(rows: int, tokens: int) -> str:
+        return "".join(str(c.group) for c in choose_groups(waiting, rows, tokens, cost))
+
+    assert chosen(100, 1000) == "aaabbbcd"
+    assert chosen(6, 1000) == "aaabbb"
+    assert chosen(5, 1000) == "aaa"
+    assert chosen(100, 129) == "aaabbb"
+    # The first group is cut where it does not fit, and the first call always taken.
+    assert chosen(2, 1000) == "aa"
+    assert chosen(100, 49) == "a"
+    assert chosen(100, 1) == "a"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -91,10 +92,14 @@ def test_everything_of_every_round_is_kept(finished: tuple[Path, Path]) -> None:
 
 
 def test_run_again_nothing_is_done_anew_and_the_page_is_the_same(
-    finished: tuple[Path, Path],
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, out = finished
     before, page = times(out), (out / "report.html").read_text()
+    # The package's `run` is the function, which hides the module.
+    module = importlib.import_module("gristmill.flywheel.run")
+    monkeypatch.setattr(module, "measure", None)
+    monkeypatch.setattr(module, "turn", None)
     run(load(config), out)
     assert times(out) == before
     assert (out / "report.html").read_text() == page
@@ -122,18 +127,30 @@ def test_another_config_is_refused(finished: tuple[Path, Path], tmp_path: Path) 
         run(load(other), out)
 
 
-def test_what_a_page_shows_is_escaped(finished: tuple[Path, Path], tmp_path: Path) -> None:
-    from gristmill.flywheel.page import write_page
+def test_what_a_page_shows_is_escaped(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gristmill.flywheel import page
 
     _, out = finished
-    metrics = json.loads((out / "metrics.json").read_text())
     kept = (out / "metrics.json").read_text()
-    (out / "metrics.json").write_text(json.dumps({**metrics, "name": "<script>alert(1)</script>"}))
+    name = "<script>alert(1)</script>"
+    (out / "metrics.json").write_text(json.dumps({**json.loads(kept), "name": name}))
+
+    def evil(folder: Path) -> dict[tuple[str, int], str]:
+        ids = [json.loads(x)["id"] for x in
+               (out / "prompts" / "evaluation.jsonl").read_text().splitlines()]  # fmt: skip
+        return {(i, 0): f"</p><script>{folder}\u202e\x00" for i in ids}
+
+    monkeypatch.setattr(page, "texts", evil)
     try:
-        assert "<script>" not in write_page(out).read_text()
+        text = page.write_page(out).read_text()
+        assert "<script>" not in text and "&lt;/p&gt;&lt;script&gt;" in text
+        assert "\u202e" not in text and "\x00" not in text and "⟦U+202E⟧⟦U+0000⟧" in text
     finally:
         (out / "metrics.json").write_text(kept)
-        write_page(out)
+        monkeypatch.undo()
+        page.write_page(out)
 
 
 def test_a_round_that_is_not_better_is_the_last(tmp_path: Path) -> None:
@@ -164,6 +181,8 @@ def test_stages_people_and_a_new_reward_model(tmp_path: Path) -> None:
     assert outcome.metrics["synthetic"]["human"] == 2
     assert first["judge"] is None
     assert second["judge"].endswith("round-1/reward/model")
+    # After the last round there is nothing more to judge.
+    assert not (tmp_path / "out/arms/reward/round-2/reward").exists()
     judged = yaml.safe_load((tmp_path / "out/arms/reward/round-2/mill/run.yaml").read_text())
     assert judged["judges"][0]["reward"]["model"] == second["judge"]
     measured = tmp_path / "out/arms/reward/round-2/evaluation/sampled/run.yaml"

@@ -121,7 +121,7 @@ def test_what_the_figures_cannot_bear_is_said() -> None:
     assert "no better than a coin" in text and "implied by ratings" in text
     assert "did not reach its end: it stands at 40 steps" in text
     assert "37.0 % of the rows were not trained on, most often for the reason “duplicate”" in text
-    assert text.endswith("verbosity is never given")
+    assert text.endswith("Verbosity is never given")
     metrics["validation"]["length_bias"]["n"] = 20  # as large by chance, one time in ten
     assert "than their quality explains" not in said(metrics)
     assert said({"kind": "reward"}).startswith("Nothing was held out")

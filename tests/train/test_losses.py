@@ -41,7 +41,9 @@ def close(found: Tensor, wanted: np.ndarray) -> None:
 def gradient(loss: Callable[..., Tensor], *inputs: np.ndarray) -> list[np.ndarray]:
     tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
     loss(*tensors).sum().backward()
-    return [np.zeros_like(x.detach().numpy()) if x.grad is None else x.grad.numpy() for x in tensors]
+    return [
+        np.zeros_like(x.detach().numpy()) if x.grad is None else x.grad.numpy() for x in tensors
+    ]
 
 
 def differences(

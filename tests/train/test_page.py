@@ -77,7 +77,7 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     assert "0.9000" in page.words and "0.4500" in page.words
     assert "own.jsonl:0 0 tokens" in page.text and "own.jsonl:3" not in page.text
     assert "name: <support>" in page.text
-    assert page.text.count("verbosity is never given") == 1
+    assert page.text.count("Verbosity is never given") == 1
 
 
 def test_nothing_that_was_read_can_act(tmp_path: Path) -> None:

@@ -194,9 +194,7 @@ class Batcher:
         call = Call(item, loop.create_future())
         self._inbox.append(call)
         if len(self._pumps) < self._lanes.count:
-            pump = loop.create_task(self._run(loop))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+            self._pumps.add(loop.create_task(self._run(loop)))
         return await call._future
 
     async def close(self) -> None:
@@ -206,9 +204,16 @@ class Batcher:
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._inbox or self._backlog:
-            await self._gather()
-            await loop.run_in_executor(self._lanes.pool, self._turn, loop)
+        pump = asyncio.current_task()
+        assert pump is not None
+        try:
+            while self._inbox or self._backlog:
+                await self._gather()
+                await loop.run_in_executor(self._lanes.pool, self._turn, loop)
+        finally:
+            # Here and not in a callback, which comes a moment later: a call in that moment would
+            # wait for a pump that has ended.
+            self._pumps.discard(pump)
 
     async def _gather(self) -> None:
         for _ in range(PATIENCE):
@@ -256,7 +261,12 @@ class Batcher:
                 return []
             share = -(-len(self._backlog) // (self._lanes.count - self._busy))
             rows = min(self._work.rows, max(LEAST_ROWS, share))
-            batch = self._choice(rows)
+            try:
+                batch = self._choice(rows)
+            except Exception as error:
+                lost, self._backlog = self._backlog, []
+                settle([(call, self._broken(error)) for call in lost])
+                return []
             taken = set(batch)
             self._backlog = [call for call in self._backlog if call not in taken]
             self._busy += 1

@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gristmill.flywheel.figures import Z95
-
 WIDTH, HEIGHT = 330.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 12.0, 26.0
 SHIFT = 5.0
 """Arms stand beside each other by this much, so that their bars do not hide one another."""
 
 Line = Sequence[tuple[int, dict[str, Any]]]
-"""(round, mean with standard error) of one arm."""
+"""(round, mean with the ends of its interval) of one arm."""
 
 
 @dataclass(frozen=True)
@@ -101,5 +99,6 @@ def _step(span: float) -> float:
 
 
 def _ends(found: dict[str, Any]) -> tuple[float, float]:
-    half = Z95 * (found["se"] or 0.0)
-    return found["mean"] - half, found["mean"] + half
+    if found["low"] is None or found["high"] is None:
+        return found["mean"], found["mean"]
+    return found["low"], found["high"]

@@ -14,6 +14,7 @@ import orjson
 from gristmill.flywheel import words
 from gristmill.flywheel.answers import texts
 from gristmill.flywheel.chart import Chart, Line, chart
+from gristmill.report.text import LONGEST, visible
 from gristmill.storage import write_atomically
 
 EXAMPLES = 8
@@ -29,6 +30,7 @@ def write_page(folder: Path) -> Path:
         "style": _style(),
         "verdicts": words.verdicts(metrics),
         "charts": _charts(metrics),
+        "tiles": _tiles(metrics),
         "arms": list(metrics["arms"]),
         "main_rounds": main,
         "wins": metrics["arms"][metrics["main"]]["wins"],
@@ -37,8 +39,28 @@ def write_page(folder: Path) -> Path:
         "words": words,
     }
     page = _environment().get_template("page.html").render(context)
-    write_atomically(folder / "report.html", page)
+    # Lone surrogates can come out of JSON escapes; a page must not fail over one.
+    write_atomically(folder / "report.html", page.encode("utf-8", "replace"))
     return folder / "report.html"
+
+
+def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Label, value and note of the headline figures."""
+    by, rounds = metrics["by"], metrics["arms"][metrics["main"]]["rounds"]
+    first, last = rounds[0], rounds[-1]
+    synthetic = metrics["synthetic"]
+    found = []
+    for label, key in (("Right, sampled", "accuracy"), ("Right, greedy", "greedy")):
+        if by == "accuracy":
+            value = words.plain_share(last[key]["mean"])
+            found.append((label, value, f"from {words.plain_share(first[key]['mean'])}"))
+    note = f"of {synthetic['rows'] + synthetic['human']:,} rows"
+    return [
+        *found,
+        ("Mean reward", words.plain(last["reward"]), f"from {words.plain(first['reward'])}"),
+        ("Rounds", str(last["round"]), f"best: round {metrics['best_round']}"),
+        ("Synthetic", words.plain_share(synthetic["share"]), note),
+    ]
 
 
 def _style() -> str:
@@ -80,8 +102,9 @@ def _examples(folder: Path, arm: str, last: int) -> list[dict[str, str]]:
         prompt = orjson.loads(line)
         pair = before.get(prompt["id"]), after.get(prompt["id"])
         if None not in pair and pair[0] != pair[1]:
-            text = prompt["messages"][-1]["content"]
-            rows.append({"prompt": text, "before": str(pair[0]), "after": str(pair[1])})
+            said = (prompt["messages"][-1]["content"], *map(str, pair))
+            shown = (visible(text[:LONGEST]) for text in said)
+            rows.append(dict(zip(("prompt", "before", "after"), shown, strict=True)))
         if len(rows) == EXAMPLES:
             break
     return rows

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from gristmill.flywheel.config import BLIND
 from gristmill.flywheel.figures import Z95
+
+ENDS = ("mean", "low", "high")
 
 
 def share(found: dict[str, Any] | None) -> str:
-    """A mean of shares with its 95 % interval, in per cent."""
+    """A mean of shares with its 95 % interval, in per cent; both ends where they are not alike."""
     if not found or found["mean"] is None:
         return "–"
-    half = "" if found["se"] is None else f" ± {100 * Z95 * found['se']:.1f}"
-    return f"{100 * found['mean']:.1f} %{half}"
+    mean, low, high = (None if found[k] is None else 100 * found[k] for k in ENDS)
+    assert mean is not None
+    if low is None or high is None:
+        return f"{mean:.1f} %"
+    if abs((high - mean) - (mean - low)) > 1e-6:
+        return f"{mean:.1f} % ({low:.1f} to {high:.1f})"
+    return f"{mean:.1f} % ± {high - mean:.1f}"
 
 
 def number(found: dict[str, Any] | None) -> str:
@@ -47,35 +55,77 @@ def plain_share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
+def clear(found: dict[str, Any] | None) -> int:
+    """1 or -1 for a difference of more than two standard errors, else 0."""
+    if not found or not found["se"] or abs(found["mean"]) <= 2 * found["se"]:
+        return 0
+    return 1 if found["mean"] > 0 else -1
+
+
 def verdicts(metrics: dict[str, Any]) -> list[str]:
     """What the figures say, a sentence each; what did not help among them."""
     by, main = metrics["by"], metrics["main"]
     rounds = metrics["arms"][main]["rounds"]
-    said = [_headline(metrics, rounds)]
-    if len(rounds) > 1 and rounds[-1].get("greedy_gain"):
-        greedy = rounds[-1]["greedy_gain"]
-        word = "higher" if greedy["mean"] > 0 else "lower" if greedy["mean"] < 0 else "the same"
-        said.append(
-            f"Greedy accuracy: {share(rounds[0]['greedy'])} in round 0, "
-            f"{share(rounds[-1]['greedy'])} in round {rounds[-1]['round']} ({word}, "
-            f"{points(greedy, by)} points)."
-        )
-    for name, arm in metrics["arms"].items():
-        if name != main:
-            said.append(_ablation(name, arm, main, by))
+    said = [_headline(metrics, rounds), *_rounds(rounds, by)]
+    if len(rounds) > 1:
+        said += _greedy(metrics, rounds) + _pleasing(rounds[-1], by)
+    said += [
+        _ablation(name, arm, main, by) for name, arm in metrics["arms"].items() if name != main
+    ]
+    said += _sharpened(metrics, main)
     share_of = metrics["arms"][main]["share_of_oracle"]
     if share_of is not None:
         said.append(f"The gain of '{main}' is {share(share_of)} of the oracle's.")
+    failed = sum(r["failed"] for arm in metrics["arms"].values() for r in arm["rounds"][1:])
+    failed += rounds[0]["failed"]
+    if failed:
+        said.append(f"{failed:,} answers failed and count as wrong; run again to ask them again.")
     if metrics["stopped"]:
-        said.append(f"Stopped: {metrics['stopped']}.")
+        word = "Stopped" if rounds[-1]["round"] < metrics["rounds"] else "The end"
+        said.append(f"{word}: {metrics['stopped']}.")
     return said
+
+
+def _rounds(rounds: list[dict[str, Any]], by: str) -> list[str]:
+    """The rounds that did not help the one before, where there are several."""
+    said = []
+    for found in rounds[1:] if len(rounds) > 2 else []:
+        step, number = found["gain_on_last"], found["round"]
+        verb = {0: "did not measurably help", -1: "made it worse"}.get(clear(step))
+        if verb:
+            said.append(f"Round {number} {verb}: {points(step, by)} on round {number - 1}.")
+    return said
+
+
+def _greedy(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> list[str]:
+    gain = rounds[-1].get("greedy_gain")
+    if not gain:
+        return []
+    word = {1: "higher", 0: "not measurably another", -1: "lower"}[clear(gain)]
+    text = (
+        f"Greedy accuracy: {share(rounds[0]['greedy'])} in round 0, {share(rounds[-1]['greedy'])} "
+        f"in round {rounds[-1]['round']}: {word} ({points(gain, metrics['by'])} points)"
+    )
+    changes = metrics.get("greedy_changes")
+    if changes:
+        text += f"; {changes['now_right']} prompts became right and {changes['now_wrong']} wrong"
+    return [text + "."]
+
+
+def _pleasing(last: dict[str, Any], by: str) -> list[str]:
+    """A reward that rises alone: what is learned is to please the judge."""
+    if by == "accuracy" and clear(last["reward_gain"]) > 0 and clear(last["gain"]) <= 0:
+        return [
+            f"The reward rose ({points(last['reward_gain'], 'reward')}) while accuracy did not: "
+            "the model learns to please the judge."
+        ]
+    return []
 
 
 def _headline(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> str:
     by, last = metrics["by"], rounds[-1]
     gain = last.get("gain")
-    sure = bool(gain and gain["se"] and gain["mean"] > 2 * gain["se"])
-    word = "better" if sure else "not measurably better"
+    word = {1: "better", 0: "not measurably better", -1: "worse"}[clear(gain)]
     prompts = f"{metrics['evaluation_prompts']} prompts never trained on"
     now, then = score(last, by), score(rounds[0], by)
     if by == "accuracy":
@@ -83,6 +133,23 @@ def _headline(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> str:
     else:
         said = f"has a mean reward of {now} on {prompts}, round 0 of {then}"
     return f"Round {last['round']} {said}: {word} ({points(gain, by)}, standard error after ±)."
+
+
+def _sharpened(metrics: dict[str, Any], main: str) -> list[str]:
+    """Why arms that know no better gain too: p^(1/T), learned at temperature 1, is sampled at T
+    again, which is T squared of the model before."""
+    names = [
+        f"'{name}'"
+        for name, arm in metrics["arms"].items()
+        if name != main and arm["filter"] in BLIND and clear(arm["rounds"][-1].get("gain")) > 0
+    ]
+    if not names or not 0 < metrics["sampled_at"] < 1:
+        return []
+    return [
+        f"{' and '.join(names)} gain{'s' if len(names) == 1 else ''} without a filter: rows that "
+        f"were sampled at temperature {metrics['sampled_at']:g} are learned at 1, and so the next "
+        "answers are sharper. What the filter is worth is the difference."
+    ]
 
 
 def _ablation(name: str, arm: dict[str, Any], main: str, by: str) -> str:
@@ -96,4 +163,7 @@ def _ablation(name: str, arm: dict[str, Any], main: str, by: str) -> str:
     )
     if against["se"]:
         text += f", {abs(against['mean'] / against['se']):.1f} standard errors"
-    return text + "."
+    text += "." if clear(against) else ": not measurably."
+    if arm["skipped"]:
+        text += f" It has no pairs, and so goes without {', '.join(arm['skipped'])}."
+    return text

@@ -75,13 +75,15 @@ AttentionInterface.register(NAME, segment_attention)
 
 def can_attend(model: Any) -> bool:
     """Whether a model leaves its attention to be chosen, and looks at all that came before and
-    nothing else: no sliding windows, no recurrent layers, no encoder."""
+    nothing else: no sliding windows, no recurrent layers, no encoder, no capped products."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     supported = getattr(model, "_supports_attention_backend", False)
     causal = all(getattr(module, "is_causal", True) for module in model.modules())
-    return bool(supported) and kinds == {"full_attention"} and not window and causal
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    plain = kinds == {"full_attention"} and not window and causal and not capped
+    return bool(supported) and plain
 
 
 def attend(model: Any) -> None:

@@ -59,13 +59,6 @@ def plan(corpus: Corpus, items: Sequence[Item], config: TrainConfig) -> Iterator
         epoch_number += 1
 
 
-def count(corpus: Corpus, items: Sequence[Item], config: TrainConfig) -> int:
-    """How many steps there will be."""
-    if config.steps is not None:
-        return config.steps
-    return sum(1 for _ in plan(corpus, items, config))
-
-
 def parts(items: Sequence[Item], tokens: int, multiple: int = 1) -> list[list[Item]]:
     """Items of a step in parts of about equal cost, of at most `tokens` where items allow it.
 

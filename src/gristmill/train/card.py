@@ -11,6 +11,7 @@ import yaml
 from gristmill.train import wording
 from gristmill.train.caveats import caveats, licence_of
 from gristmill.train.config import PreferenceConfig, RewardConfig, RpoConfig, TrainConfig
+from gristmill.train.measure import fisher
 from gristmill.train.wording import amount, counts, decimal, listed, mapping, number, percent, whole
 
 FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
@@ -79,14 +80,15 @@ def _measured(metrics: dict[str, Any]) -> str:
 
 def _attributes(validation: dict[str, Any]) -> str:
     head = (
-        "attribute", "labels", "Pearson", "Spearman", "MAE", "MAE of the mean label", "RMSE",
-        "calibration error",
+        "attribute", "labels", "Pearson", "95 % interval", "Spearman", "MAE",
+        "MAE of the mean label", "RMSE", "calibration error",
     )  # fmt: skip
     rows = []
     for name in mapping(validation, "attributes"):
         own = mapping(validation, "attributes", name)
-        figures = [decimal(number(own, k)) for k in ("pearson", "spearman", "mae")]
-        figures += [decimal(number(own, k)) for k in ("baseline_mae", "rmse")]
+        names = ("pearson", "spearman", "mae", "baseline_mae", "rmse")
+        figures = [decimal(number(own, k)) for k in names]
+        figures.insert(1, correlation_interval(own))
         error = number(validation, "calibration", name, "error")
         rows.append((_md(name), whole(amount(own, "n")), *figures, decimal(error)))
     note = (
@@ -95,6 +97,12 @@ def _attributes(validation: dict[str, Any]) -> str:
         "between what the model says and what raters say of the same group of responses."
     )
     return f"{_table(head, rows)}\n\n{note}" if rows else ""
+
+
+def correlation_interval(figures: dict[str, Any]) -> str:
+    """The ends of the Pearson correlation's 95 % interval; a dash where there is none."""
+    ends = fisher(number(figures, "pearson"), number(figures, "n"))
+    return f"{decimal(ends[0], 2)} to {decimal(ends[1], 2)}" if ends else "–"
 
 
 def _pairs(validation: dict[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import atanh, sqrt, tanh
+from math import sqrt, tanh
 from typing import Any
 
-from gristmill.train.measure import LEAST, Z95, wilson
+from gristmill.train.measure import LEAST, Z95, fisher, wilson
 from gristmill.train.wording import (
     NARROW,
     amount,
@@ -54,7 +54,7 @@ def caveats(metrics: dict[str, Any]) -> list[str]:
     elif kind in ("sft", "pretrain"):
         found += _language(validation, amount(metrics, "examples", "validation"))
     found += [*_refused(metrics), *sentences(metrics, "warnings")]
-    return [one_line(sentence, 600) for sentence in found]
+    return [one_line(sentence[:1].upper() + sentence[1:], 600) for sentence in found]
 
 
 def _status(metrics: dict[str, Any]) -> list[str]:
@@ -121,15 +121,11 @@ def _attributes(attributes: dict[str, Any]) -> list[str]:
 
 
 def _width(name: str, r: float | None, n: float | None) -> list[tuple[Any, ...]]:
-    """Width, name, labels and ends of Fisher's interval, where there are few labels.
-
-    artanh r is about normal with the deviation 1 / sqrt(n - 3).
-    """
-    if r is None or n is None or not 3 < n < ENOUGH or abs(r) >= 1:
+    """Width, name, labels and ends of Fisher's interval, where there are few labels."""
+    ends = fisher(r, n)
+    if ends is None or n is None or n >= ENOUGH:
         return []
-    half = Z95 / sqrt(n - 3)
-    low, high = tanh(atanh(r) - half), tanh(atanh(r) + half)
-    return [(high - low, name, n, low, high)]
+    return [(ends[1] - ends[0], name, n, *ends)]
 
 
 def _length(validation: dict[str, Any]) -> list[str]:

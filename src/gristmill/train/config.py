@@ -107,8 +107,8 @@ class TrainConfig(Options):
     """Also write TensorBoard event files, under `tensorboard/`."""
     licence: str | None = None
     """SPDX name for the model's card; by default what the starting model's card says."""
-    seed: int = Field(default=0, ge=0)
-    """Of the order of the data and of dropout."""
+    seed: int = Field(default=0, ge=0, lt=1 << 31)
+    """Of the order of the data, of dropout, and of what is new in the model."""
 
     @field_validator("data", mode="before")
     @classmethod
@@ -133,13 +133,19 @@ class TrainConfig(Options):
             update["validation"] = placed(self.validation)
         if self.template is not None:
             update["template"] = str(folder / self.template)
+        if isinstance(self, PretrainConfig) and self.tokenizer is not None:
+            update["tokenizer"] = model_at(self.tokenizer, folder)
         return self.model_copy(update=update)
 
 
 def model_at(model: str, folder: Path) -> str:
     """`hf:./dir` seen from a config's folder; other model strings as they are."""
     prefix, _, rest = model.partition(":")
-    return f"hf:{folder / rest}" if prefix == "hf" and rest.startswith(".") else model
+    if prefix != "hf" or not rest.startswith("."):
+        return model
+    place = folder / rest
+    # The dot stays: without one a folder that is not there would be looked for on the hub.
+    return f"hf:{place}" if place.is_absolute() else f"hf:./{place}"
 
 
 class SftConfig(TrainConfig):

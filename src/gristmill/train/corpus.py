@@ -42,6 +42,8 @@ class Corpus:
 
     weights: how often each example of `train` is seen in an epoch.
     sources: what became of each source of the training data, in the order given.
+    origins, held_origins: which of these each example of `train`, and of `validation`, is from;
+    the latter empty where validation has sources of its own.
     """
 
     train: tuple[Example, ...]
@@ -49,6 +51,8 @@ class Corpus:
     weights: tuple[float, ...]
     refused: tuple[Refused, ...]
     sources: tuple[Counts, ...]
+    origins: tuple[int, ...] = ()
+    held_origins: tuple[int, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
@@ -110,6 +114,8 @@ def gather(
         weights=tuple(sources[item.origin].weight for item in train),
         refused=tuple(one for each in [*refused, others] for one in each),
         sources=counts,
+        origins=tuple(item.origin for item in train),
+        held_origins=tuple(item.origin for item in measured),
     )
 
 

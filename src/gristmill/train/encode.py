@@ -70,6 +70,11 @@ class Encoder:
         self._ends = ends
         self._limit = limit
         self._turns = turns
+        special = {
+            *tokenizer.all_special_tokens,
+            *map(str, tokenizer.added_tokens_decoder.values()),
+        }
+        self._special = tuple(special)
 
     def encode(self, examples: Sequence[Example]) -> Iterator[list[Item] | Refused]:
         """The item of each example, in order, or why it cannot be one. A document longer than the
@@ -138,8 +143,14 @@ class Encoder:
                 raise ValueError(
                     "it writes earlier turns differently once later ones follow; set turns: last"
                 )
-            spans.append((len(before), len(upto)))
+            spans.append((len(before), len(before) + len(self._said(upto[len(before) :]))))
         return _Text(whole, tuple(spans))
+
+    def _said(self, turn: str) -> str:
+        """The assistant's part of its turn, up to the stop token: the line break that some
+        templates write after that is never generated."""
+        bare = turn.rstrip()
+        return bare if bare.endswith(self._special) else turn
 
     def _render(self, messages: tuple[Message, ...], *, answer: bool = False) -> str:
         return self._tokenizer.apply_chat_template(

@@ -20,6 +20,12 @@ from gristmill.train.config import KINDS, TrainConfig
 PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
 """Settings that change neither what is learned nor from what: a resumed run may have others."""
 
+END = 1 << 20
+"""Bytes at either end of a weights' file that tell it from another."""
+
+SHOWN = 4
+"""Differences to another run's config that a message names."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -112,7 +118,29 @@ def identity_of(config: TrainConfig) -> dict[str, Any]:
     # Parts of another size add up to the same gradient.
     values["batch"].pop("tokens")
     sources = [*config.data, *(config.validation if isinstance(config.validation, list) else [])]
-    return {"kind": config.kind, **values, "files": {s.file: _file_digest(s.file) for s in sources}}
+    files = {source.file: _file_digest(source.file) for source in sources}
+    if config.template is not None:
+        files[config.template] = _file_digest(config.template)
+    if (weights := _weights_digest(config.model)) is not None:
+        files[config.model] = weights
+    return {"kind": config.kind, **values, "files": files}
+
+
+def _weights_digest(model: str) -> str | None:
+    """Of a model in a folder: names, sizes and ends of its weights' files, which any training
+    changes; to read all of a large one would take minutes."""
+    folder = Path(model.removeprefix("hf:")).expanduser()
+    if not model.startswith("hf:") or not folder.is_dir():
+        return None
+    found = blake2b(digest_size=16)
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        found.update(f"{path.name}:{size}:".encode())
+        with path.open("rb") as file:
+            found.update(file.read(END))
+            file.seek(max(0, size - END))
+            found.update(file.read())
+    return found.hexdigest()
 
 
 def _file_digest(name: str) -> str:
@@ -139,6 +167,10 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
                 "own with --out"
             )
         return None
+    if not (folder / "metrics.json").exists() and not (folder / "checkpoint").exists():
+        # Nothing was learned yet: a config that failed to start may be put right in its folder.
+        (folder / "reference.safetensors").unlink(missing_ok=True)
+        return None
     try:
         mine = yaml.safe_load(there.read_text(encoding="utf-8"))["identity"]
     except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
@@ -146,7 +178,9 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
             f"{there}: damaged, so it cannot be told whose folder this is; name another with --out"
         ) from None
     if digest(mine) != digest(identity):
-        found = "; ".join(differences(mine, identity))
+        every = differences(mine, identity)
+        more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
+        found = "; ".join(every[:SHOWN]) + more
         raise CheckpointError(
             f"{folder}: this folder belongs to another run ({found}); name another folder with "
             "--out, or change the config back"

@@ -105,7 +105,8 @@ class Trainer:
             self._broken(step, step.items, f"the gradient's norm is {norm}")
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.step()
+        with memory_errors(self.config):  # The first step is when AdamW's means are made.
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return {**values, "grad_norm": round(norm, 6)}
 

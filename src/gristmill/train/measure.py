@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite, sqrt
+from math import atanh, isfinite, sqrt, tanh
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,17 @@ def wilson(wins: int, n: int) -> tuple[float, float] | None:
     low, high = (middle - half) / (1 + z2), (middle + half) / (1 + z2)
     # Rounding must not leave the share itself outside, at 0 and at 1.
     return max(0.0, min(p, low)), min(1.0, max(p, high))
+
+
+def fisher(r: float | None, n: float | None) -> tuple[float, float] | None:
+    """Fisher's 95 % interval of a correlation of n pairs of values; None where there is none.
+
+    artanh r is about normal with the deviation 1 / sqrt(n - 3).
+    """
+    if r is None or n is None or n <= 3 or abs(r) >= 1:
+        return None
+    half = Z95 / sqrt(n - 3)
+    return tanh(atanh(r) - half), tanh(atanh(r) + half)
 
 
 def implied_pairs(judged: Judged, weights: np.ndarray) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -242,16 +243,17 @@ def _adapted(model: Any, lora: Lora, *, head: bool) -> Any:
     if targets == "all-linear":
         linear = (n for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear))
         targets = sorted({name.rpartition(".")[2] for name in linear})
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=lora.rank,
-            lora_alpha=lora.alpha,
-            lora_dropout=lora.dropout,
-            target_modules=targets,
-            modules_to_save=["score"] if head else None,
-        ),
+    made = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        modules_to_save=["score"] if head else None,
     )
+    with warnings.catch_warnings():
+        # peft uses names that transformers has given up; the user can do nothing about it.
+        warnings.simplefilter("ignore", FutureWarning)
+        return get_peft_model(model, made)
 
 
 def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:
@@ -262,9 +264,9 @@ def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:
     model = module.inner
     if hasattr(model, "peft_config"):
         model = model.merge_and_unload()
-    if module.columns is not None and not getattr(model.config, "attributes", None):
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = learner.tokenizer.pad_token_id
+    named = getattr(model.config, "attributes", None)
+    if module.columns is not None and not named and model.config.pad_token_id is None:
+        model.config.pad_token_id = learner.tokenizer.pad_token_id
     with quietly():
         model.to(learner.dtype).save_pretrained(folder)
         learner.tokenizer.save_pretrained(folder)

@@ -200,6 +200,7 @@ def _environment() -> jinja2.Environment:
         percent=wording.percent,
         plural=wording.plural,
         line=wording.one_line,
+        within=card.correlation_interval,
     )
     assert environment.loader
     style = environment.loader.get_source(environment, "page.css")[0]

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gristmill.train.measure import fisher
+
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
 
@@ -49,7 +51,10 @@ class Shown:
             extra = f", accuracy {found['accuracy']:.3f}" if "accuracy" in found else ""
             self._measured = f"; validation loss {found['loss']:.4f}{extra}"
             return
-        said = f"loss {line['loss']:.4f}, {self._speed(line):,.0f} tokens/s{self._measured}"
+        speed = self._speed(line)
+        said = (
+            f"loss {line['loss']:.4f}{f', {speed:,.0f} tokens/s' if speed else ''}{self._measured}"
+        )
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=line["step"], total=line["of"], said=said)
         elif time.monotonic() - self._last >= PLAIN_EVERY or line["step"] == line["of"]:
@@ -102,13 +107,28 @@ def show_result(console: Console, trained: Any) -> None:
             say(f"validation {key}: {before[key]:g} -> {after[key]:g}", **options)
     for name, found in after.get("attributes", {}).items():
         if found.get("n"):
-            r = found.get("pearson")
-            said = "no correlation to give" if r is None else f"Pearson {r:.3f}"
-            say(f"  {name}: {said}, mean error {found['mae']:.3f} of {found['n']:,}", **options)
+            say(f"  {name}: {_attribute(found)}", **options)
     pairs = after.get("pairs") or {}
     if pairs.get("n"):
-        say(f"pair accuracy: {pairs['accuracy']:.3f} of {pairs['n']:,}", **options)
+        within = f" (95 %: {pairs['low']:.3f} to {pairs['high']:.3f})"
+        kind = "pairs implied by ratings" if pairs.get("implied") else "pairs"
+        say(f"pair accuracy: {pairs['accuracy']:.3f}{within} of {pairs['n']:,} {kind}", **options)
     for warning in m["warnings"]:
         say(f"note: {warning}", **options)
     say(f"model: hf:{trained.model}", **options)
     say(f"report: {trained.folder / 'report.html'}", **options)
+
+
+def _attribute(found: dict[str, Any]) -> str:
+    """What was measured of one attribute, beside always saying the mean label."""
+    said = []
+    # Of too few labels there is nothing to say, of equal ones no correlation.
+    if (r := found.get("pearson")) is not None:
+        ends = fisher(r, found["n"])
+        said.append(
+            f"Pearson {r:.3f}" + (f" (95 %: {ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
+        )
+    if (error := found.get("mae")) is not None:
+        said.append(f"mean error {error:.3f}, of the mean label {found['baseline_mae']:.3f}")
+    of = f"{found['n']:,} label{'' if found['n'] == 1 else 's'}"
+    return f"{'; '.join(said) or 'too few to say'}; {of}"

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from gristmill.errors import ConfigError
 from gristmill.parts import Options, build
-from gristmill.train.config import TrainConfig, model_at
+from gristmill.train.config import TrainConfig
 from gristmill.train.job import Trained, config_of, read_yaml, run
 
 
@@ -58,7 +58,6 @@ def load_stages(path: Path) -> tuple[StagesConfig, list[Stage]]:
     """Read and check a config and all its stages. Raises ConfigError."""
     try:
         config = build(StagesConfig, read_yaml(path), "")
-        config = config.model_copy(update={"model": model_at(config.model, path.parent)})
         return config, stages_of(config.stages, config.model, path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -82,7 +81,10 @@ def stages_of(
         if len(spec) != 1:
             raise ConfigError(f"{where}: write one stage as 'kind: {{config}}'")
         ((kind, values),) = spec.items()
-        values = dict(values or {})
+        values = {} if values is None else values
+        if not isinstance(values, dict):
+            raise ConfigError(f"{where}.{kind}: expected a config, found {type(values).__name__}")
+        values = dict(values)
         if "model" in values:
             raise ConfigError(f"{where}.{kind}.model: a stage starts from the last; leave it out")
         if data is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.storage import write_atomically
+from gristmill.train import parallel
 from gristmill.train.parallel import World
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -59,8 +62,7 @@ class Checkpoints:
             raise StorageError(f"{place}: cannot write: {error}") from None
         self._world.wait()
         if self._world.first:
-            layout = {"processes": self._world.size, "sharded": parallel.is_sharded(module)}
-            values = {"folder": name, **layout, **facts.__dict__}
+            values = {"folder": name, "layout": self._layout(module), **facts.__dict__}
             write_atomically(self._folder / "latest.json", json.dumps(values))
             for other in self._folder.glob("step-*"):
                 if other.name != name:
@@ -70,44 +72,63 @@ class Checkpoints:
     def load(self, module: nn.Module, optimizer: Any, data: str) -> Facts:
         """Put the latest checkpoint into the module and the optimizer; `Facts()` without one.
 
-        Raises CheckpointError where it does not fit: other data, another number of processes.
+        Raises CheckpointError where it does not fit: other data, another number of processes,
+        split where these are whole; and for a damaged one.
         """
         latest = self._folder / "latest.json"
         if not latest.exists():
             return Facts(data=data)
-        try:
+        with _readable(latest):
             values = json.loads(latest.read_text())
-            name, processes = values.pop("folder"), values.pop("processes")
-            sharded = values.pop("sharded")
+            name, layout = values.pop("folder"), values.pop("layout")
             facts = Facts(**values)
+        self._check(facts, data, layout, self._layout(module))
+        with _readable(latest):
             tensors = load_file(self._folder / name / f"process-{self._world.rank}.safetensors")
-        # safetensors has an error of its own for a damaged file.
-        except Exception as error:
-            raise CheckpointError(
-                f"{latest}: the checkpoint cannot be read ({' '.join(str(error).split())}); remove "
-                f"{self._folder} to begin again"
-            ) from None
+        _restore(module, optimizer, tensors)
+        return facts
+
+    def _check(self, facts: Facts, data: str, there: Any, here: Any) -> None:
+        run = self._folder.parent
         if facts.data != data:
             raise CheckpointError(
-                f"{self._folder.parent}: the data has changed since the checkpoint of step "
-                f"{facts.step}; name another folder with --out, or put the data back"
+                f"{run}: the data has changed since the checkpoint of step {facts.step}; name "
+                "another folder with --out, or put the data back"
             )
-        if processes != self._world.size:
+        if there["processes"] != here["processes"]:
             raise CheckpointError(
-                f"{self._folder.parent}: the checkpoint is that of {processes} processes, these "
-                f"are {self._world.size}; start as many again"
+                f"{run}: the checkpoint is that of {there['processes']} processes, these are "
+                f"{here['processes']}; start as many again"
             )
-        _restore(
-            module,
-            optimizer,
-            load_file(self._folder / name / f"process-{self._world.rank}.safetensors"),
-        )
-        return facts
+        if there["sharding"] != here["sharding"]:
+            raise CheckpointError(
+                f"{run}: the checkpoint was written with sharding: {there['sharding']}; go on "
+                "with that"
+            )
+
+    def _layout(self, module: nn.Module) -> dict[str, Any]:
+        """How the weights are spread over processes."""
+        sharding = "fsdp" if parallel.is_sharded(module) else "replicate"
+        return {"processes": self._world.size, "sharding": sharding}
 
     def remove(self) -> None:
         """Once the finished model is written."""
         if self._world.first:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def _readable(latest: Path) -> Iterator[None]:
+    """What a damaged checkpoint raises, as one line."""
+    try:
+        yield
+    # safetensors has errors of its own, and so has JSON.
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(
+            f"{latest}: the checkpoint cannot be read ({said}); remove {latest.parent} to begin "
+            "again"
+        ) from None
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -32,8 +32,8 @@ def train(config: TrainConfig, folder: Path, world: World, watch: Watch) -> dict
     curves.check()
     work = prepare(config)
     if world.first:
-        _write_refused(folder / "refused.jsonl", work.main.refused)
-    held = work.main.held
+        _write_refused(folder / "refused.jsonl", work.data.refused)
+    held = work.data.held
     trainer = Trainer(work.learner, work.objective or LanguageObjective(), config, folder, world)
     trainer.objective = work.objective or _preference(trainer, work, config)
     begun = finish.validation(trainer, held) if held else {}
@@ -58,7 +58,7 @@ def _preference(trainer: Trainer, work: Work, config: TrainConfig) -> Objective:
     """DPO's or RPO's objective, with the starting model's log-probabilities: computed once, before
     the first step, and kept in `reference.safetensors`."""
     assert isinstance(config, PreferenceConfig)
-    items = [*work.main.items, *work.main.held]
+    items = [*work.data.items, *work.data.held]
     file = trainer.folder / "reference.safetensors"
     if file.exists():
         stored = load_file(file)
@@ -90,7 +90,7 @@ def reference(trainer: Trainer, items: Sequence[Item]) -> torch.Tensor:
 def _metrics(
     config: TrainConfig, work: Work, trainer: Trainer, begun: dict[str, Any], held: dict[str, Any]
 ) -> dict[str, Any]:
-    facts, main = trainer.facts, work.main
+    facts, data = trainer.facts, work.data
     first, last = _losses(trainer.folder / "log.jsonl")
     return {
         "kind": config.kind,
@@ -99,7 +99,7 @@ def _metrics(
         "status": "complete",
         "steps": facts.step,
         "epochs": config.epochs,
-        "examples": {"train": len(main.items), "validation": len(main.held)},
+        "examples": {"train": len(data.items), "validation": len(data.held)},
         "tokens": facts.tokens,
         "tokens_computed": facts.computed,
         "tokens_trained": facts.learned,
@@ -107,8 +107,8 @@ def _metrics(
         "loss": {"first": first, "last": last},
         "validation_before": begun,
         "validation": held,
-        "sources": [_source(counts) for counts in main.corpus.sources],
-        "refused": counts_of(main.refused),
+        "sources": [_source(counts) for counts in data.corpus.sources],
+        "refused": counts_of(data.refused),
         "warnings": work.warnings,
         "licence": config.licence or work.learner.source.licence,
         "parameters": work.learner.parameters(),
@@ -118,6 +118,7 @@ def _metrics(
 
 
 def _source(counts: Any) -> dict[str, Any]:
+    """What became of one source's rows; `data` has counted what was put aside when encoded."""
     values = asdict(replace(counts, refused=dict(counts.refused)))
     return {**values, "used": counts.train + counts.validation}
 

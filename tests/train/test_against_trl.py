@@ -1,0 +1,125 @@
+"""The losses of fine-tuning and DPO on the same rows as TRL's trainers compute them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gristmill.nemotron import tiny_path
+from gristmill.train import config_of
+from gristmill.train.examples import Compared, Conversation
+from gristmill.train.loop import Trainer
+from gristmill.train.model import load
+from gristmill.train.objectives import LanguageObjective, Objective, PreferenceObjective
+from gristmill.train.parallel import World
+from gristmill.train.work import reference
+from trainings import chat_rows, encoded, examples_from, pair_rows, write_rows
+
+ALONE = World(0, 1, torch.device("cpu"))
+ROWS = 12
+VALUES: dict[str, Any] = {"data": {"file": "x.jsonl"}, "precision": "fp32"}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def theirs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Arguments of all their trainers: one batch of all rows, nothing written."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    with warnings.catch_warnings():
+        # What the trainers' own dependencies deprecate is not ours to fail on.
+        warnings.simplefilter("ignore")
+        yield {
+            "output_dir": str(tmp_path / "theirs"),
+            "per_device_train_batch_size": ROWS,
+            "report_to": [],
+            "save_strategy": "no",
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "max_length": None,
+            "disable_tqdm": True,
+        }
+
+
+def parts_of(name: str) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = tiny_path(name)
+    return (
+        AutoModelForCausalLM.from_pretrained(place, dtype="float32"),
+        AutoTokenizer.from_pretrained(place),
+    )
+
+
+def rows_of(tmp_path: Path, rows: list[dict[str, Any]]) -> Any:
+    from datasets import load_dataset
+
+    file = write_rows(tmp_path / "rows.jsonl", rows)
+    return load_dataset("json", data_files=str(file), split="train", cache_dir=str(tmp_path))
+
+
+def their_loss(trainer: Any) -> float:
+    (batch,) = list(trainer.get_train_dataloader())
+    trainer.model.eval()
+    return trainer.compute_loss(trainer.model, trainer._prepare_inputs(batch)).item()
+
+
+def our_loss(model: str, kind: str, objective: Objective, folder: Path, items: Any) -> Any:
+    config = config_of(kind, {"model": model, **VALUES})
+    trainer = Trainer(load(config, objective.head), objective, config, folder, ALONE)
+    batch, outputs = trainer.forward(items)
+    sums = objective.sums(outputs, batch.owners, items)
+    return {name: (total / objective.counts(items)[name]).item() for name, total in sums.items()}
+
+
+def test_fine_tuning(theirs: dict[str, Any], tmp_path: Path) -> None:
+    from trl import SFTConfig, SFTTrainer
+
+    rows = chat_rows(ROWS)
+    model, tokenizer = parts_of("instruct")
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(**theirs, assistant_only_loss=True),
+        train_dataset=rows_of(tmp_path, rows),
+        processing_class=tokenizer,
+    )
+    items = encoded(examples_from(rows, Conversation))
+    ours = our_loss("tiny:instruct", "sft", LanguageObjective(), tmp_path, items)
+    assert ours["loss"] == pytest.approx(their_loss(trainer), rel=1e-5)
+
+
+def test_dpo(theirs: dict[str, Any], tmp_path: Path) -> None:
+    from trl import DPOConfig, DPOTrainer
+
+    rows = pair_rows(ROWS)
+    messages = [
+        {
+            "prompt": [{"role": "user", "content": row["prompt"]}],
+            "chosen": [{"role": "assistant", "content": row["chosen"]}],
+            "rejected": [{"role": "assistant", "content": row["rejected"]}],
+        }
+        for row in rows
+    ]
+    model, tokenizer = parts_of("instruct")
+    trainer = DPOTrainer(
+        model=model,
+        ref_model=parts_of("base")[0],
+        args=DPOConfig(**theirs, beta=0.1),
+        train_dataset=rows_of(tmp_path, messages),
+        processing_class=tokenizer,
+    )
+    items = encoded(examples_from(rows, Compared))
+    config: Any = config_of("dpo", {"model": "tiny:base", **VALUES, "beta": 0.1})
+    base = Trainer(load(config, "tokens"), LanguageObjective(), config, tmp_path, ALONE)
+    found = dict(zip(map(id, items), reference(base, items), strict=True))
+    ours = our_loss("tiny:instruct", "dpo", PreferenceObjective(config, found), tmp_path, items)
+    wanted = their_loss(trainer)
+    assert abs(wanted - 0.6931) > 1e-2
+    assert ours["preference"] == pytest.approx(wanted, rel=1e-5)
