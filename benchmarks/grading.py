@@ -83,7 +83,7 @@ class Padded:
         settle()
         begun = time.perf_counter()
         texts = [self.tokenizer.apply_chat_template(as_dicts(c), tokenize=False) for c in asked]
-        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        ids = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         grades = [0.0] * len(ids)
         self.tokens = 0

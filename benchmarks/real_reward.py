@@ -75,9 +75,10 @@ def config(model: str, sources: list[dict[str, Any]], **changes: Any) -> dict[st
 def long_model(folder: Path) -> Path:
     """The tiny architecture with random weights and 4,096 tokens of context."""
     import torch
+    from transformers import NemotronConfig, NemotronForCausalLM
+
     from gristmill.nemotron import preset
     from gristmill.nemotron.tiny import tiny_path
-    from transformers import NemotronConfig, NemotronForCausalLM
 
     torch.manual_seed(0)
     shape = {**preset("tiny").config_kwargs(), "max_position_embeddings": 4096}

@@ -23,6 +23,8 @@ AT_ONCE = (1, 2, 4, 8, 16, 32)
 PART_TOKENS = (2_048, 4_096, 16_384)
 """Tokens at once that ours is tried with."""
 LR = 1e-5
+HOPELESS = 1.3
+"""Times the fastest from which on more pairs at once are not tried."""
 TRIED_TWICE = 3
 """Settings of TRL that are measured again before the fastest is chosen."""
 
@@ -75,10 +77,17 @@ def trl_fastest(orders: dict[str, Job]) -> tuple[tuple[str, int], dict[tuple[str
         middle = middles[setting[0]]
         return train(middle, setting[1]).seconds[0] / sum(i.tokens for i in middle.steps[0])
 
-    every = [(order, number) for order in orders for number in AT_ONCE]
-    measure(every[0])  # to warm up
-    found = {setting: measure(setting) for setting in every}
-    for setting in sorted(every, key=found.__getitem__)[:TRIED_TWICE]:
+    measure((next(iter(orders)), 1))  # to warm up
+    found: dict[tuple[str, int], float] = {}
+    for order in orders:
+        fastest = float("inf")
+        for number in AT_ONCE:
+            found[order, number] = measure((order, number))
+            fastest = min(fastest, found[order, number])
+            # More at once means more padding, and memory that others may need.
+            if found[order, number] > HOPELESS * fastest:
+                break
+    for setting in sorted(found, key=found.__getitem__)[:TRIED_TWICE]:
         found[setting] = min(found[setting], measure(setting))
     return min(found, key=found.__getitem__), found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -201,9 +203,18 @@ def _train(kind: str, config: Path, out: Path | None) -> None:
 
     loaded = load_config(kind, config)
     console = _speaker()
-    with Shown(console, loaded.name) as watch:
+    with _interruptible(console), Shown(console, loaded.name) as watch:
         trained = run_training(loaded, out or Path("out") / loaded.name, watch=watch)
     show_result(console, trained)
+
+
+@contextmanager
+def _interruptible(console: Console) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("interrupted: run again, it goes on from the last checkpoint")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _speaker() -> Console:
@@ -257,10 +268,10 @@ def staged(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
 
     loaded, stages = load_stages(config)
     console = _speaker()
-    for trained in run_stages(
-        stages, loaded.model, out or Path("out") / loaded.name, lambda s: Shown(console, s.name)
-    ):
-        show_result(console, trained)
+    folder = out or Path("out") / loaded.name
+    with _interruptible(console):
+        for trained in run_stages(stages, loaded.model, folder, lambda s: Shown(console, s.name)):
+            show_result(console, trained)
 
 
 def _line(error: Exception) -> str:

@@ -57,7 +57,7 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
             given = item.get("input")
             shown = f" (got {given!r:.60})" if not isinstance(given, dict | list) else ""
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{field}: {message}{shown}")
+            lines.append(f"{field}: {message}{shown}" if field else message)
     return lines
 
 

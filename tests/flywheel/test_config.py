@@ -16,7 +16,7 @@ SFT = {"sft": {"steps": 1}}
 DPO = {"dpo": {"steps": 1}}
 
 
-def config(tmp_path: Path, wheel: dict[str, Any] | None, **mill: Any) -> Loaded:
+def config(tmp_path: Path, wheel: Any, **mill: Any) -> Loaded:
     values = {
         "prompts": {"file": "tutor:8"},
         "generate": {"model": "tiny:instruct"},
@@ -28,7 +28,7 @@ def config(tmp_path: Path, wheel: dict[str, Any] | None, **mill: Any) -> Loaded:
             "train": [SFT],
             "evaluate": {"prompts": {"file": "tutor:4:held-out"}, "truth": "tutor"},
         }
-        values["flywheel"] = {**standard, **wheel}
+        values["flywheel"] = {**standard, **wheel} if isinstance(wheel, dict) else wheel
     return loaded(Config.of(values, tmp_path), tmp_path)
 
 
@@ -75,11 +75,48 @@ def test_an_arm_without_pairs_goes_without_the_preference_stages(tmp_path: Path)
             "oracle needs flywheel.evaluate.truth",
         ),
         ({"reward": {}}, {}, "nothing to learn from"),
+        (["sft"], {}, r"flywheel: write its keys below it, indented \(got \['sft'\]\)"),
+        ({"train": {"sft": {}}}, {}, r"flywheel\.train: write a list of stages, each 'kind: "),
+        ({"train": ["sft"]}, {}, r"flywheel\.train: write a list of stages"),
+        ({"train": [{"sft": 3}]}, {}, r"flywheel\.train: write a list of stages"),
+        ({"train": [{**SFT, **DPO}]}, {}, r"flywheel\.train\[0\]: write one stage"),
+        ({"train": [{"ppo": {}}]}, {}, r"train\[0\]\.ppo: unknown kind of training 'ppo'"),
+        ({"ablations": "none"}, {}, r"flywheel\.ablations: write a list of arms"),
+        ({"ablations": [3]}, {}, r"ablations\[0\]: write one arm as a filter's name"),
+        ({"ablations": [{"x": None}]}, {}, r"ablations\[0\]\.x: write what it changes"),
+        ({"ablations": [{"x": {"filter": "orakel"}}]}, {}, r"x\.filter: unknown 'orakel'"),
+        ({"ablations": [{"x": {"train": {"sft": {}}}}]}, {}, r"x\.train: write a list of stages"),
+        ({"ablations": [{"x": {"train": [DPO], "filter": "none"}}]}, {}, "none makes no pref"),
+        (
+            {"ablations": [{"x": {"train": [{"sft": {"epoch": 2}}]}}]},
+            {},
+            r"flywheel\.ablations\[0\]\.x\.train\[0\]\.sft: epoch: unknown key",
+        ),
+        (
+            {"ablations": [{"x": {"judges": [{"rewrd": {}}]}}]},
+            {},
+            r"flywheel\.ablations\[0\]\.x\.judges\[0\]: unknown part 'rewrd'; did you mean",
+        ),
+        ({"ablations": [{"x": {"judges": []}}]}, {}, r"\.x\.filter: reward needs judges"),
+        ({"ablations": [{"": {}}]}, {}, r"ablations\[0\]: '' names a folder"),
+        ({"ablations": [{"..": {}}]}, {}, r"ablations\[0\]: '\.\.' names a folder"),
+        ({"reward": {"labels": "tutor", "epoch": 2}}, {}, r"flywheel\.reward\.epoch: unknown key"),
+        ({"reward": {"labels": "tutor", "model": "x"}}, {}, r"reward\.model: it goes on from"),
+        ({"filter": "none", "reward": {"labels": "tutor"}}, {"judges": []}, "needs a reward model"),
+        ({"evaluate": {"prompts": {"file": "x"}, "response": 3}}, {}, "did you mean 'responses'"),
+        ({"evaluate": {"prompts": {"fil": "x"}}}, {}, r"evaluate\.prompts\.0\.fil: unknown key"),
+        ({"evaluate": {"prompts": []}}, {}, r"flywheel\.evaluate\.prompts"),
+        (
+            {"filter": "none", "evaluate": {"prompts": {"file": "x"}}},
+            {"judges": []},
+            r"flywheel\.evaluate\.truth: missing, and no judges either",
+        ),
+        ({"human": {"fil": "x"}}, {}, r"flywheel\.human\.0\.fil: unknown key"),
+        ({"rounds": 0}, {}, r"flywheel\.rounds"),
+        ({}, {"seed": (1 << 31) - 2}, "seed: 2147483646 is too large"),
     ],
 )
-def test_errors(
-    tmp_path: Path, wheel: dict[str, Any] | None, mill: dict[str, Any], said: str
-) -> None:
+def test_errors(tmp_path: Path, wheel: Any, mill: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         config(tmp_path, wheel, **mill)
 
@@ -112,3 +149,63 @@ def test_another_arm_is_no_other_flywheel_but_another_seed_is(tmp_path: Path) ->
     }
     assert one["arms"]["reward"] == more["arms"]["reward"]
     assert one != config(tmp_path, {}, seed=1).identity()
+
+
+def test_an_error_names_the_file_and_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        "prompts: {file: p.jsonl}\ngenerate: {model: x}\nflywheel: {round: 3, train: []}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path / "run.yaml")
+    assert str(error.value).startswith(f"{tmp_path / 'run.yaml'}: flywheel.")
+    assert "\n" not in str(error.value)
+
+
+def test_one_file_or_many(tmp_path: Path) -> None:
+    many = config(tmp_path, {"prompts": [{"file": "a.jsonl"}, {"file": "tutor:3"}]})
+    assert [p.file for p in many.flywheel.prompts] == [str(tmp_path / "a.jsonl"), "tutor:3"]
+    one = config(tmp_path, {"human": {"file": "a.jsonl"}, "evaluate": {
+        "prompts": [{"file": "b.jsonl"}], "truth": "answer"}})  # fmt: skip
+    assert one.flywheel.human[0].file == str(tmp_path / "a.jsonl")
+    assert one.flywheel.evaluate.prompts[0].file == str(tmp_path / "b.jsonl")
+
+
+def test_a_rewards_keys_stand_beside_or_in_train(tmp_path: Path) -> None:
+    beside = config(tmp_path, {"reward": {"labels": "tutor", "epochs": 2}}).flywheel.reward
+    inside = config(tmp_path, {"reward": {"labels": "tutor", "train": {"epochs": 2}}})
+    assert beside is not None and beside == inside.flywheel.reward
+    assert beside.train == {"epochs": 2}
+
+
+def test_models_are_whole_paths_and_start_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    found = config(tmp_path / "folder", {"student": "hf:./weak"}, generate={"model": "hf:folder"})
+    assert found.student == f"hf:{tmp_path / 'weak'}"
+    assert found.mill.generate.model == f"hf:{tmp_path / 'folder'}"
+    arm = config(tmp_path, {"ablations": ["none"]}, generate={"model": "hf:./strong"}).arms[1]
+    assert arm.mill.generate.model == f"hf:{tmp_path / 'strong'}"
+    assert config(tmp_path, {"student": "hf:org/name"}).student == "hf:org/name"
+
+
+def test_files_of_an_arms_stages_start_from_the_configs_folder(tmp_path: Path) -> None:
+    own = [{"sft": {"validation": [{"file": "held.jsonl"}], "template": "chat.jinja"}}]
+    arm = config(tmp_path, {"ablations": [{"own": {"train": own}}]}).arms[1]
+    stage = arm.stages[0].config("tiny:instruct")
+    assert isinstance(stage.validation, list)
+    assert stage.validation[0].file == str(tmp_path / "held.jsonl")
+    assert stage.template == str(tmp_path / "chat.jinja")
+
+
+def test_the_mill_alone_passes_the_flywheel_over(tmp_path: Path) -> None:
+    import scripts
+    from gristmill import mill
+    from mills import settings, write_prompts
+
+    values = settings(write_prompts(tmp_path, 2), generate={"model": "scripted:scripts:answer"})
+    scripts.forget()
+    found = Config.of({**values, "flywheel": {"whatever": [1]}})
+    assert mill.run(found, tmp_path / "out").status == "complete"
+    assert "whatever" not in str(found.identity())

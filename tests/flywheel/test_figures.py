@@ -10,6 +10,7 @@ import pytest
 from gristmill.flywheel import words
 from gristmill.flywheel.figures import (
     Marks,
+    clear,
     gain,
     gains,
     mean_of,
@@ -79,3 +80,53 @@ def test_a_share_of_the_oracles_gain() -> None:
     found = share_of_gain(half, best, zero)
     assert found is not None and found["mean"] == pytest.approx(0.5)
     assert share_of_gain(best, zero, zero) is None
+
+
+def test_the_share_is_a_ratio_of_means_with_its_own_error() -> None:
+    rng = np.random.default_rng(3)
+    zero, best = marks([[0.0]] * 400), marks((rng.random((400, 1)) < 0.6).astype(float).tolist())
+    assert best.right is not None
+    now = marks((best.right * (rng.random((400, 1)) < 0.5)).tolist())
+    found = share_of_gain(now, best, zero)
+    assert found is not None and now.right is not None
+    draws = [rng.integers(0, 400, 400) for _ in range(800)]
+    ratios = [now.right[d].mean() / best.right[d].mean() for d in draws]
+    assert found["mean"] == pytest.approx(now.right.mean() / best.right.mean())
+    assert found["se"] == pytest.approx(np.std(ratios), rel=0.15)
+
+
+def test_the_share_is_of_the_prompts_that_both_were_graded_on() -> None:
+    nan = math.nan
+    zero = Marks(None, np.zeros((40, 1)), None, np.zeros(40))
+    best = Marks(None, np.array([[1.0]] * 39 + [[nan]]), None, np.ones(40))
+    now = Marks(None, np.array([[nan]] + [[0.5]] * 38 + [[100.0]]), None, np.ones(40))
+    found = share_of_gain(now, best, zero)
+    assert found is not None and found["mean"] == pytest.approx(0.5) and found["n"] == 38
+
+
+def test_the_same_gain_everywhere_is_clear_though_its_error_is_nought() -> None:
+    zero, best = marks([[0.0, 0.0]] * 5), marks([[1.0, 1.0]] * 5)
+    assert clear(gain(best, zero)) == 1 and clear(gain(zero, best)) == -1
+    assert clear(gain(best, best)) == 0
+    assert clear(gain(marks([[1.0]]), marks([[0.0]]))) == 0
+
+
+def test_failed_answers_are_wrong_and_have_no_reward() -> None:
+    found = summary(Marks(np.array([[1.0, 0.0]]), np.array([[2.0, math.nan]]), None,
+                          np.array([math.nan]), 2))  # fmt: skip
+    assert found["accuracy"]["mean"] == 0.5 and found["reward"]["mean"] == 2.0
+    assert found["greedy"] is None and found["greedy_reward"]["mean"] is None
+    assert found["failed"] == 2
+
+
+def test_nothing_graded_scores_below_everything() -> None:
+    nothing = Marks(None, np.full((3, 2), math.nan), None, np.full(3, math.nan))
+    assert nothing.mean_score == -math.inf
+    assert gain(nothing, nothing)["mean"] is None
+    assert words.points(gain(nothing, nothing), "reward") == "–"
+
+
+def test_a_nought_is_never_negative() -> None:
+    found = {"mean": -0.0004, "se": 0.001, "low": -0.002, "high": 0.002}
+    assert words.points(found, "accuracy") == "+0.0 ± 0.1"
+    assert words.plain(found) == "0.00" and words.number(found) == "0.00 ± 0.00"

@@ -120,3 +120,34 @@ def test_blank_answers_are_wrong_and_never_picked(tmp_path: Path) -> None:
 def test_another_rounds_responses_are_refused(run: tuple[Path, list[Answer]]) -> None:
     with pytest.raises(CheckpointError, match="no prompt of this round"):
         answers(run[0], {}, None)
+
+
+def test_random_has_as_many_rows_also_where_reward_takes_several_of_a_prompt(
+    tmp_path: Path,
+) -> None:
+    file = write_prompts(tmp_path, 6)
+    scripts.forget()
+    generate = {"model": "scripted:scripts:answer", "responses": 3}
+    chosen = config(file, generate=generate, keep=[], select={"best": None})
+    mill.run(chosen, tmp_path / "mill")
+    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    there = tmp_path / "mill", answers(tmp_path / "mill", prompts, None)
+    mine = picked(there, "random")
+    assert len(mine.sft) == len(picked(there, "reward").sft) == 18
+    assert len(set(ids(mine.sft))) == 18 and mine.right_picked is None
+
+
+@pytest.mark.parametrize("how", ["none", "random", "oracle"])
+def test_chance_is_the_seeds(run: tuple[Path, list[Answer]], how: str) -> None:
+    assert picked(run, how, 4) == picked(run, how, 4)
+    assert any(picked(run, how, seed) != picked(run, how, 4) for seed in range(3))
+
+
+def test_over_the_target_is_left_out(tmp_path: Path) -> None:
+    file = write_prompts(tmp_path, 8)
+    scripts.forget()
+    generate = {"model": "scripted:scripts:answer", "concurrency": 8}
+    mill.run(config(file, generate=generate, keep=[], target=3), tmp_path / "mill")
+    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    found = answers(tmp_path / "mill", prompts, None)
+    assert {a.prompt.id for a in found} == {"p0", "p1", "p2"}

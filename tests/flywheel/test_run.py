@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
@@ -189,6 +185,20 @@ def test_stages_people_and_a_new_reward_model(tmp_path: Path) -> None:
     assert yaml.safe_load(measured.read_text())["judges"][0]["reward"]["model"] == "tiny:reward"
 
 
+def test_ctrl_c_says_that_it_goes_on(
+    finished: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = finished
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("gristmill.flywheel.run"), "marks_of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(load(config), out, Console())
+    assert "round 0: interrupted: run again, it goes on from here" in capsys.readouterr().out
+
+
 def test_a_stage_without_pairs_says_so(tmp_path: Path) -> None:
     values = {**CONFIG, "select": {"min_gap": 1000.0}}
     values["flywheel"] = {**CONFIG["flywheel"], "train": [{"dpo": {"steps": 1}}]}
@@ -196,32 +206,3 @@ def test_a_stage_without_pairs_says_so(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(values))
     with pytest.raises(DataError, match="arm reward, round 1: 1-dpo has no preference pairs"):
         run(load(file), tmp_path / "out")
-
-
-@pytest.mark.slow
-def test_killed_it_goes_on_to_the_same_figures(finished: tuple[Path, Path], tmp_path: Path) -> None:
-    config, out = finished
-    command = [sys.executable, "-m", "gristmill.cli", "flywheel", str(config), "--out"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for seconds in (6, 9):
-        process = subprocess.Popen(
-            [*command, str(tmp_path / "out")],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    done = subprocess.run(
-        [*command, str(tmp_path / "out")], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "best model:" in done.stdout
-    found, wanted = (
-        json.loads((folder / "metrics.json").read_text())["arms"]["reward"]["rounds"]
-        for folder in (tmp_path / "out", out)
-    )
-    for mine, other in zip(found, wanted, strict=True):
-        assert mine["accuracy"] == other["accuracy"]
-        assert mine.get("picked") == other.get("picked")

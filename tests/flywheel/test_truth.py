@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, DataError
 from gristmill.flywheel.truth import answer, find_truth, tutor
 from gristmill.records import Message, Prompt
 
@@ -27,6 +27,20 @@ def asked(text: str, wanted: str | None = None) -> Prompt:
         ("art", "It is smart.", False),
         (None, "anything", False),
         ("5", "no number", False),
+        ("0.5", "so it is .5", True),
+        (".5", "it is 1.5", False),
+        ("5", "see fig.5", True),
+        ("1000000", "1,000,000 in all", True),
+        ("5", "that is level-5", True),
+        ("-5", "x is \u22125.", True),
+        ("-5", "x=-5", True),
+        ("85", "The answer is **85**.", True),
+        ("3", "of 1,2,3", True),
+        ("July", "It is **July**!", True),
+        ("July 4", 'It is "july  4".', True),
+        ("Paris", "Not Paris but Rome", False),
+        (" ", "anything", False),
+        ("yes", "", False),
     ],
 )
 def test_the_prompts_own_answer(wanted: str | None, said: str, right: bool) -> None:
@@ -42,11 +56,22 @@ def test_the_tutor_grades_every_statement() -> None:
 
 def test_finding_one() -> None:
     assert find_truth("tutor") is tutor
-    assert find_truth("gristmill.flywheel.truth:answer") is answer
+    own = find_truth("wheels:first_is_right")
+    assert own(asked("?"), "x/0") is True and own(asked("?"), "x/1") is False
     for name, said in (
         ("x", "unknown truth"),
         ("no.such:f", "cannot load"),
         ("os:sep", "no function"),
+        ("wheels:waits", "no function"),
     ):
         with pytest.raises(ConfigError, match=said):
             find_truth(name)
+
+
+def test_what_goes_wrong_in_a_users_own_is_named() -> None:
+    for name, said in (
+        ("raises", r"wheels:raises: raised KeyError: 'answer' \(prompt 'p'\)"),
+        ("says_nothing", r"wheels:says_nothing: returned None .*; return True or False"),
+    ):
+        with pytest.raises(DataError, match=said):
+            find_truth(f"wheels:{name}")(asked("?"), "x")

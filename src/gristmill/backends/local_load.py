@@ -59,6 +59,10 @@ def find(model: str) -> Source:
         except ValueError as error:
             raise ConfigError(f"model '{model}': {error}") from None
         return Source(model, str(directory), True, _config(model, directory), TINY_LICENCE)
+    if prefix != "hf":
+        raise ConfigError(
+            f"model '{model}': its weights are needed here; name tiny:..., hf:org/name or hf:./dir"
+        )
     directory = Path(rest).expanduser()
     if rest.startswith((".", "/", "~")) or directory.is_dir():
         return Source(

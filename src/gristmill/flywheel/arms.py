@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gristmill.errors import ConfigError
-from gristmill.flywheel.config import BLIND, FILTERS, PREFERENCE, FlywheelConfig
+from gristmill.flywheel.config import BLIND, FILTERS, PREFERENCE, STAGES, FlywheelConfig, is_stages
 from gristmill.flywheel.truth import find_truth
 from gristmill.intake.files import located
 from gristmill.judges.reward import Reward
@@ -110,10 +111,17 @@ def loaded(mill: Config, folder: Path) -> Loaded:
         raise ConfigError("flywheel: missing; add it (docs/flywheel.md has its keys)")
     # Absolute, since the stages' configs are placed once more, from folders of their own.
     folder = folder.resolve()
+    if not isinstance(mill.flywheel, Mapping):
+        raise ConfigError(
+            f"flywheel: write its keys below it, indented (got {mill.flywheel!r:.60})"
+        )
     wheel = _placed(build(FlywheelConfig, mill.flywheel, "flywheel"), mill, folder)
     generate = mill.generate.model_copy(update={"model": absolute(mill.generate.model)})
     mill = mill.model_copy(update={"generate": generate})
-    _check_measure(mill, wheel)
+    _check_measure(mill, wheel, folder)
+    # Each round's seed is its own, and a training takes one of 31 bits.
+    if mill.seed + wheel.rounds >= 1 << 31:
+        raise ConfigError(f"seed: {mill.seed} is too large; below 2147483648 with the rounds added")
     try:
         arms = [_arm(wheel.filter, {}, mill, wheel, folder)]
     except ConfigError as error:
@@ -153,7 +161,7 @@ def _placed(wheel: FlywheelConfig, mill: Config, folder: Path) -> FlywheelConfig
     return wheel.model_copy(update=placed)
 
 
-def _check_measure(mill: Config, wheel: FlywheelConfig) -> None:
+def _check_measure(mill: Config, wheel: FlywheelConfig, folder: Path) -> None:
     """Something must say which round is better, and there must be a reward model to retrain."""
     if wheel.evaluate.truth is not None:
         try:
@@ -172,7 +180,8 @@ def _check_measure(mill: Config, wheel: FlywheelConfig) -> None:
     if "model" in wheel.reward.train:
         raise ConfigError(f"{where}.model: it goes on from the judge's model; leave it out")
     try:
-        config_of("reward", {**wheel.reward.train, "model": "x", "data": [{"file": "x.jsonl"}]})
+        values = {**wheel.reward.train, "model": "x", "data": [{"file": "x.jsonl"}]}
+        config_of("reward", values, folder)
     except ConfigError as error:
         raise ConfigError(f"{where}.{error}") from None
 
@@ -188,6 +197,10 @@ def _ablation(spec: Any, where: str, mill: Config, wheel: FlywheelConfig, folder
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise ConfigError(f"{where}: write one arm as a filter's name, or 'name: {{...}}'")
     ((name, values),) = spec.items()
+    if not re.fullmatch(r"[\w+-]*[^\W_][\w+-]*", str(name)) or len(str(name)) > 60:
+        raise ConfigError(
+            f"{where}: '{name}' names a folder: use letters, digits, -, _ and +, at most 60"
+        )
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}.{name}: write what it changes, of {', '.join(ARM_KEYS)}")
     for key in values:
@@ -202,8 +215,6 @@ def _ablation(spec: Any, where: str, mill: Config, wheel: FlywheelConfig, folder
 def _arm(
     name: str, changes: dict[str, Any], mill: Config, wheel: FlywheelConfig, folder: Path
 ) -> Arm:
-    if not name.replace("-", "").replace("_", "").replace("+", "").isalnum() or len(name) > 60:
-        raise ConfigError(f"name: '{name}' names a folder: use letters, digits, -, _ and +")
     kept = {key: changes[key] for key in MILL_KEYS if key in changes}
     if kept:
         mill = Config.of(mill.model_dump(mode="json", exclude={"flywheel", "export"}) | kept)
@@ -215,8 +226,8 @@ def _arm(
     if chosen in ("reward", "random") and not mill.judges:
         raise ConfigError(f"filter: {chosen} needs judges")
     given = changes.get("train", wheel.train)
-    if not isinstance(given, list) or not given or not all(map(_is_stage, given)):
-        raise ConfigError("train: write a list of stages, each 'kind: {config}'")
+    if not is_stages(given):
+        raise ConfigError(f"train: {STAGES}")
     # The model is filled in later; any string that needs no file serves to check the rest.
     stages = stages_of(given, "tiny:instruct", folder, data="rows.jsonl", where="train")
     for stage in stages:
@@ -231,9 +242,3 @@ def _arm(
         raise ConfigError(f"filter: {chosen} makes no preference pairs; leave dpo and rpo out")
     skipped = tuple(stage.name for stage in stages if stage.kind in PREFERENCE)
     return Arm(name, chosen, mill, able, skipped)
-
-
-def _is_stage(spec: Any) -> bool:
-    return isinstance(spec, Mapping) and all(
-        v is None or isinstance(v, Mapping) for v in spec.values()
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,24 @@ SHIFT = 5.0
 
 Line = Sequence[tuple[int, dict[str, Any]]]
 """(round, mean with the ends of its interval) of one arm."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values of a picture are written. ends: between which they can be at all."""
+
+    times: float = 1.0
+    sign: str = ""
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+    def say(self, value: float, digits: int) -> str:
+        """`64.5 %`; never `-0`."""
+        text = f"{self.times * value:.{digits}f}"
+        return f"{text.removeprefix('-') if float(text) == 0 else text}{self.sign}"
+
+
+SHARE = Unit(100.0, " %", (0.0, 1.0))
+NUMBER = Unit()
 
 
 @dataclass(frozen=True)
@@ -56,18 +74,18 @@ class Chart:
     base: float = HEIGHT - BOTTOM
 
 
-def chart(title: str, lines: dict[str, Line], say: Callable[[float], str]) -> Chart | None:
+def chart(title: str, lines: dict[str, Line], unit: Unit) -> Chart | None:
     """A line for each arm; None where nothing was measured."""
     known = {
         name: [(r, f) for r, f in line if f and f["mean"] is not None]
         for name, line in lines.items()
     }
-    values = [v for line in known.values() for _, f in line for v in _ends(f)]
+    values = [v for line in known.values() for _, f in line for v in _ends(f, unit)]
     if not values:
         return None
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 0.5
-    low, high = low - margin, high + margin
+    low, high = max(low - margin, unit.ends[0]), min(high + margin, unit.ends[1])
     last = max(r for line in known.values() for r, _ in line)
     inner = WIDTH - LEFT - RIGHT - SHIFT * len(known)
 
@@ -81,15 +99,19 @@ def chart(title: str, lines: dict[str, Line], say: Callable[[float], str]) -> Ch
     for arm, (name, line) in enumerate(known.items()):
         points = []
         for r, f in line:
-            bottom, top = _ends(f)
-            text = f"{name}, round {r}: {say(f['mean'])} ({say(bottom)} to {say(top)})"
+            bottom, top = _ends(f, unit)
+            mean, least, most = (
+                unit.say(v, 2 - (unit.times > 1)) for v in (f["mean"], bottom, top)
+            )
+            text = f"{name}, round {r}: {mean} ({least} to {most})"
             points.append(Point(x(r, arm), y(f["mean"]), y(bottom), y(top), text))
         curves.append(Curve(name, arm, points))
     step = _step(high - low)
     steps = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
     middle = len(known) / 2 - 0.5
     rounds = [(x(r, 0) + SHIFT * middle, str(r)) for r in range(last + 1)]
-    return Chart(title, curves, [(y(v), say(v)) for v in steps], rounds)
+    digits = max(0, -math.floor(math.log10(step * unit.times) + 1e-9))
+    return Chart(title, curves, [(y(v), unit.say(v, digits)) for v in steps], rounds)
 
 
 def _step(span: float) -> float:
@@ -98,7 +120,7 @@ def _step(span: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= 6)
 
 
-def _ends(found: dict[str, Any]) -> tuple[float, float]:
+def _ends(found: dict[str, Any], unit: Unit) -> tuple[float, float]:
     if found["low"] is None or found["high"] is None:
         return found["mean"], found["mean"]
-    return found["low"], found["high"]
+    return max(found["low"], unit.ends[0]), min(found["high"], unit.ends[1])

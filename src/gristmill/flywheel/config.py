@@ -18,12 +18,24 @@ Filter = Literal["none", "random", "oracle", "reward"]
 FILTERS: tuple[Filter, ...] = ("none", "random", "oracle", "reward")
 PREFERENCE = ("dpo", "rpo")
 """The kinds of training that read preference pairs."""
+STAGES = "write a list of stages, each 'kind: {config}'"
 BLIND = ("none", "random")
 """The filters that know no better and no worse, and so make no pairs."""
 
 
 def _one_or_many(sources: Any) -> Any:
     return [sources] if isinstance(sources, Mapping) else sources
+
+
+def is_stages(specs: Any) -> bool:
+    """Whether it looks like `[sft: {...}, dpo: {...}]`; what is in them is checked elsewhere."""
+    return isinstance(specs, list) and bool(specs) and all(map(_is_stage, specs))
+
+
+def _is_stage(spec: Any) -> bool:
+    return isinstance(spec, Mapping) and all(
+        v is None or isinstance(v, Mapping) for v in spec.values()
+    )
 
 
 class Evaluation(Options):
@@ -51,13 +63,16 @@ class Retraining(Options):
     data: list[Source] = Field(default_factory=list)
     """More rated rows or pairs, of people's making or older rounds'."""
     train: dict[str, Any] = Field(default_factory=dict)
-    """The training config's keys; filled from those that stand beside `labels` and `data`."""
+    """The training config's keys; those that stand beside `labels` and `data` go here too."""
 
     @model_validator(mode="before")
     @classmethod
     def _collect(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
+        inner = values.get("train")
+        if isinstance(inner, Mapping):
+            values = {**inner, **{key: values[key] for key in values if key != "train"}}
         own = {key: values[key] for key in ("labels", "data") if key in values}
         if "data" in own:
             own["data"] = _one_or_many(own["data"])
@@ -100,3 +115,17 @@ class FlywheelConfig(Options):
     truth."""
 
     _sources = field_validator("prompts", "human", mode="before")(_one_or_many)
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _stages(cls, specs: Any) -> Any:
+        if not is_stages(specs):
+            raise ValueError(STAGES)
+        return specs
+
+    @field_validator("ablations", mode="before")
+    @classmethod
+    def _arms(cls, specs: Any) -> Any:
+        if not isinstance(specs, list):
+            raise ValueError("write a list of arms, each a filter's name or 'name: {...}'")
+        return specs

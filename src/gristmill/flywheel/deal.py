@@ -28,8 +28,8 @@ class Dealt:
     """What became of the prompts, and of people's rows.
 
     rounds: each one's own prompts. human: the rows of each source. leaked, leaked_human: how many
-    were left out for beginning as one of the evaluation's does. unusable: rows that are no prompt,
-    or repeat one.
+    were left out for beginning as one of the evaluation's does. unusable: rows that are no prompt
+    or repeat one, and people's that are no conversation.
     """
 
     evaluation: list[Prompt]
@@ -64,9 +64,9 @@ def deal_all(loaded: Loaded) -> Dealt:
         evaluation,
         rounds,
         leaked,
-        [rows for rows, _ in human],
-        sum(n for _, n in human),
-        bad + worse,
+        [rows for rows, _, _ in human],
+        sum(n for _, n, _ in human),
+        bad + worse + sum(n for _, _, n in human),
     )
 
 
@@ -116,19 +116,26 @@ def _read(files: Sequence[PromptFile], system: str | None) -> tuple[list[Prompt]
     return prompts, len(found) - len(prompts)
 
 
-def _human(source: Source, apart: set[str]) -> tuple[Rows, int]:
-    """(a source's conversations, how many were left out for being in `apart`)."""
-    found = [x for x in sources.read(source, (Conversation,)) if not isinstance(x, Refused)]
+def _human(source: Source, apart: set[str]) -> tuple[Rows, int, int]:
+    """(a source's conversations, how many were left out for being in `apart`, how many rows are
+    none)."""
+    read = list(sources.read(source, (Conversation,)))
+    found = [x for x in read if not isinstance(x, Refused)]
     clean = [x for x in found if prompt_of(x) not in apart]
     if not clean:
         raise DataError(f"{source.file}: every row begins as a prompt that is measured on does")
     rows = [{"messages": as_dicts(x.messages), "source": x.where} for x in clean]  # type: ignore[union-attr]
-    return rows, len(found) - len(clean)
+    return rows, len(found) - len(clean), len(read) - len(found)
 
 
 def _row(prompt: Prompt) -> dict[str, Any]:
     row = {"id": prompt.id, "messages": as_dicts(prompt.messages), "answer": prompt.answer}
-    row |= {"category": prompt.category, "language": prompt.language, "source": prompt.source}
+    row |= {
+        "parents": list(prompt.parents) or None,
+        "category": prompt.category,
+        "language": prompt.language,
+        "source": prompt.source,
+    }
     return {name: value for name, value in row.items() if value is not None}
 
 

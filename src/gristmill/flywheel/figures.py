@@ -9,7 +9,7 @@ equal numbers of answers this is the cluster-robust error (Miller, "Adding Error
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,12 @@ class Marks:
         """(P,) what rounds are compared by: a prompt's share of right answers, or mean reward."""
         return self.reward if self.right is None else self.right.mean(1)
 
+    @property
+    def mean_score(self) -> float:
+        """The mean score over the prompts that have one; -inf where none has."""
+        mean = mean_of(self.score)["mean"]
+        return -inf if mean is None else mean
+
 
 def row_means(values: np.ndarray) -> np.ndarray:
     """(P,) means of the finite values of each row of (P, n); NaN for a row without any."""
@@ -63,6 +69,13 @@ def mean_of(values: np.ndarray) -> dict[str, Any]:
     se = float(values.std(ddof=1) / sqrt(len(values))) if len(values) > 1 else None
     low, high = (None, None) if se is None else (mean - Z95 * se, mean + Z95 * se)
     return {"mean": mean, "se": se, "low": low, "high": high, "n": len(values)}
+
+
+def clear(found: dict[str, Any] | None) -> int:
+    """1 or -1 for a difference of more than two standard errors, else 0."""
+    if not found or found["se"] is None or abs(found["mean"]) <= 2 * found["se"]:
+        return 0
+    return 1 if found["mean"] > 0 else -1
 
 
 def share_of(right: np.ndarray) -> dict[str, Any]:
@@ -106,12 +119,13 @@ def share_of_gain(now: Marks, best: Marks, before: Marks) -> dict[str, Any] | No
     A ratio of paired means, its error by the delta method over prompts. None where `best` does not
     clearly gain (two standard errors): a share of nothing says nothing.
     """
-    whole = gain(best, before)
-    if not whole["se"] or whole["mean"] < 2 * whole["se"]:
+    theirs, mine = best.score - before.score, now.score - before.score
+    both = np.isfinite(theirs) & np.isfinite(mine)
+    whole = mean_of(theirs[both])
+    if not clear(whole) or whole["mean"] < 0:
         return None
-    mine = now.score - before.score
-    share = float(np.nanmean(mine)) / whole["mean"]
-    rest = mean_of(mine - share * (best.score - before.score))
+    share = float(mine[both].mean()) / whole["mean"]
+    rest = mean_of(mine[both] - share * theirs[both])
     se = rest["se"] / whole["mean"]
     low, high = share - Z95 * se, share + Z95 * se
     return {"mean": share, "se": se, "low": low, "high": high, "n": rest["n"]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import orjson
 
 from gristmill.flywheel import words
 from gristmill.flywheel.answers import texts
-from gristmill.flywheel.chart import Chart, Line, chart
+from gristmill.flywheel.chart import NUMBER, SHARE, Chart, Line, chart
 from gristmill.report.text import LONGEST, visible
 from gristmill.storage import write_atomically
 
@@ -31,6 +30,7 @@ def write_page(folder: Path) -> Path:
         "verdicts": words.verdicts(metrics),
         "charts": _charts(metrics),
         "tiles": _tiles(metrics),
+        "judged": judged(metrics),
         "arms": list(metrics["arms"]),
         "main_rounds": main,
         "wins": metrics["arms"][metrics["main"]]["wins"],
@@ -54,13 +54,21 @@ def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
         if by == "accuracy":
             value = words.plain_share(last[key]["mean"])
             found.append((label, value, f"from {words.plain_share(first[key]['mean'])}"))
+    if judged(metrics):
+        value = words.plain(last["reward"])
+        found.append(("Mean reward", value, f"from {words.plain(first['reward'])}"))
     note = f"of {synthetic['rows'] + synthetic['human']:,} rows"
     return [
         *found,
-        ("Mean reward", words.plain(last["reward"]), f"from {words.plain(first['reward'])}"),
         ("Rounds", str(last["round"]), f"best: round {metrics['best_round']}"),
         ("Synthetic", words.plain_share(synthetic["share"]), note),
     ]
+
+
+def judged(metrics: dict[str, Any]) -> bool:
+    """Whether any answer has a reward; without judges there is none, and nothing to say of it."""
+    rounds = (r for arm in metrics["arms"].values() for r in arm["rounds"])
+    return any(r["reward"]["mean"] is not None for r in rounds)
 
 
 def _style() -> str:
@@ -70,24 +78,18 @@ def _style() -> str:
 
 
 def _charts(metrics: dict[str, Any]) -> list[Chart]:
-    def percent(value: float) -> str:
-        return f"{100 * value:.0f} %"
-
-    def plain(value: float) -> str:
-        return f"{value:.2f}"
-
-    wanted: list[tuple[str, str, Callable[[float], str]]] = [
-        ("Right, sampled", "accuracy", percent),
-        ("Right, greedy", "greedy", percent),
-        ("Mean reward, sampled", "reward", plain),
+    wanted = [
+        ("Right, sampled", "accuracy", SHARE),
+        ("Right, greedy", "greedy", SHARE),
+        ("Mean reward, sampled", "reward", NUMBER),
     ]
     found = []
-    for title, key, say in wanted:
+    for title, key, unit in wanted:
         lines: dict[str, Line] = {
             name: [(r["round"], r[key]) for r in arm["rounds"]]
             for name, arm in metrics["arms"].items()
         }
-        found.append(chart(title, lines, say))
+        found.append(chart(title, lines, unit))
     return [one for one in found if one is not None]
 
 

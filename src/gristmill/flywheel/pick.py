@@ -67,11 +67,17 @@ def _none(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
 
 
 def _random(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
-    """The same of so many prompts, drawn by chance, as `reward` would have rows."""
+    """As many rows as `reward` has, drawn by chance: one of a prompt, more only where `reward` has
+    more than there are prompts (`select.best`)."""
     number = pq.read_metadata(mill / "data" / "sft.parquet").num_rows
     picked = _none(mill, found, rng)[0]
-    drawn = sorted(rng.sample(range(len(picked)), min(number, len(picked))))
-    return [picked[place] for place in drawn], []
+    drawn = [picked[i] for i in rng.sample(range(len(picked)), min(number, len(picked)))]
+    if number > len(picked):
+        taken = {answer.response_id for answer in picked}
+        rest = [a for a in found if a.text.strip() and a.response_id not in taken]
+        drawn += rng.sample(rest, min(number - len(picked), len(rest)))
+    chosen = {answer.response_id for answer in drawn}
+    return [answer for answer in found if answer.response_id in chosen], []
 
 
 def _oracle(mill: Path, found: list[Answer], rng: random.Random) -> Pick:

@@ -32,6 +32,11 @@ class Place:
     human: list[Path]
     show: Show
 
+    @property
+    def shared(self) -> bool:
+        """Whether the mill's run is the main arm's, which has finished it."""
+        return not self.mill.is_relative_to(self.folder)
+
 
 def place_of(loaded: Loaded, arm: Arm, number: int, root: Path, show: Show) -> Place:
     """The place of an arm's round.

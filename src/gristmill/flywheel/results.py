@@ -65,7 +65,7 @@ def results(
 
 def best_of(marks: Sequence[Marks]) -> int:
     """The round with the highest score, the earliest of equal ones."""
-    return int(np.argmax([np.nanmean(each.score) for each in marks]))
+    return int(np.argmax([each.mean_score for each in marks]))
 
 
 def synthetic(rounds: Rounds) -> dict[str, Any]:

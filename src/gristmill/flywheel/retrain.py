@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gristmill.flywheel.answers import Answer
-from gristmill.flywheel.arms import Arm, Loaded
+from gristmill.flywheel.arms import Arm, Loaded, absolute
 from gristmill.flywheel.config import BLIND
 from gristmill.flywheel.deal import write_rows
 from gristmill.flywheel.place import Place
@@ -35,9 +35,12 @@ def retrained(
         file = place.folder / "rows" / "rated.jsonl"
         write_rows(_labelled(found), file)
         data.insert(0, {"file": str(file.resolve())})
-    values = {"name": f"{loaded.mill.name}-reward", **how.train, "model": current, "data": data}
+    values = {"name": f"{loaded.mill.name}-reward", **how.train, "data": data}
+    values["model"] = absolute(current)
+    # Its other files (`validation`, `template`) start from the config's folder, as a stage's do.
+    config = config_of("reward", values, arm.stages[0].folder)
     with place.show.stage(Stage("reward", "reward", values, place.folder)) as watch:
-        trained = train(config_of("reward", values), place.folder / "reward", watch=watch)
+        trained = train(config, place.folder / "reward", watch=watch)
     return f"hf:{trained.model.resolve()}"
 
 

@@ -3,6 +3,7 @@ are."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from gristmill.judges.reward import Reward
 from gristmill.mill import Config
 from gristmill.mill.config import PromptFile
 from gristmill.records import Prompt
+from gristmill.train.job import Trained
 from gristmill.train.stages import Stage, run_stages
 
 
@@ -41,15 +43,22 @@ def turn(
     Raises RunError where the filter lets nothing through, DataError where a stage has no rows.
     """
     show, seed = place.show, loaded.mill.seed + number
-    config = _mill_config(arm.mill, models, place.prompts, seed)
-    config = config.model_copy(update={"name": f"{loaded.mill.name}, {arm.name}, round {number}"})
-    outcome = show.mill(config, place.mill, f"{len(prompts):,} prompts to {models.generator}")
+    if place.shared:
+        # Run again it would ask once more for what failed, and the arms' responses would differ.
+        show.say(f"the responses of '{loaded.main.name}'")
+        milled = json.loads((place.mill / "metrics.json").read_text(encoding="utf-8"))
+    else:
+        config = _mill_config(arm.mill, models, place.prompts, seed)
+        name = f"{loaded.mill.name}, {arm.name}, round {number}"
+        config = config.model_copy(update={"name": name})
+        what = f"{len(prompts):,} prompts to {models.generator}"
+        milled = show.mill(config, place.mill, what).metrics
     picked = pick(arm.filter, place.mill, responses(loaded, prompts, place), seed)
     write_rows(picked.sft, place.folder / "rows" / "sft.jsonl")
     write_rows(picked.preference, place.folder / "rows" / "preference.jsonl")
     _check_pairs(arm, number, picked)
     stages = [_filled(stage, loaded, arm, number, place) for stage in arm.stages]
-    done = list(run_stages(stages, models.student, place.folder, show.stage))
+    done = _trained(stages, models.student, place, f"arm {arm.name}, round {number}")
     return {
         "arm": arm.name,
         "filter": arm.filter,
@@ -61,12 +70,12 @@ def turn(
         "mill": str(place.mill.resolve().relative_to(place.root.resolve())),
         "prompts": len(prompts),
         "responses": picked.sampled,
-        "kept": outcome.metrics["responses"]["kept"],
+        "kept": milled["responses"]["kept"],
         "picked": len(picked.sft),
         "pairs": len(picked.preference),
         "right_sampled": picked.right_sampled,
         "right_picked": picked.right_picked,
-        "tokens": outcome.metrics["tokens"],
+        "tokens": milled["tokens"],
         "stages": [_counted(s, trained.metrics) for s, trained in zip(stages, done, strict=True)],
         "skipped": list(arm.skipped),
     }
@@ -86,6 +95,17 @@ def _check_pairs(arm: Arm, number: int, picked: Picked) -> None:
             f"arm {arm.name}, round {number}: {wanting.name} has no preference pairs to learn "
             "from; lower select.min_gap, or leave the stage out"
         )
+
+
+def _trained(stages: list[Stage], student: str, place: Place, where: str) -> list[Trained]:
+    """The stages' results; where one has nothing to learn from, it is named."""
+    done: list[Trained] = []
+    try:
+        for trained in run_stages(stages, student, place.folder, place.show.stage):
+            done.append(trained)
+    except DataError as error:
+        raise DataError(f"{where}, {stages[len(done)].name}: {error}") from None
+    return done
 
 
 def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Config:

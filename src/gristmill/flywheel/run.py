@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from gristmill.errors import StorageError
@@ -82,14 +82,17 @@ class Wheel:
     def _not_better(self, number: int) -> bool:
         """Whether the main arm's last round is not better than the best before it."""
         marks = self.marks[self.loaded.main.name]
-        scores = [float(np.nanmean(m.score)) for m in marks]
-        won, wanted = scores[-1] - max(scores[:-1]), self.loaded.flywheel.min_gain
-        if won > wanted:
-            return False
-        self.stopped = (
-            f"round {number} is not better than the best before it ({won:+.4f}; more than "
-            f"{wanted:g} is wanted)"
-        )
+        scores, wanted = [m.mean_score for m in marks], self.loaded.flywheel.min_gain
+        if scores[-1] == -inf:
+            self.stopped = f"no answer of round {number} could be graded"
+        else:
+            won = scores[-1] - max(scores[:-1])
+            if won > wanted:
+                return False
+            self.stopped = (
+                f"round {number} is not better than the best before it ({won:+.4f}; more than "
+                f"{wanted:g} is wanted)"
+            )
         left = self.loaded.flywheel.rounds - number
         self.show.say(f"{self.stopped}; stopping here" if left else self.stopped)
         return True
@@ -142,7 +145,11 @@ def run(loaded: Loaded, out: Path, console: Console | None = None) -> Outcome:
         claim(loaded, dealt, out)
         deal.write(dealt, out / "prompts")
         wheel = Wheel(loaded, out, Show(console), dealt)
-        wheel.run()
+        try:
+            wheel.run()
+        except KeyboardInterrupt:
+            wheel.show.say("interrupted: run again, it goes on from here")
+            raise
         metrics = results(loaded, dealt, wheel.marks, wheel.rounds, wheel.stopped)
         write_atomically(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
         write_page(out)

@@ -9,16 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import import_module
-from typing import cast
+from inspect import iscoroutinefunction
 
 from gristmill import tutor as world
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, DataError
 from gristmill.records import Prompt
 
 Truth = Callable[[Prompt, str], bool]
 
-# A minus sign right after a digit is a dash: "10-12" holds no negative number.
-_NUMBER = re.compile(r"(?:(?<!\d)-)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
+# A minus sign right after a digit or letter is a dash: "10-12" and "level-5" hold no negative
+# number. A point begins one where nothing but a sign is before it: ".5", not "fig.5".
+_NUMBER = re.compile(
+    r"(?:(?<!\w)[-\u2212])?"
+    r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])\.\d+)"
+)
+_AROUND = " .!*_`'\")\u201d\u2019"
+"""What may stand behind the last word: a full stop, an end of emphasis or of a quotation."""
 
 
 def tutor(prompt: Prompt, response: str) -> bool:
@@ -33,7 +39,7 @@ def answer(prompt: Prompt, response: str) -> bool:
 
     A number is compared with the response's last number, thousands separators aside (1,234.0
     equals 1234); any other text with the whole words at the response's end, case, white space and
-    a full stop aside. False for a prompt without an answer.
+    what closes a sentence, a quotation or emphasis aside. False for a prompt without an answer.
     """
     wanted = (prompt.answer or "").strip()
     if _NUMBER.fullmatch(wanted):
@@ -60,14 +66,32 @@ def find_truth(name: str) -> Truth:
         found = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"cannot load '{name}': {error}") from None
-    if not callable(found):
+    if not callable(found) or iscoroutinefunction(found):
         raise ConfigError(f"'{name}' is no function of a prompt and a response")
-    return cast(Truth, found)
+    return _guarded(name, found)
+
+
+def _guarded(name: str, function: Callable[[Prompt, str], object]) -> Truth:
+    """A user's function; what it raises, and what is neither true nor false, is named."""
+
+    def truth(prompt: Prompt, response: str) -> bool:
+        try:
+            found = function(prompt, response)
+        except Exception as error:
+            what = f"raised {type(error).__name__}: {error}"
+            raise DataError(f"{name}: {what} (prompt '{prompt.id}')") from error
+        if found not in (True, False):
+            raise DataError(
+                f"{name}: returned {found!r:.60} (prompt '{prompt.id}'); return True or False"
+            )
+        return bool(found)
+
+    return truth
 
 
 def _value(number: str) -> float:
-    return float(number.replace(",", ""))
+    return float(number.replace(",", "").replace("\u2212", "-"))
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(" .")
+    return " ".join(text.casefold().split()).rstrip(_AROUND)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gristmill.flywheel.config import BLIND
-from gristmill.flywheel.figures import Z95
+from gristmill.flywheel.figures import Z95, clear
 
 ENDS = ("mean", "low", "high")
 
@@ -28,12 +28,12 @@ def number(found: dict[str, Any] | None) -> str:
     if not found or found["mean"] is None:
         return "–"
     half = "" if found["se"] is None else f" ± {Z95 * found['se']:.2f}"
-    return f"{found['mean']:.2f}{half}"
+    return f"{_fixed(found['mean'], 2)}{half}"
 
 
 def plain(found: dict[str, Any] | None) -> str:
     """A mean alone."""
-    return "–" if not found or found["mean"] is None else f"{found['mean']:.2f}"
+    return "–" if not found or found["mean"] is None else _fixed(found["mean"], 2)
 
 
 def score(figures: dict[str, Any], by: str) -> str:
@@ -45,9 +45,15 @@ def points(found: dict[str, Any] | None, by: str) -> str:
     """A difference with its standard error: points of accuracy, or of reward."""
     if not found or found["mean"] is None:
         return "–"
-    times = 100 if by == "accuracy" else 1
-    error = "" if found["se"] is None else f" ± {times * found['se']:.{1 if times > 1 else 2}f}"
-    return f"{times * found['mean']:+.{1 if times > 1 else 2}f}{error}"
+    times, digits = (100, 1) if by == "accuracy" else (1, 2)
+    error = "" if found["se"] is None else f" ± {times * found['se']:.{digits}f}"
+    return f"{_fixed(times * found['mean'], digits, '+')}{error}"
+
+
+def _fixed(value: float, digits: int, sign: str = "") -> str:
+    """A number to so many digits, its nought never negative. sign: `+` before what is not."""
+    text = f"{value:{sign}.{digits}f}"
+    return text.replace("-", sign) if float(text) == 0 else text
 
 
 def plain_share(value: float | None) -> str:
@@ -55,11 +61,9 @@ def plain_share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def clear(found: dict[str, Any] | None) -> int:
-    """1 or -1 for a difference of more than two standard errors, else 0."""
-    if not found or not found["se"] or abs(found["mean"]) <= 2 * found["se"]:
-        return 0
-    return 1 if found["mean"] > 0 else -1
+def counted(number: int, name: str) -> str:
+    """`1 prompt`, `1,000 prompts`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def verdicts(metrics: dict[str, Any]) -> list[str]:
@@ -79,7 +83,9 @@ def verdicts(metrics: dict[str, Any]) -> list[str]:
     failed = sum(r["failed"] for arm in metrics["arms"].values() for r in arm["rounds"][1:])
     failed += rounds[0]["failed"]
     if failed:
-        said.append(f"{failed:,} answers failed and count as wrong; run again to ask them again.")
+        wrong = "count as wrong" if by == "accuracy" else "count for nothing"
+        again = "run again to ask them again"
+        said.append(f"{counted(failed, 'answer')} failed and {wrong}; {again}.")
     if metrics["stopped"]:
         word = "Stopped" if rounds[-1]["round"] < metrics["rounds"] else "The end"
         said.append(f"{word}: {metrics['stopped']}.")
@@ -101,23 +107,28 @@ def _greedy(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> list[str]:
     gain = rounds[-1].get("greedy_gain")
     if not gain:
         return []
-    word = {1: "higher", 0: "not measurably another", -1: "lower"}[clear(gain)]
+    word = {1: "higher", 0: "not measurably different", -1: "lower"}[clear(gain)]
     text = (
         f"Greedy accuracy: {share(rounds[0]['greedy'])} in round 0, {share(rounds[-1]['greedy'])} "
         f"in round {rounds[-1]['round']}: {word} ({points(gain, metrics['by'])} points)"
     )
     changes = metrics.get("greedy_changes")
     if changes:
-        text += f"; {changes['now_right']} prompts became right and {changes['now_wrong']} wrong"
+        text += (
+            f"; {counted(changes['now_right'], 'prompt')} became right and "
+            f"{changes['now_wrong']} wrong"
+        )
     return [text + "."]
 
 
 def _pleasing(last: dict[str, Any], by: str) -> list[str]:
-    """A reward that rises alone: what is learned is to please the judge."""
-    if by == "accuracy" and clear(last["reward_gain"]) > 0 and clear(last["gain"]) <= 0:
+    """A reward that rises alone: what is learned may be to please the judge."""
+    gain, rise = last["gain"], last["reward_gain"]
+    # An accuracy that rises, if not clearly, is no sign of it.
+    if by == "accuracy" and clear(rise) > 0 and (gain["mean"] or 0.0) <= 0:
         return [
-            f"The reward rose ({points(last['reward_gain'], 'reward')}) while accuracy did not: "
-            "the model learns to please the judge."
+            f"The reward rose ({points(rise, 'reward')}) while accuracy did not "
+            f"({points(gain, by)}): the model may be learning to please the judge."
         ]
     return []
 
@@ -126,13 +137,14 @@ def _headline(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> str:
     by, last = metrics["by"], rounds[-1]
     gain = last.get("gain")
     word = {1: "better", 0: "not measurably better", -1: "worse"}[clear(gain)]
-    prompts = f"{metrics['evaluation_prompts']} prompts never trained on"
+    prompts = f"{counted(metrics['evaluation_prompts'], 'prompt')} never trained on"
     now, then = score(last, by), score(rounds[0], by)
     if by == "accuracy":
         said = f"is right in {now} of the answers to {prompts}, round 0 in {then}"
     else:
         said = f"has a mean reward of {now} on {prompts}, round 0 of {then}"
-    return f"Round {last['round']} {said}: {word} ({points(gain, by)}, standard error after ±)."
+    error = ", standard error after ±" if gain and gain["se"] is not None else ""
+    return f"Round {last['round']} {said}: {word} ({points(gain, by)}{error})."
 
 
 def _sharpened(metrics: dict[str, Any], main: str) -> list[str]:
@@ -156,7 +168,8 @@ def _ablation(name: str, arm: dict[str, Any], main: str, by: str) -> str:
     last = arm["rounds"][-1]
     against = arm["against_main"]
     gain = last.get("gain")
-    side = "behind" if (against["mean"] or 0) < 0 else "ahead"
+    mean = against["mean"] or 0
+    side = "behind" if mean < 0 else "ahead" if mean > 0 else "level"
     text = (
         f"Against '{name}' ({', '.join(arm['stages'])}; filter {arm['filter']}), which gains "
         f"{points(gain, by)}, '{main}' is {side} ({points(against, by)})"

@@ -183,6 +183,8 @@ class RewardConfig(TrainConfig):
         unknown = sorted(set(weights) - set(ATTRIBUTES))
         if unknown:
             raise ValueError(f"unknown attribute '{unknown[0]}'; known: {', '.join(ATTRIBUTES)}")
+        if not any(weights.values()):
+            raise ValueError("at least one weight must differ from 0")
         return weights
 
 

@@ -47,6 +47,14 @@ WORDS = {
     Document: "texts",
 }
 
+LEARNT_BY = {
+    Rated: "reward (loss: regression)",
+    Compared: "dpo, rpo, or reward with loss: bradley_terry",
+    Conversation: "sft",
+    Document: "pretrain",
+}
+"""What learns from each."""
+
 
 def examples_of(
     row: Row, where: str, wanted: tuple[type, ...], named: Format | None = None
@@ -62,7 +70,7 @@ def examples_of(
         for kind in wanted:
             if kind in kinds:
                 return kinds[kind](row, where)
-        gives = " or ".join(WORDS[kind] for kind in kinds)
+        gives = " or ".join(f"{WORDS[kind]}, for {LEARNT_BY[kind]}" for kind in kinds)
         needs = " or ".join(WORDS[kind] for kind in wanted)
         raise Unusable("wrong_kind", f"a row of '{found}' gives {gives}; {needs} are needed")
     except Unusable as error:

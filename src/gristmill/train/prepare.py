@@ -25,13 +25,16 @@ from gristmill.train.config import (
 from gristmill.train.corpus import constant_labels
 from gristmill.train.data import Data, encoded, stretches
 from gristmill.train.encode import Encoder
-from gristmill.train.examples import Rated
+from gristmill.train.examples import Compared, Rated
+from gristmill.train.formats import WORDS
 from gristmill.train.loop import rates
 from gristmill.train.model import Learner
 from gristmill.train.objectives import LanguageObjective, Objective, RewardObjective
 
 FEW = 30
 """Labels below which an attribute is not learned, whatever the model."""
+BOTH = (Rated, Compared)
+"""What `loss: both` learns from."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,11 @@ def _begin_head(learner: Learner, config: TrainConfig, data: Data) -> None:
 
 def _warnings(data: Data, config: TrainConfig) -> list[str]:
     said = []
+    if isinstance(config, RewardConfig) and config.loss == "both":
+        kinds = {type(item.example) for item in data.items}
+        absent = [word for kind, word in WORDS.items() if kind in BOTH and kind not in kinds]
+        if absent:
+            said.append(f"no {absent[0]} among the data, though loss is both")
     if isinstance(config, RewardConfig) and config.loss != "bradley_terry":
         rated = [item.example for item in data.items]
         for name, value in constant_labels(rated).items():
@@ -159,8 +167,11 @@ def _warnings(data: Data, config: TrainConfig) -> list[str]:
                 f"{', '.join(heavy)} weigh{'s' if len(heavy) == 1 else ''} in the reward all the "
                 "same; leave out of `weights` what is not learned"
             )
-    if config.validation and len(data.held) < 50:
-        said.append(f"only {len(data.held)} validation examples: the figures are rough")
+    if config.validation and not data.held:
+        said.append("nothing could be held out: a share of the prompts needs two of them at least")
+    elif config.validation and len(data.held) < 50:
+        many = "" if len(data.held) == 1 else "s"
+        said.append(f"only {len(data.held)} validation example{many}: the figures are rough")
     return said
 
 

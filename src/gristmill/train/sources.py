@@ -128,12 +128,19 @@ def _examples(
 ) -> list[Example] | Refused:
     if isinstance(row, BadLine):
         return Refused(where, row.reason.removeprefix("input:"), row.detail)
-    if source.columns or source.labels:
-        try:
-            row = _renamed(source, row)
-        except Unusable as error:
-            return Refused(where, error.reason, error.detail)
-    return examples_of(row, where, wanted, None if source.format == "auto" else source.format)
+    named = None if source.format == "auto" else source.format
+    if not source.columns and not source.labels:
+        return examples_of(row, where, wanted, named)
+    try:
+        found = examples_of(_renamed(source, row), where, wanted, named)
+    except Unusable as error:
+        found = Refused(where, error.reason, error.detail)
+    asked = [*source.columns.values(), *(scale.column for scale in source.labels.values())]
+    if isinstance(found, Refused) and (absent := [c for c in asked if _at(row, c) is None]):
+        # What the config asks for in vain is the likely cause, whatever came of it.
+        there = f"; the row has no {', '.join(absent)} (columns: {', '.join(row)})"
+        found = Refused(where, found.reason, found.detail + there)
+    return found
 
 
 def _renamed(source: Source, row: dict[str, Any]) -> dict[str, Any]:
