@@ -59,7 +59,8 @@ def test_every_answer_is_in_one_place(made: tuple[Path, str]) -> None:
 
 
 def test_the_examples_are_valid_configs() -> None:
-    files = sorted(ROOT.glob("examples/*.yaml"))
+    # Those of trainings are read by tests/train/test_examples.py.
+    files = [f for f in sorted(ROOT.glob("examples/*.yaml")) if "\ngenerate:" in f.read_text()]
     assert files
     for file in files:
         config = Config.load(file)

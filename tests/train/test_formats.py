@@ -418,7 +418,7 @@ class TestKinds:
         found = refused({"messages": turns("Q", "A")}, Rated, Compared)
         assert found.reason == "wrong_kind"
         assert found.detail == (
-            "a row of 'messages' gives conversations; "
+            "a row of 'messages' gives conversations, for sft; "
             "rated responses or preference pairs are needed"
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from gristmill.train import config_of, run
@@ -70,7 +71,7 @@ def values(name: str, chat: str, folder: Path, **changes: Any) -> tuple[str, dic
 
 
 def launch(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Two processes of `gristmill train ...`, in a process group of their own."""
+    """Two processes of `gristmill train ...`, and the launcher above them."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         "-m", "gristmill.cli", "train", *map(str, arguments),
@@ -81,8 +82,18 @@ def launch(*arguments: str | Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-        start_new_session=True,
     )
+
+
+def kill(launcher: subprocess.Popen[str]) -> None:
+    """`kill -9` for the launcher and its processes, which it starts in sessions of their own."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(launcher.pid)
+        every = [parent, *parent.children(recursive=True)]
+        for process in every:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(every, timeout=PATIENCE)
 
 
 def together(*arguments: str | Path) -> tuple[int, str, str]:
@@ -91,9 +102,7 @@ def together(*arguments: str | Path) -> tuple[int, str, str]:
         try:
             out, err = process.communicate(timeout=PATIENCE)
         finally:
-            # Nobody is left behind, however it ended.
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            kill(process)  # Nobody is left behind, however it ended.
     return process.returncode, out, err
 
 
@@ -160,12 +169,13 @@ def test_all_killed_they_go_on_to_the_same_end(name: str, chat: str, tmp_path: P
     for moment in (3, 25):
         with launch(kind, config, "--out", out) as process:
             end = time.monotonic() + PATIENCE
-            while steps_of(out) < moment:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < end
-                time.sleep(0.005)
-            os.killpg(process.pid, signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+            try:
+                while steps_of(out) < moment:
+                    assert process.poll() is None, process.communicate()
+                    assert time.monotonic() < end
+                    time.sleep(0.005)
+            finally:
+                kill(process)
         assert (out / "checkpoint" / "latest.json").exists()
     # Its checkpoint is of two processes with shards, and says so to others.
     for changes, said in (({}, "2 processes"), ({"sharding": "fsdp"}, "2 processes")):

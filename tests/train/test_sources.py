@@ -224,6 +224,28 @@ class TestHub:
         assert first.labels == (4, None, None, None, None)
         assert second.where == "hf:org/name:2"
 
+    @pytest.mark.parametrize(
+        ("named", "name", "folder"),
+        [
+            ("nvidia/HelpSteer2/preference", "nvidia/HelpSteer2", "preference"),
+            ("org/name/a/b", "org/name", "a/b"),
+            ("./here/and/there", "./here/and/there", None),
+            ("/here/and/there", "/here/and/there", None),
+            ("name", "name", None),
+        ],
+    )
+    def test_a_folder_of_a_data_set(
+        self, monkeypatch: pytest.MonkeyPatch, named: str, name: str, folder: str | None
+    ) -> None:
+        datasets = pytest.importorskip("datasets")
+
+        def load(given: str, *, split: str, data_dir: str | None = None) -> Any:
+            assert (given, split, data_dir) == (name, "train", folder)
+            return datasets.Dataset.from_list(ROWS)
+
+        monkeypatch.setattr(datasets, "load_dataset", load)
+        assert len(list(read(source(f"hf:{named}"), (Rated,)))) == 2
+
     def test_what_it_cannot_load_is_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         datasets = pytest.importorskip("datasets")
 

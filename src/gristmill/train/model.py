@@ -239,10 +239,10 @@ def _adapted(model: Any, lora: Lora, *, head: bool) -> Any:
         from gristmill.errors import MissingExtra
 
         raise MissingExtra("lora", "train") from None
-    targets = lora.targets
-    if targets == "all-linear":
-        linear = (n for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear))
-        targets = sorted({name.rpartition(".")[2] for name in linear})
+    linear = (n for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear))
+    known = sorted({name.rpartition(".")[2] for name in linear})
+    targets = [lora.targets] if isinstance(lora.targets, str) else lora.targets
+    targets = known if targets == ["all-linear"] else targets
     made = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -253,7 +253,13 @@ def _adapted(model: Any, lora: Lora, *, head: bool) -> Any:
     with warnings.catch_warnings():
         # peft uses names that transformers has given up; the user can do nothing about it.
         warnings.simplefilter("ignore", FutureWarning)
-        return get_peft_model(model, made)
+        try:
+            return get_peft_model(model, made)
+        except ValueError:
+            raise ConfigError(
+                f"lora.targets: no layer is called {' or '.join(targets)}; there are "
+                f"{', '.join(known)}"
+            ) from None
 
 
 def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:

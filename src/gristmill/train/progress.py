@@ -51,6 +51,8 @@ class Shown:
             extra = f", accuracy {found['accuracy']:.3f}" if "accuracy" in found else ""
             self._measured = f"; validation loss {found['loss']:.4f}{extra}"
             return
+        if self._before is None and line["step"] > 1:
+            self._line(f"{self._name}: going on after step {line['step'] - 1:,}")
         speed = self._speed(line)
         said = (
             f"loss {line['loss']:.4f}{f', {speed:,.0f} tokens/s' if speed else ''}{self._measured}"

@@ -30,6 +30,10 @@ COLUMNS = (
 """What `columns` may give another name: every column that some format reads."""
 
 
+UNFOUND = ("missing_field", "no_label", "unknown_format", "wrong_kind")
+"""Reasons that a column named in vain may be behind."""
+
+
 class Scale(Options):
     """A label in a column of another name, or on another scale."""
 
@@ -51,7 +55,8 @@ class Source(Options):
 
     file: str
     """JSONL, JSON, Parquet or CSV, a relative path from the config's folder; `tutor:4000:rated`
-    and the other built-in ones; or `hf:org/name`, through the `datasets` library."""
+    and the other built-in ones; or `hf:org/name`, through the `datasets` library, and
+    `hf:org/name/folder` for a part of it: `hf:nvidia/HelpSteer2/preference`."""
     split: str = "train"
     """Which split of an `hf:` data set."""
     format: Literal["auto", Format] = "auto"
@@ -136,7 +141,8 @@ def _examples(
     except Unusable as error:
         found = Refused(where, error.reason, error.detail)
     asked = [*source.columns.values(), *(scale.column for scale in source.labels.values())]
-    if isinstance(found, Refused) and (absent := [c for c in asked if _at(row, c) is None]):
+    absent = [column for column in asked if _at(row, column) is None]
+    if isinstance(found, Refused) and found.reason in UNFOUND and absent:
         # What the config asks for in vain is the likely cause, whatever came of it.
         there = f"; the row has no {', '.join(absent)} (columns: {', '.join(row)})"
         found = Refused(where, found.reason, found.detail + there)
@@ -177,8 +183,10 @@ def _hub_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
         import datasets
     except ImportError:
         raise MissingExtra(source.file, "train") from None
+    name, part = _part(source.file.removeprefix(HUB))
+    where = {} if part is None else {"data_dir": part}
     try:
-        rows = datasets.load_dataset(source.file.removeprefix(HUB), split=source.split)
+        rows = datasets.load_dataset(name, split=source.split, **where)
     except Exception as error:
         # The library raises dozens of types of its own and of others' for what a user mistyped.
         reason = " ".join(str(error).split())
@@ -186,3 +194,11 @@ def _hub_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, row in enumerate(rows, 1):
         given = {name: value for name, value in dict(row).items() if value is not None}
         yield f"{source.file}:{number}", given
+
+
+def _part(name: str) -> tuple[str, str | None]:
+    """A hub's data set, and the folder in it that is meant: `org/name/folder`."""
+    org, *rest = name.split("/", 2)
+    if len(rest) < 2 or org.startswith(("~", ".")) or not org or Path(name).exists():
+        return name, None
+    return f"{org}/{rest[0]}", rest[1]
