@@ -6,7 +6,6 @@ Both get conversations and give numbers, so that chat template and tokenizer cou
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from gristmill.backends import open_reward
 from gristmill.backends.local_load import find, load_model, load_tokenizer
 from gristmill.records import Message, as_dicts
 from shapes import Shape, lengths
-from trl_side import settle
+from trl_side import now
 
 Conversation = tuple[Message, ...]
 
@@ -63,9 +62,9 @@ def counted() -> Iterator[list[int]]:
 
 async def ours(backend: Any, asked: list[Conversation]) -> tuple[float, list[float]]:
     """Seconds, and the grades."""
-    begun = time.perf_counter()
+    begun = now()
     scores = await asyncio.gather(*map(backend.score, asked))
-    return time.perf_counter() - begun, [score.scalar for score in scores]
+    return now() - begun, [score.scalar for score in scores]
 
 
 class Padded:
@@ -80,8 +79,7 @@ class Padded:
     @torch.inference_mode()
     def run(self, asked: list[Conversation], batch: int) -> tuple[float, list[float]]:
         """Seconds, and the grades; `tokens` says how many were computed."""
-        settle()
-        begun = time.perf_counter()
+        begun = now()
         texts = [self.tokenizer.apply_chat_template(as_dicts(c), tokenize=False) for c in asked]
         ids = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -95,8 +93,7 @@ class Padded:
             self.tokens += inputs["input_ids"].numel()
             for i, grade in zip(part, self.model(**inputs).logits[:, 0].tolist(), strict=True):
                 grades[i] = grade
-        settle()
-        return time.perf_counter() - begun, grades
+        return now() - begun, grades
 
 
 async def compare(folder: Path, shape: Shape, prompts: int, n: int, rounds: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import json
 import os
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements")
     parser.add_argument("--prompts", type=int, default=24, help="for grading")
     parser.add_argument("--threads", type=int, default=2, help="cores for both sides")
+    parser.add_argument("--cpu-time", action="store_true",
+                        help="seconds of the CPU, with one thread: for a busy machine")  # fmt: skip
     parser.add_argument("--bf16", action="store_true", help="autocast, in both trainers")
     parser.add_argument("--peak-tflops", type=float, help="of the GPU: print the share reached")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     args = parser.parse_args()
+    args.threads = 1 if args.cpu_time else args.threads
     # Before torch and the threads of the local models see how many cores there are.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
@@ -68,9 +72,12 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 
     import grading
     import steps
+    import trl_side
     from shapes import Shape, write_model
 
     torch.set_num_threads(args.threads)
+    if args.cpu_time:
+        trl_side.clock = time.process_time
     print(HEAD)
     rows = []
     with tempfile.TemporaryDirectory() as temporary:

@@ -77,13 +77,15 @@ def long_model(folder: Path) -> Path:
     import torch
     from transformers import NemotronConfig, NemotronForCausalLM
 
+    from gristmill.backends.local_load import quietly
     from gristmill.nemotron import preset
     from gristmill.nemotron.tiny import tiny_path
 
     torch.manual_seed(0)
     shape = {**preset("tiny").config_kwargs(), "max_position_embeddings": 4096}
     shape["initializer_range"] = 0.02
-    NemotronForCausalLM(NemotronConfig(**shape, pad_token_id=0)).save_pretrained(folder)
+    with quietly():
+        NemotronForCausalLM(NemotronConfig(**shape, pad_token_id=0)).save_pretrained(folder)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_path("base") / file, folder / file)
     settings = json.loads((folder / "tokenizer_config.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from gristmill.train.loop import Trainer
 from gristmill.train.objectives import PreferenceObjective, RewardObjective
 from gristmill.train.parallel import joined
 from shapes import PAIRS, Reference, Shape, grouped_steps, pairs, plain_steps, reference, settings
-from trl_side import Job, settle, train
+from trl_side import Job, now, train
 
 AT_ONCE = (1, 2, 4, 8, 16, 32)
 """Pairs that TRL's trainer is tried with."""
@@ -52,11 +51,9 @@ def our_trainer(job: Job, tokens: int) -> Trainer:
 def our_step(trainer: Trainer, items: list[Item]) -> tuple[float, float, int]:
     """Seconds, loss and tokens computed."""
     before = trainer.facts.computed
-    settle()
-    begun = time.perf_counter()
+    begun = now()
     loss = trainer.step(Step(1, 1, items), LR)["loss"]
-    settle()
-    return time.perf_counter() - begun, loss, trainer.facts.computed - before
+    return now() - begun, loss, trainer.facts.computed - before
 
 
 def jobs(kind: str, folder: Path, shape: Shape, args: Namespace) -> dict[str, Job]:

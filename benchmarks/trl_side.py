@@ -28,6 +28,9 @@ from gristmill.backends.local_load import quietly
 from gristmill.train.encode import Item
 from shapes import PAIRS, Reference
 
+clock: Callable[[], float] = time.perf_counter
+"""What every time is read from, the other side's too."""
+
 
 @dataclass
 class Steps:
@@ -80,38 +83,37 @@ class _Clock(TrainerCallback):
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self.trainer.parts = []
-        settle()
-        self._begun = time.perf_counter()
+        self._begun = now()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        settle()
-        self.seen.seconds.append(time.perf_counter() - self._begun)
+        self.seen.seconds.append(now() - self._begun)
         parts = self.trainer.parts
         self.seen.losses.append(sum(loss.item() for loss, _ in parts) / len(parts))
         self.seen.tokens.append(sum(tokens for _, tokens in parts))
         self.turn(len(self.seen.seconds) - 1)
 
 
-def settle() -> None:
-    """Wait until the GPU has done what it was given."""
+def now() -> float:
+    """Seconds, once the GPU has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    return clock()
 
 
 def train(job: Job, micro: int, turn: Callable[[int], None] = lambda _: None) -> Steps:
     """All steps, `micro` pairs at once; after each, `turn` is called with its index."""
     seen = Steps()
-    clock = _Clock(seen, turn)
+    watch = _Clock(seen, turn)
     disable_progress_bars()
     with quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        clock.trainer = _trainer(job, micro, clock)
-        clock.trainer.remove_callback(PrinterCallback)
-        clock.trainer.train()
+        watch.trainer = _trainer(job, micro, watch)
+        watch.trainer.remove_callback(PrinterCallback)
+        watch.trainer.train()
     return seen
 
 
-def _trainer(job: Job, micro: int, clock: _Clock) -> Any:
+def _trainer(job: Job, micro: int, watch: _Clock) -> Any:
     reward = job.kind == "reward"
     arguments = (RewardConfig if reward else DPOConfig)(
         output_dir=str(job.folder / "trl"),
@@ -143,7 +145,7 @@ def _trainer(job: Job, micro: int, clock: _Clock) -> Any:
         args=arguments,
         train_dataset=Dataset.from_list([_row(job, i) for step in job.steps for i in step]),
         processing_class=AutoTokenizer.from_pretrained(job.folder),
-        callbacks=[clock],
+        callbacks=[watch],
     )
 
 
