@@ -124,7 +124,10 @@ def alike(one: Path, two: Path) -> None:
         [{k: v for k, v in line.items() if k != "computed"} for line in log_of(folder)]
         for folder in (one, two)
     ]
-    assert numbers(logs[1]) == pytest.approx(numbers(logs[0]), rel=2e-5, abs=5e-6)
+    losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5, abs=2e-6)
+    # A margin is a small difference of large numbers.
+    assert numbers(logs[1]) == pytest.approx(numbers(logs[0]), rel=2e-5, abs=5e-5)
     for key in ("validation_before", "validation", "loss", "examples", "parameters", "tokens"):
         there, here = (numbers(metrics_of(folder)[key]) for folder in (one, two))
         assert here == pytest.approx(there, rel=1e-4, abs=1e-5), key

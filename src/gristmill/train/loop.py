@@ -184,6 +184,7 @@ class Trainer:
                 rows = said.float().cpu().split([item.reads for item in piece])
                 for item, row in zip(piece, rows, strict=True):
                     found[places[id(item)]] = row
+        parallel.settle(self.module)
         return _shared(found, items, self.world, self.module.columns)
 
     def _broken(self, step: Step, items: Sequence[Item], what: str) -> None:

@@ -80,6 +80,16 @@ def is_sharded(module: nn.Module) -> bool:
     return isinstance(module, FSDPModule)
 
 
+def settle(module: nn.Module) -> None:
+    """Take back the whole weights that a forward pass without a backward one leaves in place:
+    until then the module's parameters are not those that the optimizer knows."""
+    from torch.distributed.fsdp import FSDPModule
+
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
 def sum_gradients(parameters: Sequence[Tensor]) -> None:
     """Every replica's gradients become the sum of all."""
     gradients = [p.grad for p in parameters if p.grad is not None]
