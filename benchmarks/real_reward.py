@@ -124,7 +124,11 @@ def table(name: str, runs: list[dict[str, Any]]) -> list[str]:
     kind = "implied pairs" if of[0].get("implied") else "people's pairs"
     n, accuracy = spread([p["n"] for p in of], 0), spread([p["accuracy"] for p in of])
     ends = ", ".join(f"{p['low']:.2f} to {p['high']:.2f}" for p in of)
-    return [*lines, f"| {name}, {kind} right | {n} | {accuracy}; 95 %: {ends} | | |"]
+    lines.append(f"| {name}, {kind} right | {n} | {accuracy}; 95 %: {ends} | | |")
+    lengths = [m["validation"]["length_bias"] for m in runs]
+    alone = spread([found["quality_spearman"] for found in lengths])
+    lines.append(f"| {name}, rank correlation of labels with mere length | | {alone} | | |")
+    return lines
 
 
 def main() -> None:

@@ -50,9 +50,7 @@ def step_of(
     kind: str, model: Path, objective: Objective, items: list[Item], folder: Path
 ) -> dict[str, float]:
     """The loss and terms of one step, in small parts."""
-    values: dict[str, Any] = {"precision": "fp32", "batch": {"tokens": 150}}
-    config = config_of(kind, {"model": f"hf:{model}", "data": {"file": "x.jsonl"}, **values})
-    trainer = Trainer(load(config, objective.head), objective, config, folder, ALONE)
+    trainer = trainer_of(kind, model, objective, folder)
     return trainer._gradients(Step(1, 1, items))
 
 
@@ -224,3 +222,62 @@ def divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Kullback-Leibler, of Bernoulli(s(q)) from Bernoulli(s(p))."""
     sp, sq = 1 / (1 + np.exp(-p)), 1 / (1 + np.exp(-q))
     return sp * np.log(sp / sq) + (1 - sp) * np.log((1 - sp) / (1 - sq))
+
+
+def gradients_agree(trainer: Trainer, items: list[Item], plain: Any, loss: torch.Tensor) -> None:
+    """The step's gradient is that of the loss, a mean over the step, of the plain model."""
+    trainer._gradients(Step(1, 1, items))
+    loss.backward()
+    wanted = {n: p.grad for n, p in plain.named_parameters() if p.grad is not None}
+    found = {
+        n.removeprefix("inner."): p.grad
+        for n, p in trainer.module.named_parameters()
+        if p.grad is not None
+    }
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        scale = max(1.0, gradient.abs().max().item())
+        assert (found[name] - gradient).abs().max().item() < 2e-5 * scale, name
+
+
+def trainer_of(kind: str, model: Path, objective: Objective, folder: Path) -> Trainer:
+    values: dict[str, Any] = {"precision": "fp32", "batch": {"tokens": 150}}
+    config = config_of(kind, {"model": f"hf:{model}", "data": {"file": "x.jsonl"}, **values})
+    return Trainer(load(config, objective.head), objective, config, folder, ALONE)
+
+
+def test_the_gradient_is_that_of_the_mean_over_learned_tokens(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    items = encoded(examples_from(chat_rows(6), Conversation))
+    plain = NemotronForCausalLM.from_pretrained(models["chat"], dtype=torch.float32)
+    logs = []
+    for sequence in (s for item in items for s in item.sequences):
+        ids = torch.from_numpy(sequence.ids).long()
+        said = plain(input_ids=ids[None]).logits[0].log_softmax(-1)
+        logs.append(said[sequence.reads, ids[sequence.reads + 1]])
+    trainer = trainer_of("sft", models["chat"], LanguageObjective(), tmp_path)
+    gradients_agree(trainer, items, plain, -torch.cat(logs).mean())
+
+
+def test_the_gradient_is_that_of_the_weighted_sum_of_means(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    rated = encoded(examples_from(rated_rows(6, responses=3), Rated), ends=True)
+    paired = encoded(examples_from(pair_rows(3), Compared), ends=True)
+    plain = NemotronRewardModel.from_pretrained(models["five"])
+
+    def scores(items: list[Item]) -> torch.Tensor:
+        ids = [torch.from_numpy(s.ids).long()[None] for i in items for s in i.sequences]
+        return torch.cat([plain(input_ids=each).scores for each in ids])
+
+    labels = [[torch.nan if x is None else x for x in i.example.labels] for i in rated]
+    given = torch.tensor(labels)
+    known = ~given.isnan()
+    squared = (scores(rated) - given)[known].square().mean()
+    rewards = (scores(paired) @ torch.tensor(CARD, dtype=torch.float32)).view(-1, 2)
+    pairs = torch.nn.functional.softplus(rewards[:, 1] - rewards[:, 0]).mean()
+    config = reward_config(loss="both", pair_weight=0.6, centring=0.2)
+    trainer = trainer_of("reward", models["five"], RewardObjective(config), tmp_path)
+    loss = squared + 0.6 * (pairs + 0.2 * rewards.sum(1).square().mean())
+    gradients_agree(trainer, [*rated, *paired], plain, loss)

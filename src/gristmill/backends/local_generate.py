@@ -12,6 +12,7 @@ coarse, and now and then turns a token).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -172,6 +173,9 @@ class Decoder:
         self.model = model
         self.device: torch.device = model.device
         self.context = context
+        # Renamed in transformers 5.24; models with code of their own keep the old name.
+        takes = inspect.signature(type(model).forward).parameters
+        self.cache_name = "cache" if "cache" in takes else "past_key_values"
         self._stops = torch.tensor(list(stops), dtype=torch.long, device=self.device)
 
     @torch.inference_mode()
@@ -232,7 +236,7 @@ class _Batch:
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=self._cache,
+            **{self._decoder.cache_name: self._cache},
             use_cache=True,
             logits_to_keep=1,
         )

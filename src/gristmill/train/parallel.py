@@ -6,6 +6,7 @@ are summed once a step. `fsdp`: each holds a share of every layer (FSDP2, `fully
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,11 +51,11 @@ def joined() -> Iterator[World]:
     if size == 1:
         yield World(0, 1, device)
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    try:
-        yield World(dist.get_rank(), size, device)
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        # Kept to the end: a second group would meet at the addresses that the first one left.
+        atexit.register(dist.destroy_process_group)
+    yield World(dist.get_rank(), size, device)
 
 
 def shard(module: nn.Module, plain: Any) -> None:

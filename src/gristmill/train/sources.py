@@ -184,7 +184,7 @@ def _hub_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
     except ImportError:
         raise MissingExtra(source.file, "train") from None
     name, part = _part(source.file.removeprefix(HUB))
-    where = {} if part is None else {"data_dir": part}
+    where: dict[str, Any] = {} if part is None else {"data_dir": part}
     try:
         rows = datasets.load_dataset(name, split=source.split, **where)
     except Exception as error:
