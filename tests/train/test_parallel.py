@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,18 @@ def values(name: str, chat: str, folder: Path, **changes: Any) -> tuple[str, dic
     return kind, found
 
 
-def launch(*arguments: str | Path) -> subprocess.Popen[str]:
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+ACCELERATE = (
+    "accelerate.commands.accelerate_cli", "launch",
+    "--config_file", str(Path(__file__).parents[2] / "examples" / "accelerate.yaml"),
+)  # fmt: skip
+
+
+def launch(*arguments: str | Path, launcher: Sequence[str] = TORCHRUN) -> subprocess.Popen[str]:
     """Two processes of `gristmill train ...`, and the launcher above them."""
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "gristmill.cli", "train", *map(str, arguments),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", *launcher, "-m", "gristmill.cli", "train"]
     return subprocess.Popen(
-        command,
+        [*command, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -98,9 +103,9 @@ def kill(launcher: subprocess.Popen[str]) -> None:
         psutil.wait_procs(every, timeout=PATIENCE)
 
 
-def together(*arguments: str | Path) -> tuple[int, str, str]:
+def together(*arguments: str | Path, launcher: Sequence[str] = TORCHRUN) -> tuple[int, str, str]:
     """Exit code, output and errors of a launch that ends by itself."""
-    with launch(*arguments) as process:
+    with launch(*arguments, launcher=launcher) as process:
         try:
             out, err = process.communicate(timeout=PATIENCE)
         finally:
@@ -158,6 +163,16 @@ def test_two_processes_do_what_one_does(
     # Only the first of them speaks.
     assert out.count(": preparing") == 1
     assert out.count("report: ") == 1
+
+
+def test_accelerate_launches_it_with_the_config_of_the_examples(chat: str, tmp_path: Path) -> None:
+    kind, given = values("dpo", chat, tmp_path)
+    run(config_of(kind, given), tmp_path / "one")
+    config = write_config(tmp_path / "config.yaml", given | {"sharding": "fsdp"})
+    code, _, err = together(kind, config, "--out", tmp_path / "two", launcher=ACCELERATE)
+    assert code == 0, err
+    alike(tmp_path / "one", tmp_path / "two")
+    assert metrics_of(tmp_path / "two")["processes"] == 2
 
 
 def steps_of(folder: Path) -> int:
