@@ -13,7 +13,7 @@ import orjson
 from gristmill.flywheel import words
 from gristmill.flywheel.answers import texts
 from gristmill.flywheel.chart import NUMBER, SHARE, Chart, Line, chart
-from gristmill.report.text import LONGEST, visible
+from gristmill.page.text import LONGEST, visible
 from gristmill.storage import write_atomically
 
 EXAMPLES = 8

@@ -12,7 +12,8 @@ import pyarrow as pa
 import yaml
 
 from gristmill.errors import DataError
-from gristmill.report import text, words
+from gristmill.page import text
+from gristmill.report import words
 from gristmill.report.folder import AGAIN, TABLES, Run, open_run, write_text
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when

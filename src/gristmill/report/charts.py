@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gristmill.page.text import decimal, percent
 from gristmill.report.measure import Counts, Distribution, round_step
-from gristmill.report.text import decimal, percent
 
 WIDTH, HEIGHT = 340.0, 176.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 8.0, 14.0, 22.0

@@ -9,9 +9,8 @@ from typing import Any
 
 import yaml
 
-from gristmill.report import words
-from gristmill.report.folder import Run
-from gristmill.report.text import (
+from gristmill.page.frame import Tile
+from gristmill.page.text import (
     LONGEST,
     decimal,
     dollars,
@@ -22,15 +21,8 @@ from gristmill.report.text import (
     whole,
     without_keys,
 )
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure of the headline."""
-
-    label: str
-    value: str
-    note: str = ""
+from gristmill.report import words
+from gristmill.report.folder import Run
 
 
 @dataclass(frozen=True)

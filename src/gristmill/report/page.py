@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,10 @@ import pyarrow as pa
 from markupsafe import Markup, escape
 
 from gristmill.errors import DataError
+from gristmill.page.frame import environment
+from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
-from gristmill.report import text, words
+from gristmill.report import words
 from gristmill.report.charts import draw_gaps, draw_scores
 from gristmill.report.folder import AGAIN, Run, open_run, write_text
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
@@ -46,7 +46,7 @@ def _context(run: Run) -> dict[str, Any]:
     gaps = measure_gaps(run)
     reasons = words.explain_reasons(run, run.counts("reasons"))
     return {
-        "name": text.label(run.name),
+        "name": label(run.name),
         "state": words.state(run),
         "lede": lede(run),
         "tiles": tiles(run),
@@ -55,7 +55,7 @@ def _context(run: Run) -> dict[str, Any]:
         "scores": _scores(run, scores),
         "reasons": reasons,
         "rejected_rows": sum(reason.count for reason in reasons),
-        "examples": {text.label(k): v for k, v in pick_rejected(run).items()},
+        "examples": {label(k): v for k, v in pick_rejected(run).items()},
         "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
         "pairs": pick_pairs(run),
         "samples": pick_samples(run),
@@ -112,27 +112,6 @@ def _ticks(said: str) -> Markup:
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gristmill.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("whole", "decimal", "percent", "snippet", "plural"):
-        environment.filters[name] = getattr(text, name)
-    environment.filters["ticks"] = _ticks
-    style, script = (
-        environment.loader.get_source(environment, file)[0]  # type: ignore[union-attr]
-        for file in ("report.css", "report.js")
-    )
-    digest = hashlib.sha256(script.encode()).digest()
-    environment.globals.update(
-        style=Markup(style),
-        script=Markup(script),
-        # With this policy the browser runs our one script and nothing that a model wrote,
-        # and asks no server for anything, whatever the escaping may have missed.
-        policy="default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-        f"script-src 'sha256-{base64.b64encode(digest).decode()}'",
-    )
-    return environment
+    made = environment("gristmill.report", "templates", style="report.css", script="report.js")
+    made.filters["ticks"] = _ticks
+    return made

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run, Table, require
-from gristmill.report.text import Turn, label, messages, turn, turns
+from gristmill.report.turns import Turn, messages, turn, turns
 from gristmill.report.words import MOST
 
 SHOWN = 12

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gristmill.page.text import decimal, label, plural
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run
-from gristmill.report.text import decimal, label, plural
 
 MOST = 40
 """Reasons shown one by one."""

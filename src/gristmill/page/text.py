@@ -1,4 +1,4 @@
-"""Model text made safe to look at, and numbers made easy to read.
+"""Text of models and files made safe to look at, and numbers made easy to read.
 
 Escaping is the template's work (autoescape is on). What is left for here are characters that
 are legal HTML text and still mislead or break: NUL and other controls, and the direction
@@ -10,30 +10,20 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import Any
 
 LONGEST = 6_000
-"""Characters of one text that the page carries; the rest is in the Parquet file."""
+"""Characters of one text that a page carries; the rest is in the files beside it."""
 
 NARROW = "\u202f"
-_TURN = re.compile(r"\n?<extra_id_1>(User|Assistant)\n")
+"""The space between a number and its unit, at which no line breaks."""
 _KEEP = {"\n", "\t"}
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One turn as it is shown. `cut` is how many characters were left out."""
-
-    role: str
-    text: str
-    cut: int = 0
 
 
 def visible(text: str) -> str:
     """The text with every control, direction mark and lone surrogate spelled out.
 
-    `\\0` becomes `⟦U+0000⟧`. Zero-width joiners stay, since scripts and emoji need them.
+    `\\0` becomes `⟦U+0000⟧`. Lines stay; so do zero-width joiners, since scripts and emoji need
+    them.
     """
     text = text.replace("\r\n", "\n")
     return "".join(map(_spell, text)) if any(map(_hidden, set(text))) else text
@@ -50,9 +40,19 @@ def _spell(char: str) -> str:
     return f"⟦U+{ord(char):04X}⟧" if _hidden(char) else char
 
 
+def one_line(value: object, limit: int = 120) -> str:
+    """Any text as one visible line of at most `limit` characters, cut at a word where it can be."""
+    # Joining comes first: in one line, what separates lines and paragraphs is a space.
+    line = visible(" ".join(str(value)[: limit * 4].split()))
+    if len(line) <= limit:
+        return line
+    head = line[:limit]
+    return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head) + "…"
+
+
 def label(value: object, limit: int = 120) -> str:
-    """A name out of a config or a row, in one safe line of bounded length."""
-    return snippet(visible(without_keys(str(value))), limit)
+    """A name out of a config or a row, in one line and without keys."""
+    return one_line(without_keys(str(value)), limit)
 
 
 def without_keys(said: str) -> str:
@@ -60,38 +60,19 @@ def without_keys(said: str) -> str:
     return re.sub(r"(://)[^/\s@]+@", r"\1…@", said)
 
 
-def turn(role: str, text: str | None) -> Turn:
-    """One message, cut to what a page can carry."""
-    text = text or ""
-    return Turn(role, visible(text[:LONGEST]), max(0, len(text) - LONGEST))
-
-
-def turns(prompt: str | None) -> list[Turn]:
-    """The turns of a prompt, which may hold several in HelpSteer2's embedded form."""
-    parts = _TURN.split(prompt or "")
-    found = [turn("user", parts[0])]
-    for role, text in zip(parts[1::2], parts[2::2], strict=True):
-        found.append(turn(role.lower(), text))
-    return found
-
-
-def messages(value: Any) -> list[Turn]:
-    """The turns of a message list as the Parquet files hold it."""
-    return [turn(str(m.get("role") or "?"), m.get("content")) for m in value or () if m]
-
-
-def snippet(text: str, limit: int = 140) -> str:
-    """The text in one line, cut at a word where it can be."""
-    line = " ".join(text[: limit * 4].split())
-    if len(line) <= limit:
-        return line
-    head = line[:limit]
-    return (head.rsplit(" ", 1)[0] if " " in head[limit // 2 :] else head) + "…"
-
-
 def whole(value: float | None) -> str:
     """12,345; a dash for nothing."""
     return "–" if value is None else f"{int(value):,}"
+
+
+def brief(value: float | None) -> str:
+    """1,234, 45.6 k, 7.8 M, 9.1 B; a dash for nothing."""
+    if value is None:
+        return "–"
+    for size, sign in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if sign == 'k' else size):.1f} {sign}"
+    return f"{value:,.0f}"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
@@ -112,14 +93,15 @@ def percent(share: float | None, digits: int = 1) -> str:
         return f"< {least:.{digits}f}{NARROW}%"
     if 100 - least / 2 <= share * 100 < 100:
         return f"> {100 - least:.{digits}f}{NARROW}%"
-    return f"{share * 100:.{digits}f}{NARROW}%"
+    return f"{decimal(share * 100, digits)}{NARROW}%"
 
 
 def duration(seconds: float | None) -> str:
-    """8.2 s, 2 min 14 s, 3 h 05 min."""
+    """8.2 s, 2 min 14 s, 3 h 05 min; a dash for nothing."""
     if seconds is None or seconds < 0:
         return "–"
-    if seconds < 60:
+    # From here on it would round to 60 s.
+    if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, left = divmod(round(seconds), 60)
     if minutes < 60:
@@ -134,6 +116,6 @@ def dollars(value: float | None) -> str:
     return f"${value:,.4f}" if 0 < value < 0.1 else f"${value:,.2f}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """1 pair, 2 pairs."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def plural(count: int | None, one: str, many: str | None = None) -> str:
+    """1 pair, 2 pairs; – pairs where their number is not known."""
+    return f"{whole(count)} {one if count == 1 else many or one + 's'}"
