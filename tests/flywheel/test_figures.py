@@ -69,7 +69,7 @@ def test_nothing_but_failures_gives_no_number_and_no_warning() -> None:
 def test_one_prompt_has_no_error() -> None:
     found = mean_of(np.array([0.5]))
     assert found["se"] is None and found["mean"] == 0.5
-    assert words.share(found) == "50.0 %"
+    assert words.share(found) == "50.0\u202f%"
     assert words.points(found, "accuracy") == "+50.0"
 
 

@@ -43,8 +43,10 @@ def test_a_difference_is_clear_from_two_standard_errors() -> None:
 
 
 def test_a_share_near_its_end_has_two_ends() -> None:
-    assert share({"mean": 1.0, "se": 0.0, "low": 0.96, "high": 1.0}) == "100.0 % (96.0 to 100.0)"
-    assert share(figure(0.5)) == "50.0 % ± 2.0"
+    assert (
+        share({"mean": 1.0, "se": 0.0, "low": 0.96, "high": 1.0}) == "100.0\u202f% (96.0 to 100.0)"
+    )
+    assert share(figure(0.5)) == "50.0\u202f% ± 2.0"
 
 
 def test_the_headline_says_better_worse_or_neither() -> None:
@@ -59,7 +61,7 @@ def test_a_round_that_did_not_help_is_named() -> None:
     assert not any(s.startswith("Round 1 did") for s in said)
     second["gain_on_last"] = figure(-0.1)
     said = verdicts(metrics([START, a_round(1, 0.7, 0.1), second]))
-    assert any(s.startswith("Round 2 made it worse: -10.0 ± 1.0 on round 1") for s in said)
+    assert any(s.startswith("Round 2 made it worse: −10.0 ± 1.0 on round 1") for s in said)
 
 
 def test_reward_that_rises_alone_is_named() -> None:

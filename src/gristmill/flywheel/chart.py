@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gristmill.page.text import decimal
+
 WIDTH, HEIGHT = 330.0, 210.0
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 12.0, 12.0, 26.0
 SHIFT = 5.0
@@ -25,9 +27,8 @@ class Unit:
     ends: tuple[float, float] = (-math.inf, math.inf)
 
     def say(self, value: float, digits: int) -> str:
-        """`64.5 %`; never `-0`."""
-        text = f"{self.times * value:.{digits}f}"
-        return f"{text.removeprefix('-') if float(text) == 0 else text}{self.sign}"
+        """`64.5 %`."""
+        return f"{decimal(self.times * value, digits)}{self.sign}"
 
 
 SHARE = Unit(100.0, " %", (0.0, 1.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import orjson
 from gristmill.flywheel import words
 from gristmill.flywheel.answers import texts
 from gristmill.flywheel.chart import NUMBER, SHARE, Chart, Line, chart
-from gristmill.page.text import LONGEST, visible
+from gristmill.page.frame import Tile, environment
+from gristmill.page.text import LONGEST, percent, visible
 from gristmill.storage import write_atomically
 
 EXAMPLES = 8
@@ -26,7 +27,8 @@ def write_page(folder: Path) -> Path:
     main = metrics["arms"][metrics["main"]]["rounds"]
     context = {
         "m": metrics,
-        "style": _style(),
+        "name": metrics["name"],
+        "state": _state(metrics, main[-1]["round"]),
         "verdicts": words.verdicts(metrics),
         "charts": _charts(metrics),
         "tiles": _tiles(metrics),
@@ -36,7 +38,6 @@ def write_page(folder: Path) -> Path:
         "wins": metrics["arms"][metrics["main"]]["wins"],
         "examples": _examples(folder, metrics["main"], main[-1]["round"]),
         "links": _links(folder, metrics),
-        "words": words,
     }
     page = _environment().get_template("page.html").render(context)
     # Lone surrogates can come out of JSON escapes; a page must not fail over one.
@@ -44,24 +45,31 @@ def write_page(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def _tiles(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Label, value and note of the headline figures."""
+def _state(metrics: dict[str, Any], last: int) -> tuple[str, str]:
+    """What became of it, and whether that is good or warn."""
+    if not metrics["stopped"]:
+        return "complete", "good"
+    early = last < metrics.get("rounds", 1000)
+    return "stopped early" if early else "the last round is not better", "warn"
+
+
+def _tiles(metrics: dict[str, Any]) -> list[Tile]:
     by, rounds = metrics["by"], metrics["arms"][metrics["main"]]["rounds"]
     first, last = rounds[0], rounds[-1]
     synthetic = metrics["synthetic"]
     found = []
     for label, key in (("Right, sampled", "accuracy"), ("Right, greedy", "greedy")):
         if by == "accuracy":
-            value = words.plain_share(last[key]["mean"])
-            found.append((label, value, f"from {words.plain_share(first[key]['mean'])}"))
+            value = percent(last[key]["mean"])
+            found.append(Tile(label, value, f"from {percent(first[key]['mean'])}"))
     if judged(metrics):
         value = words.plain(last["reward"])
-        found.append(("Mean reward", value, f"from {words.plain(first['reward'])}"))
+        found.append(Tile("Mean reward", value, f"from {words.plain(first['reward'])}"))
     note = f"of {synthetic['rows'] + synthetic['human']:,} rows"
     return [
         *found,
-        ("Rounds", str(last["round"]), f"best: round {metrics['best_round']}"),
-        ("Synthetic", words.plain_share(synthetic["share"]), note),
+        Tile("Rounds", str(last["round"]), f"best: round {metrics['best_round']}"),
+        Tile("Synthetic", percent(synthetic["share"]), note),
     ]
 
 
@@ -69,12 +77,6 @@ def judged(metrics: dict[str, Any]) -> bool:
     """Whether any answer has a reward; without judges there is none, and nothing to say of it."""
     rounds = (r for arm in metrics["arms"].values() for r in arm["rounds"])
     return any(r["reward"]["mean"] is not None for r in rounds)
-
-
-def _style() -> str:
-    shared = resources.files("gristmill.train").joinpath("page.css").read_text(encoding="utf-8")
-    own = resources.files("gristmill.flywheel").joinpath("page.css").read_text(encoding="utf-8")
-    return shared + own
 
 
 def _charts(metrics: dict[str, Any]) -> list[Chart]:
@@ -132,11 +134,8 @@ def _links(folder: Path, metrics: dict[str, Any]) -> dict[str, list[tuple[str, s
     return found
 
 
+@lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("gristmill.flywheel", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment("gristmill.flywheel", style="page.css")
+    made.globals["words"] = words
+    return made

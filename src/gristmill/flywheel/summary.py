@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gristmill.flywheel import words
 from gristmill.flywheel.run import Outcome
+from gristmill.page.text import percent
 
 
 def show_rounds(console: Console, outcome: Outcome) -> None:
@@ -25,7 +26,7 @@ def show_rounds(console: Console, outcome: Outcome) -> None:
                 Text("" if figures["round"] == 0 else name),
                 str(figures["round"]),
                 f"{figures['picked']:,}" if "picked" in figures else "–",
-                words.plain_share(figures.get("right_picked")),
+                percent(figures.get("right_picked")),
                 words.share(figures["accuracy"]),
                 words.share(figures["greedy"]),
                 words.plain(figures["reward"]),

@@ -6,34 +6,31 @@ from typing import Any
 
 from gristmill.flywheel.config import BLIND
 from gristmill.flywheel.figures import Z95, clear
-
-ENDS = ("mean", "low", "high")
+from gristmill.page.text import decimal, percent, plural
 
 
 def share(found: dict[str, Any] | None) -> str:
     """A mean of shares with its 95 % interval, in per cent; both ends where they are not alike."""
     if not found or found["mean"] is None:
         return "–"
-    mean, low, high = (None if found[k] is None else 100 * found[k] for k in ENDS)
-    assert mean is not None
+    mean, low, high = found["mean"], found["low"], found["high"]
     if low is None or high is None:
-        return f"{mean:.1f} %"
-    if abs((high - mean) - (mean - low)) > 1e-6:
-        return f"{mean:.1f} % ({low:.1f} to {high:.1f})"
-    return f"{mean:.1f} % ± {high - mean:.1f}"
+        return percent(mean)
+    if abs((high - mean) - (mean - low)) > 1e-8:
+        return f"{percent(mean)} ({decimal(100 * low, 1)} to {decimal(100 * high, 1)})"
+    return f"{percent(mean)} ± {decimal(100 * (high - mean), 1)}"
 
 
 def number(found: dict[str, Any] | None) -> str:
     """A mean with its 95 % interval."""
-    if not found or found["mean"] is None:
-        return "–"
-    half = "" if found["se"] is None else f" ± {Z95 * found['se']:.2f}"
-    return f"{_fixed(found['mean'], 2)}{half}"
+    if not found or found["se"] is None:
+        return plain(found)
+    return f"{plain(found)} ± {decimal(Z95 * found['se'])}"
 
 
 def plain(found: dict[str, Any] | None) -> str:
     """A mean alone."""
-    return "–" if not found or found["mean"] is None else _fixed(found["mean"], 2)
+    return decimal(found["mean"] if found else None)
 
 
 def score(figures: dict[str, Any], by: str) -> str:
@@ -46,24 +43,8 @@ def points(found: dict[str, Any] | None, by: str) -> str:
     if not found or found["mean"] is None:
         return "–"
     times, digits = (100, 1) if by == "accuracy" else (1, 2)
-    error = "" if found["se"] is None else f" ± {times * found['se']:.{digits}f}"
-    return f"{_fixed(times * found['mean'], digits, '+')}{error}"
-
-
-def _fixed(value: float, digits: int, sign: str = "") -> str:
-    """A number to so many digits, its nought never negative. sign: `+` before what is not."""
-    text = f"{value:{sign}.{digits}f}"
-    return text.replace("-", sign) if float(text) == 0 else text
-
-
-def plain_share(value: float | None) -> str:
-    """A share in per cent."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def counted(number: int, name: str) -> str:
-    """`1 prompt`, `1,000 prompts`."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
+    error = "" if found["se"] is None else f" ± {decimal(times * found['se'], digits)}"
+    return f"{decimal(times * found['mean'], digits, signed=True)}{error}"
 
 
 def verdicts(metrics: dict[str, Any]) -> list[str]:
@@ -85,7 +66,7 @@ def verdicts(metrics: dict[str, Any]) -> list[str]:
     if failed:
         wrong = "count as wrong" if by == "accuracy" else "count for nothing"
         again = "run again to ask them again"
-        said.append(f"{counted(failed, 'answer')} failed and {wrong}; {again}.")
+        said.append(f"{plural(failed, 'answer')} failed and {wrong}; {again}.")
     if metrics["stopped"]:
         word = "Stopped" if rounds[-1]["round"] < metrics["rounds"] else "The end"
         said.append(f"{word}: {metrics['stopped']}.")
@@ -115,7 +96,7 @@ def _greedy(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> list[str]:
     changes = metrics.get("greedy_changes")
     if changes:
         text += (
-            f"; {counted(changes['now_right'], 'prompt')} became right and "
+            f"; {plural(changes['now_right'], 'prompt')} became right and "
             f"{changes['now_wrong']} wrong"
         )
     return [text + "."]
@@ -137,7 +118,7 @@ def _headline(metrics: dict[str, Any], rounds: list[dict[str, Any]]) -> str:
     by, last = metrics["by"], rounds[-1]
     gain = last.get("gain")
     word = {1: "better", 0: "not measurably better", -1: "worse"}[clear(gain)]
-    prompts = f"{counted(metrics['evaluation_prompts'], 'prompt')} never trained on"
+    prompts = f"{plural(metrics['evaluation_prompts'], 'prompt')} never trained on"
     now, then = score(last, by), score(rounds[0], by)
     if by == "accuracy":
         said = f"is right in {now} of the answers to {prompts}, round 0 in {then}"

@@ -75,13 +75,17 @@ def brief(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
-def decimal(value: float | None, digits: int = 2) -> str:
-    """3.14 with a true minus sign; a dash for nothing or for what is no number."""
+def decimal(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
+    """3.14 with a true minus sign; a dash for nothing or for what is no number.
+
+    signed: with a plus where there is no minus, for differences.
+    """
     if value is None or not math.isfinite(value):
         return "–"
-    shown = f"{value:,.{digits}f}"
+    shown = f"{abs(value):,.{digits}f}"
     # -0.00 says nothing that 0.00 does not.
-    return shown.lstrip("-") if float(shown.replace(",", "")) == 0 else shown.replace("-", "−")
+    minus = value < 0 and float(shown.replace(",", "")) != 0
+    return f"{'−' if minus else '+' if signed else ''}{shown}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
