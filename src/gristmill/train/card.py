@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import yaml
 
+from gristmill.page.text import brief, decimal, duration, one_line, percent, plural, whole
 from gristmill.train import wording
 from gristmill.train.caveats import caveats, licence_of
 from gristmill.train.config import PreferenceConfig, RewardConfig, RpoConfig, TrainConfig
 from gristmill.train.measure import fisher
-from gristmill.train.wording import amount, counts, decimal, listed, mapping, number, percent, whole
+from gristmill.train.wording import amount, counts, listed, mapping, number
 
+_three = partial(decimal, digits=3)
 FIGURES: dict[str, tuple[str, Callable[[float | None], str]]] = {
-    "loss": ("loss", decimal),
-    "perplexity": ("perplexity", decimal),
+    "loss": ("loss", _three),
+    "perplexity": ("perplexity", _three),
     "accuracy": ("accuracy on pairs", percent),
-    "margin": ("mean margin", decimal),
+    "margin": ("mean margin", _three),
 }
 """Plain figures of a validation: their names, and how they are written."""
 
@@ -51,7 +54,7 @@ def _head(metrics: dict[str, Any], config: TrainConfig, kind: str) -> dict[str, 
     if licence and re.fullmatch(r"[\w.+-]+", licence):
         head["license"] = licence.lower()  # The Hub writes SPDX names so.
     elif licence:
-        head |= {"license": "other", "license_name": wording.one_line(licence)}
+        head |= {"license": "other", "license_name": one_line(licence)}
     head["library_name"] = "transformers"
     base = config.model.removeprefix("hf:")
     # Not a folder: those start with a dot, a slash or a tilde, or go deeper.
@@ -67,7 +70,7 @@ def _measured(metrics: dict[str, Any]) -> str:
     if not validation:
         return ""
     examples = amount(metrics, "examples", "validation")
-    on = f"On {wording.plural(examples, 'example')} that it was not trained on." if examples else ""
+    on = f"On {plural(examples, 'example')} that it was not trained on." if examples else ""
     rows = [
         (title, *(shown(number(figures, key)) for figures in (before, validation)))
         for key, (title, shown) in FIGURES.items()
@@ -87,10 +90,10 @@ def _attributes(validation: dict[str, Any]) -> str:
     for name in mapping(validation, "attributes"):
         own = mapping(validation, "attributes", name)
         names = ("pearson", "spearman", "mae", "baseline_mae", "rmse")
-        figures = [decimal(number(own, k)) for k in names]
+        figures = [decimal(number(own, k), 3) for k in names]
         figures.insert(1, correlation_interval(own))
         error = number(validation, "calibration", name, "error")
-        rows.append((_md(name), whole(amount(own, "n")), *figures, decimal(error)))
+        rows.append((_md(name), whole(amount(own, "n")), *figures, decimal(error, 3)))
     note = (
         "Errors are in points of the 0 to 4 scale. The model is of use for an attribute where its "
         "MAE is below that of always saying the mean label. The calibration error is the mean gap "
@@ -116,7 +119,7 @@ def _pairs(validation: dict[str, Any]) -> str:
         f"It gives the chosen response the higher reward in **{percent(number(pairs, 'accuracy'))}"
         f"**{within} of {whole(amount(pairs, 'n'))} {kind}; a tie is a loss "
         f"({whole(amount(pairs, 'ties'))} of them). Mean margin: "
-        f"{decimal(number(pairs, 'margin'))}."
+        f"{decimal(number(pairs, 'margin'), 3)}."
     )
     rows = [
         (strength(row), whole(amount(row, "n")), percent(number(row, "accuracy")))
@@ -185,8 +188,8 @@ def _training(metrics: dict[str, Any], config: TrainConfig) -> str:
         ("loss, first and last tenth of the steps", " → ".join(
             decimal(number(metrics, "loss", k), 4) for k in ("first", "last"))),
         ("parameters trained, of all", " of ".join(
-            wording.brief(number(metrics, "parameters", k)) for k in ("trained", "all"))),
-        ("wall time", wording.duration(number(metrics, "seconds"))),
+            brief(number(metrics, "parameters", k)) for k in ("trained", "all"))),
+        ("wall time", duration(number(metrics, "seconds"))),
     ]  # fmt: skip
     versions = mapping(metrics, "versions")
     made = ", ".join(f"{_md(k)} {_md(wording.text(v))}" for k, v in versions.items())
@@ -261,13 +264,13 @@ def _table(head: tuple[str, ...], rows: list[Any]) -> str:
 
 def _md(value: object, limit: int = 200) -> str:
     """A value as plain text in one line of Markdown: nothing in it may start something."""
-    line = wording.one_line(value, limit)
+    line = one_line(value, limit)
     return re.sub(r"([\\`*\[\]<>#|~&$]|(?<!\w)_|_(?!\w))", r"\\\1", line)
 
 
 def _code(value: object) -> str:
     """A value as a code span, with a fence longer than any run of backticks in it."""
-    line = wording.one_line(value) or " "
+    line = one_line(value) or " "
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     # A pipe ends a table cell even inside a code span.

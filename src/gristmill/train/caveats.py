@@ -5,22 +5,17 @@ from __future__ import annotations
 from math import sqrt, tanh
 from typing import Any
 
+from gristmill.page.text import NARROW, decimal, one_line, percent, plural, whole
 from gristmill.train.measure import LEAST, Z95, fisher, wilson
 from gristmill.train.wording import (
-    NARROW,
     amount,
     counts,
-    decimal,
     find,
     interval,
     listed,
     mapping,
     number,
-    one_line,
-    percent,
-    plural,
     sentences,
-    whole,
 )
 
 INTERVAL = f"95{NARROW}% interval"

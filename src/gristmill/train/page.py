@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from gristmill.errors import DataError
+from gristmill.page.frame import environment
+from gristmill.page.text import brief, duration, one_line, percent, visible, whole
 from gristmill.storage import write_atomically
 from gristmill.train import card, wording
 from gristmill.train.caveats import caveats, licence_of
@@ -54,7 +55,7 @@ def _metrics(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: missing: name the --out folder of a training") from None
     except (OSError, ValueError, RecursionError) as error:
-        cause = wording.one_line(error)
+        cause = one_line(error)
         raise DataError(f"{path}: cannot be read ({cause}): {again}") from None
     if not isinstance(found, dict):
         raise DataError(f"{path}: holds {type(found).__name__}, not a mapping: {again}")
@@ -93,7 +94,7 @@ def _context(folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
         ],
         "others": [
             (
-                wording.one_line(name, 40).replace("_", " ").capitalize(),
+                one_line(name, 40).replace("_", " ").capitalize(),
                 number(metrics, "validation_before", name),
                 number(validation, name),
             )
@@ -112,31 +113,29 @@ def _facts(metrics: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """What was run, in groups of name and value."""
     tokens, computed = (amount(metrics, key) for key in ("tokens", "tokens_computed"))
     work = [
-        ("Steps", wording.whole(amount(metrics, "steps"))),
-        ("Epochs", wording.whole(amount(metrics, "epochs"))),
-        ("Examples trained on", wording.whole(amount(metrics, "examples", "train"))),
-        ("Examples held out", wording.whole(amount(metrics, "examples", "validation"))),
-        ("Wall time", wording.duration(number(metrics, "seconds"))),
+        ("Steps", whole(amount(metrics, "steps"))),
+        ("Epochs", whole(amount(metrics, "epochs"))),
+        ("Examples trained on", whole(amount(metrics, "examples", "train"))),
+        ("Examples held out", whole(amount(metrics, "examples", "validation"))),
+        ("Wall time", duration(number(metrics, "seconds"))),
     ]
     share = 1 - computed / tokens if tokens and computed is not None else None
     cost = [
-        ("Tokens of the examples", wording.whole(tokens)),
-        ("Tokens computed", wording.whole(computed)),
-        ("Saved by shared beginnings", wording.percent(share)),
-        ("Tokens learned from", wording.whole(amount(metrics, "tokens_trained"))),
+        ("Tokens of the examples", whole(tokens)),
+        ("Tokens computed", whole(computed)),
+        ("Saved by shared beginnings", percent(share)),
+        ("Tokens learned from", whole(amount(metrics, "tokens_trained"))),
     ]
     model = [
         ("Started from", wording.text(metrics.get("model")) or "–"),
-        ("Parameters", wording.brief(number(metrics, "parameters", "all"))),
-        ("Parameters trained", wording.brief(number(metrics, "parameters", "trained"))),
+        ("Parameters", brief(number(metrics, "parameters", "all"))),
+        ("Parameters trained", brief(number(metrics, "parameters", "trained"))),
         ("Licence", wording.text(licence_of(metrics, None)) or "not stated"),
     ]
     found = [("Training", work), ("Tokens", cost), ("Model", model)]
     versions = mapping(metrics, "versions")
     if versions:
-        found.append(
-            ("Versions", [(wording.one_line(n), wording.text(v)) for n, v in versions.items()])
-        )
+        found.append(("Versions", [(one_line(n), wording.text(v)) for n, v in versions.items()]))
     return found
 
 
@@ -145,16 +144,16 @@ def _refused(metrics: dict[str, Any], path: Path) -> list[dict[str, Any]]:
     examples: dict[str, list[tuple[str, str]]] = defaultdict(list)
     seen: dict[str, int] = defaultdict(int)
     for row in _rows(path):
-        reason = wording.one_line(row.get("reason") or "?")
+        reason = one_line(row.get("reason") or "?")
         seen[reason] += 1
         if len(examples[reason]) < EXAMPLES:
-            detail = wording.one_line(row.get("detail") or "", 300)
+            detail = one_line(row.get("detail") or "", 300)
             examples[reason].append((wording.text(row.get("where")), detail))
     known = counts(metrics, "refused") or counts(dict(seen))
     total = sum(known.values())
     return [
         {"reason": reason, "n": n, "share": n / total, "examples": examples.get(reason, [])}
-        for reason, n in ((wording.one_line(reason), n) for reason, n in known.items())
+        for reason, n in ((one_line(reason), n) for reason, n in known.items())
     ]
 
 
@@ -182,27 +181,12 @@ def _picture(path: Path) -> str | None:
 def _text(path: Path) -> str | None:
     if not path.exists():
         return None
-    return wording.visible(path.read_text("utf-8", errors="replace"))
+    return visible(path.read_text("utf-8", errors="replace"))
 
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gristmill.train", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        whole=wording.whole,
-        decimal=wording.decimal,
-        percent=wording.percent,
-        plural=wording.plural,
-        line=wording.one_line,
-        within=card.correlation_interval,
-    )
-    assert environment.loader
-    style = environment.loader.get_source(environment, "page.css")[0]
-    environment.globals.update(number=number, amount=amount, counts=counts, style=Markup(style))
-    return environment
+    made = environment("gristmill.train", style="page.css")
+    made.filters["within"] = card.correlation_interval
+    made.globals.update(number=number, amount=amount, counts=counts)
+    return made

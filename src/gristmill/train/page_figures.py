@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
-from gristmill.train import wording
-from gristmill.train.wording import amount, decimal, listed, mapping, number, percent, whole
+from gristmill.page.frame import Tile
+from gristmill.page.text import brief, decimal, duration, one_line, percent, plural, whole
+from gristmill.train.wording import amount, interval, listed, mapping, number
 
 SIDE, LEFT, BOTTOM, TOP = 220.0, 26.0, 24.0, 8.0
 SLACK = 0.25
 """Points beyond the scale that a bin may lie without another scale."""
 ROWS = 12
 """Measurements shown at most, evenly spaced."""
-
-Tile = tuple[str, str, str]
-"""Label, value, and a note below."""
 
 
 def tiles(metrics: dict[str, Any]) -> list[Tile]:
@@ -31,24 +29,24 @@ def tiles(metrics: dict[str, Any]) -> list[Tile]:
     if tokens and computed is not None and computed < tokens:
         saved = f"{percent(1 - computed / tokens)} not computed twice"
     first, last = (number(metrics, "loss", end) for end in ("first", "last"))
-    begun = "" if first is None else f"from {decimal(first)} in the first steps"
+    begun = "" if first is None else f"from {decimal(first, 3)} in the first steps"
     own = _main(validation, metrics)
     spare = [
-        ("Training loss", decimal(last), begun),
-        ("Examples", whole(amount(metrics, "examples", "train")), "trained on"),
+        Tile("Training loss", decimal(last, 3), begun),
+        Tile("Examples", whole(amount(metrics, "examples", "train")), "trained on"),
     ]
     return [
         *own,
-        ("Validation loss", decimal(number(validation, "loss")), "on what was held out"),
+        Tile("Validation loss", decimal(number(validation, "loss"), 3), "on what was held out"),
         *spare[: max(0, 2 - len(own))],
-        ("Tokens seen", wording.brief(tokens), saved),
-        ("Time", wording.duration(number(metrics, "seconds")), _steps(metrics)),
+        Tile("Tokens seen", brief(tokens), saved),
+        Tile("Time", duration(number(metrics, "seconds")), _steps(metrics)),
     ]
 
 
 def _steps(metrics: dict[str, Any]) -> str:
     steps = amount(metrics, "steps")
-    return "" if steps is None else wording.plural(steps, "step")
+    return "" if steps is None else plural(steps, "step")
 
 
 def _main(validation: dict[str, Any], metrics: dict[str, Any]) -> list[Tile]:
@@ -56,12 +54,14 @@ def _main(validation: dict[str, Any], metrics: dict[str, Any]) -> list[Tile]:
     found: list[Tile] = []
     pairs = mapping(validation, "pairs")
     if amount(pairs, "n"):
-        ends = wording.interval(pairs)
+        ends = interval(pairs)
         note = f"95 %: {percent(ends[0])} to {percent(ends[1])}" if ends else ""
-        found.append(("Pair accuracy", percent(number(pairs, "accuracy")), note))
+        found.append(Tile("Pair accuracy", percent(number(pairs, "accuracy")), note))
     elif "accuracy" in validation:
-        held = wording.plural(amount(metrics, "examples", "validation"), "pair")
-        found.append(("Accuracy on pairs", percent(number(validation, "accuracy")), f"of {held}"))
+        held = plural(amount(metrics, "examples", "validation"), "pair")
+        found.append(
+            Tile("Accuracy on pairs", percent(number(validation, "accuracy")), f"of {held}")
+        )
     best = [
         (r, name)
         for name in mapping(validation, "attributes")
@@ -69,10 +69,10 @@ def _main(validation: dict[str, Any], metrics: dict[str, Any]) -> list[Tile]:
     ]
     if best:
         mean = sum(r for r, _ in best) / len(best)
-        note = f"mean over {wording.plural(len(best), 'attribute')}"
-        found.append(("Pearson with raters", decimal(mean, 2), note))
+        note = f"mean over {plural(len(best), 'attribute')}"
+        found.append(Tile("Pearson with raters", decimal(mean, 2), note))
     if "perplexity" in validation:
-        found.append(("Perplexity", decimal(number(validation, "perplexity"), 2), "held out"))
+        found.append(Tile("Perplexity", decimal(number(validation, "perplexity"), 2), "held out"))
     return found
 
 
@@ -97,7 +97,7 @@ def measurements(lines: list[dict[str, Any]]) -> tuple[list[str], list[list[str]
         ]
         for i in shown
     ]
-    return [wording.one_line(name, 40) for name in names], rows
+    return [one_line(name, 40) for name in names], rows
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def calibration_charts(calibration: dict[str, Any]) -> list[Calibration]:
                 bins.append((predicted, label, amount(row, "n")))
         if bins:
             error = number(calibration, name, "error")
-            found.append(_chart(wording.one_line(name, 40), decimal(error, 2), bins))
+            found.append(_chart(one_line(name, 40), decimal(error, 2), bins))
     return found
 
 

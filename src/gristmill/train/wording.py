@@ -1,4 +1,4 @@
-"""A training's figures made readable: looked up safely, written as words.
+"""A training's figures looked up safely, and what each kind of training makes.
 
 `metrics.json` may come from an older or a partial run: whatever is missing, or is not what it
 should be, is read as None or as empty, and shown as a dash.
@@ -6,11 +6,11 @@ should be, is read as None or as empty, and shown as a dash.
 
 from __future__ import annotations
 
-import unicodedata
 from math import isfinite
 from typing import Any
 
-NARROW = "\u202f"
+from gristmill.page.text import one_line
+
 KINDS = {
     "reward": "reward model",
     "sft": "fine-tuned model",
@@ -80,72 +80,6 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def one_line(value: object, limit: int = 120) -> str:
-    """Any text as one line of bounded length; controls and direction marks are spelled out."""
-    line = " ".join(str(value)[: limit * 4].split())
-    line = visible(line)
-    return line if len(line) <= limit else line[:limit] + "…"
-
-
-def visible(text: str) -> str:
-    """The text, whose lines stay, with controls and direction marks spelled out."""
-    return "".join(f"⟦U+{ord(c):04X}⟧" if _hidden(c) else c for c in text)
-
-
-def _hidden(char: str) -> bool:
-    """Direction marks make one text look like another; scripts and emoji need the joiners."""
-    kind = unicodedata.category(char)
-    return (kind in ("Cc", "Cs") and char not in "\n\t") or (
-        kind == "Cf" and char not in "\u200c\u200d\u00ad"
-    )
-
-
 def text(value: Any) -> str:
     """A name out of the metrics in one line, empty for what is no text."""
     return one_line(value) if isinstance(value, str) else ""
-
-
-def whole(value: float | None) -> str:
-    """12,345; a dash for nothing."""
-    return "–" if value is None else f"{int(value):,}"
-
-
-def brief(value: float | None) -> str:
-    """1,234, 45.6 k, 7.8 M, 9.1 B; a dash for nothing."""
-    if value is None:
-        return "–"
-    for size, sign in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if sign == 'k' else size):.1f} {sign}"
-    return f"{value:,.0f}"
-
-
-def decimal(value: float | None, digits: int = 3) -> str:
-    """3.142 with a true minus sign; a dash for nothing."""
-    if value is None:
-        return "–"
-    shown = f"{value:,.{digits}f}"
-    # -0.00 says nothing that 0.00 does not.
-    return shown.lstrip("-") if float(shown.replace(",", "")) == 0 else shown.replace("-", "−")
-
-
-def percent(share: float | None) -> str:
-    """62.4 %, held on one line; a dash for nothing."""
-    return "–" if share is None else f"{100 * share:.1f}{NARROW}%"
-
-
-def duration(seconds: float | None) -> str:
-    """8.2 s, 2 min 14 s, 3 h 05 min; a dash for nothing."""
-    if seconds is None or seconds < 0:
-        return "–"
-    if seconds < 59.5:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, left = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {left:02d} s"
-    return f"{minutes // 60:,} h {minutes % 60:02d} min"
-
-
-def plural(n: int | None, one: str, many: str | None = None) -> str:
-    """1 pair, 2 pairs, no number of pairs known as –."""
-    return f"{whole(n)} {one if n == 1 else many or one + 's'}"
