@@ -54,6 +54,7 @@ def _state(metrics: dict[str, Any], last: int) -> tuple[str, str]:
 
 
 def _tiles(metrics: dict[str, Any]) -> list[Tile]:
+    """The headline figures."""
     by, rounds = metrics["by"], metrics["arms"][metrics["main"]]["rounds"]
     first, last = rounds[0], rounds[-1]
     synthetic = metrics["synthetic"]
