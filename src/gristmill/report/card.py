@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 import yaml
 
 from gristmill.errors import DataError
-from gristmill.page import text
+from gristmill.page import markdown, text
 from gristmill.report import words
 from gristmill.report.folder import AGAIN, TABLES, Run, open_run, write_text
 from gristmill.report.origins import Licence, Origins, combine, trace
@@ -158,7 +157,7 @@ def _markdown(value: object, strip: bool = True) -> str:
     """A value as plain text in one line of Markdown, whatever is in it."""
     line = text.label(value, 400) if strip else str(value)
     # Inside a heading, a cell or a sentence, none of these may start something.
-    return re.sub(r"([\\`*\[\]<>#|~&$]|(?<!\w)_|_(?!\w))", r"\\\1", line)
+    return markdown.plain(line)
 
 
 def _said(sentence: str) -> str:
@@ -172,12 +171,8 @@ def _said(sentence: str) -> str:
 
 
 def _code(value: object) -> str:
-    """A value as a code span, with a fence longer than any run of backticks in it."""
-    line = text.label(value) or " "
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    # A pipe ends a table cell even inside a code span.
-    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
+    """A value as a code span."""
+    return markdown.code(text.label(value))
 
 
 @lru_cache(maxsize=1)

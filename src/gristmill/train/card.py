@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from gristmill.page import markdown
 from gristmill.page.text import brief, decimal, duration, one_line, percent, plural, whole
 from gristmill.train import wording
 from gristmill.train.caveats import caveats, licence_of
@@ -264,14 +265,9 @@ def _table(head: tuple[str, ...], rows: list[Any]) -> str:
 
 def _md(value: object, limit: int = 200) -> str:
     """A value as plain text in one line of Markdown: nothing in it may start something."""
-    line = one_line(value, limit)
-    return re.sub(r"([\\`*\[\]<>#|~&$]|(?<!\w)_|_(?!\w))", r"\\\1", line)
+    return markdown.plain(one_line(value, limit))
 
 
 def _code(value: object) -> str:
-    """A value as a code span, with a fence longer than any run of backticks in it."""
-    line = one_line(value) or " "
-    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    # A pipe ends a table cell even inside a code span.
-    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|")
+    """A value as a code span."""
+    return markdown.code(one_line(value))
