@@ -18,7 +18,8 @@ HEAVY = ("torch", "transformers", "ray", "pandas", "vllm", "gradio", "pyarrow", 
 FLOORS = {
     # room or module: floor; imports go to lower floors only, or stay in the room.
     "records": 0, "errors": 0,
-    "parts": 1, "storage": 1, "page": 1, "nemotron": 1, "tutor": 1, "packing": 1,
+    "parts": 1, "storage": 1, "log": 1, "intervals": 1, "page": 1,
+    "nemotron": 1, "tutor": 1, "packing": 1,
     "intake": 2,
     "backends": 3,
     "recipes": 4, "judges": 4, "filters": 4,

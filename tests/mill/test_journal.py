@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disk import full_disk
+from gristmill import log as log_module
 from gristmill.errors import CheckpointError, DataError, StorageError
+from gristmill.log import Log
 from gristmill.mill import journal as journal_module
 from gristmill.mill.budget import Spent
-from gristmill.mill.journal import Journal, Log
+from gristmill.mill.journal import Journal
 from gristmill.records import Failure, Response, Sample
 from mills import sample, verdict
 
@@ -192,7 +194,7 @@ class TestFullDisk:
             return real(fd, data[:size])
 
         with log_of(tmp_path / "log") as log:
-            monkeypatch.setattr(journal_module.os, "write", few)
+            monkeypatch.setattr(log_module.os, "write", few)
             with pytest.raises(StorageError, match="No space left on device"):
                 log.append("x" * 100)
             pieces = iter([3, 4, 5])

@@ -9,14 +9,12 @@ equal numbers of answers this is the cluster-robust error (Miller, "Adding Error
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 from typing import Any
 
 import numpy as np
 
-from gristmill.train.measure import wilson
-
-Z95 = 1.959964
+from gristmill.intervals import Z95, mean_of, wilson
 
 
 @dataclass(frozen=True)
@@ -58,17 +56,6 @@ def row_means(values: np.ndarray) -> np.ndarray:
     means = np.full(len(values), np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return means
-
-
-def mean_of(values: np.ndarray) -> dict[str, Any]:
-    """Mean over prompts, standard error, 95 % interval and n. values: (P,); NaN is left out."""
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return {"mean": None, "se": None, "low": None, "high": None, "n": 0}
-    mean = float(values.mean())
-    se = float(values.std(ddof=1) / sqrt(len(values))) if len(values) > 1 else None
-    low, high = (None, None) if se is None else (mean - Z95 * se, mean + Z95 * se)
-    return {"mean": mean, "se": se, "low": low, "high": high, "n": len(values)}
 
 
 def clear(found: dict[str, Any] | None) -> int:

@@ -1,23 +1,18 @@
 """The checkpoint: an append-only log in which nothing that was paid for is lost.
 
-Two files of the same form, one record a line, `crc32 json`:
+Two logs (`gristmill.log`):
 `finished.jsonl` holds each finished prompt once with all its samples; `partial.jsonl` holds the
 single responses and verdicts of prompts that are still under way, so that a crash repeats no
-request but those in flight. Each record is one `write` to the file, done before the mill goes
-on: what the operating system has taken survives the process, `kill -9` included.
+request but those in flight.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
-import orjson
-
-from gristmill.errors import CheckpointError, DataError, StorageError
+from gristmill.errors import DataError
+from gristmill.log import Log
 from gristmill.mill.budget import Spent
 from gristmill.records import Failure, Response, Sample, Verdict
 
@@ -29,96 +24,6 @@ LOGS = ("finished.jsonl", "partial.jsonl")
 
 FAILURE = 3
 """Where a packed sample holds its failure."""
-
-
-class Log:
-    """One append-only file of checksummed lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise StorageError(f"{path}: cannot write: {error.strerror}") from None
-        self.end = os.fstat(self._fd).st_size
-
-    def append(self, record: Any) -> int:
-        """Write one record; returns its offset. Raises StorageError and leaves no half line."""
-        data = orjson.dumps(record)
-        line = b"%08x %b\n" % (crc32(data), data)
-        offset = self.end
-        try:
-            written = os.write(self._fd, line)
-            while written < len(line):
-                written += os.write(self._fd, line[written:])
-        except OSError as error:
-            os.ftruncate(self._fd, offset)
-            raise StorageError(
-                f"{self.path}: cannot write: {error.strerror}; make room and run again: it goes "
-                "on from here, nothing finished is lost"
-            ) from None
-        self.end = offset + len(line)
-        return offset
-
-    def scan(self) -> Iterator[tuple[int, Any]]:
-        """(offset, record) of every line. A half line at the end, which a kill leaves, is cut off.
-
-        Raises CheckpointError naming the line for any other damage.
-        """
-        offset = 0
-        with self.path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    os.ftruncate(self._fd, offset)
-                    self.end = offset
-                    return
-                yield offset, self._decode(line, number)
-                offset += len(line)
-
-    def read(self, offset: int) -> Any:
-        """The record at an offset that `append` or `scan` gave."""
-        size = 4096
-        while b"\n" not in (line := os.pread(self._fd, size, offset)):
-            if offset + size >= self.end:
-                break
-            size *= 8
-        return self._decode(line[: line.find(b"\n") + 1], None)
-
-    def _decode(self, line: bytes, number: int | None) -> Any:
-        try:
-            if int(line[:8], 16) != crc32(line[9:-1]):
-                raise ValueError("checksum")
-            return orjson.loads(line[9:-1])
-        except ValueError:
-            where = f" line {number}" if number is not None else ""
-            fix = f"delete that line (sed -i {number}d '{self.path}')" if number else "delete it"
-            raise CheckpointError(
-                f"{self.path}:{where} is damaged; {fix} and run again: only what it held is "
-                "done anew"
-            ) from None
-
-    def restart(self, records: list[Any]) -> None:
-        """Replace the content by `records`, in one step as far as a crash can see."""
-        fresh = self.path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        log = Log(fresh)
-        try:
-            for record in records:
-                log.append(record)
-            fresh.rename(self.path)
-        except BaseException:
-            os.close(log._fd)
-            fresh.unlink()
-            raise
-        os.close(self._fd)
-        self._fd, self.end = log._fd, log.end
-
-    def close(self) -> None:
-        """Flush to the disk itself and close."""
-        if self._fd >= 0:
-            os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
 
 
 class Journal:

@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
+from gristmill.intervals import fisher
 from gristmill.page import markdown
 from gristmill.page.text import brief, decimal, duration, one_line, percent, plural, whole
 from gristmill.train import wording
 from gristmill.train.caveats import caveats, licence_of
 from gristmill.train.config import PreferenceConfig, RewardConfig, RpoConfig, TrainConfig
-from gristmill.train.measure import fisher
 from gristmill.train.wording import amount, counts, listed, mapping, number
 
 _three = partial(decimal, digits=3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import sqrt, tanh
 from typing import Any
 
+from gristmill.intervals import Z95, fisher, wilson
 from gristmill.page.text import NARROW, decimal, one_line, percent, plural, whole
-from gristmill.train.measure import LEAST, Z95, fisher, wilson
+from gristmill.train.measure import LEAST
 from gristmill.train.wording import (
     amount,
     counts,

@@ -10,12 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from gristmill.nemotron.chat import TURN
-from gristmill.records import ATTRIBUTES, Message
-from gristmill.train.examples import Compared, Conversation, Document, Example, Rated, Refused
-from gristmill.train.labels import labels_of, listed_labels
-from gristmill.train.pairs import numbered_pair, pair
-from gristmill.train.turns import (
+from gristmill.intake.turns import (
     Unusable,
     answered,
     messages_of,
@@ -24,6 +19,11 @@ from gristmill.train.turns import (
     text_of,
     with_system,
 )
+from gristmill.nemotron.chat import TURN
+from gristmill.records import ATTRIBUTES, Message
+from gristmill.train.examples import Compared, Conversation, Document, Example, Rated, Refused
+from gristmill.train.labels import labels_of, listed_labels
+from gristmill.train.pairs import numbered_pair, pair
 
 Row = dict[str, Any]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from gristmill.intake.turns import Unusable, number_of
 from gristmill.records import ATTRIBUTES
 from gristmill.train.examples import Labels
-from gristmill.train.turns import Unusable
 
 MISSING = -100
 """What NeMo-Aligner writes for a label that was not given."""
@@ -17,19 +16,6 @@ OLDER = ("quality", "toxicity", "humor", "creativity")
 """Attributes that a list of nine has in front of ours; they are not learned."""
 
 HIGHEST = 4.0
-
-
-def number_of(value: Any, name: str, reason: str) -> float | None:
-    """A finite number, given as one or as text (CSV has no other); None if it is not given."""
-    if value is None or value == "":
-        return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise Unusable(reason, f"'{name}' is {value!r:.40}, not a number")
-    return number
 
 
 def scaled(value: Any, name: str, ends: tuple[float, float]) -> float | None:

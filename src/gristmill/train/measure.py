@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import atanh, isfinite, sqrt, tanh
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
+from gristmill.intervals import wilson
 from gristmill.records import ATTRIBUTES
 
 LEAST = 3
@@ -26,8 +27,6 @@ STRENGTHS = 4
 OF_A_PROMPT = 100
 """Responses of one prompt that are compared with each other; further ones are left out, since
 the pairs grow with the square."""
-Z95 = 1.959964
-"""Standard normal quantile of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +140,6 @@ def _by_strength(wins: np.ndarray, strength: np.ndarray) -> list[dict[str, Any]]
         {"from": float(strength[at].min()), "to": float(strength[at].max()), **_share(wins[at])}
         for at in groups
     ]
-
-
-def wilson(wins: int, n: int) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a share of n (Wilson 1927), None of nothing.
-
-    With p = wins / n and z = 1.96 its ends are
-    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n).
-    """
-    if n == 0:
-        return None
-    p, z2 = wins / n, Z95 * Z95 / n
-    middle, half = p + z2 / 2, Z95 * sqrt(p * (1 - p) / n + z2 / (4 * n))
-    low, high = (middle - half) / (1 + z2), (middle + half) / (1 + z2)
-    # Rounding must not leave the share itself outside, at 0 and at 1.
-    return max(0.0, min(p, low)), min(1.0, max(p, high))
-
-
-def fisher(r: float | None, n: float | None) -> tuple[float, float] | None:
-    """Fisher's 95 % interval of a correlation of n pairs of values; None where there is none.
-
-    artanh r is about normal with the deviation 1 / sqrt(n - 3).
-    """
-    if r is None or n is None or n <= 3 or abs(r) >= 1:
-        return None
-    half = Z95 / sqrt(n - 3)
-    return tanh(atanh(r) - half), tanh(atanh(r) + half)
 
 
 def implied_pairs(judged: Judged, weights: np.ndarray) -> dict[str, Any]:

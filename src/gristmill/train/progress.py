@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gristmill.train.measure import fisher
+from gristmill.intervals import fisher
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""

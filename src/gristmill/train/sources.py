@@ -13,12 +13,12 @@ from pydantic import Field, field_validator, model_validator
 from gristmill.errors import DataError, MissingExtra
 from gristmill.intake import files
 from gristmill.intake.files import BadLine, read_rows
+from gristmill.intake.turns import Unusable
 from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
 from gristmill.train.examples import Example, Refused
 from gristmill.train.formats import Format, examples_of
 from gristmill.train.labels import scaled
-from gristmill.train.turns import Unusable
 
 HUB = "hf:"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -22,7 +23,7 @@ _TEXT_TURN = re.compile(rf"(?:\A|\n){TURN}(User|Assistant)\n")
 
 
 class Unusable(Exception):
-    """A row that is not trained on: becomes a `Refused` where its line is known."""
+    """A row that cannot be used. `reason` is one short word, `detail` says it in full."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -38,6 +39,19 @@ def text_of(row: dict[str, Any], field: str, blank: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise Unusable(blank, f"'{field}' is empty or not a text")
     return text
+
+
+def number_of(value: Any, name: str, reason: str) -> float | None:
+    """A finite number, given as one or as text (CSV has no other); None if it is not given."""
+    if value is None or value == "":
+        return None
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise Unusable(reason, f"'{name}' is {value!r:.40}, not a number")
+    return number
 
 
 def messages_of(given: Any, field: str) -> tuple[Message, ...]:
