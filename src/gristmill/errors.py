@@ -65,7 +65,8 @@ class BackendError(RunError):
     """One call to a model failed for good, that is after its retries.
 
     `kind` is a short stable word that ends up in `error:<kind>` reasons: `timeout`,
-    `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`, `budget`.
+    `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`, `unreadable`,
+    `budget`.
     """
 
     def __init__(self, kind: str, message: str) -> None:

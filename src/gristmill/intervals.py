@@ -22,7 +22,7 @@ def mean_of(values: np.ndarray) -> dict[str, Any]:
     return {"mean": mean, "se": se, "low": low, "high": high, "n": len(values)}
 
 
-def wilson(wins: int, n: int) -> tuple[float, float] | None:
+def wilson(wins: float, n: int) -> tuple[float, float] | None:
     """Wilson's 95 % interval of a share of n (Wilson 1927), None of nothing.
 
     With p = wins / n and z = 1.96 its ends are

@@ -51,7 +51,14 @@ class TestTutor:
     def test_rated_rows_are_helpsteers(self) -> None:
         assert rows("tutor:5:rated:seed=2") == list(tutor.helpsteer2_rows(5, 2))
 
-    @pytest.mark.parametrize("source", ["tutor:7", "tutor:7:rated", "tutor:7:held-out:seed=1"])
+    @pytest.mark.parametrize("source", ["tutor:23:bench", "tutor:23:held-out:bench"])
+    def test_bench_rows_are_held_out_whether_it_is_said_or_not(self, source: str) -> None:
+        assert rows(source) == rows(f"{source}:seed=0") == list(tutor.bench_rows(23, 0))
+        assert rows(f"{source}:seed=2") == list(tutor.bench_rows(23, 2))
+
+    @pytest.mark.parametrize(
+        "source", ["tutor:7", "tutor:7:rated", "tutor:7:held-out:seed=1", "tutor:7:bench:seed=1"]
+    )
     def test_they_are_counted_and_checked_like_files(self, source: str) -> None:
         check_files([source], "prompt")
         assert count_rows(source) == 7 == len(rows(source))
@@ -65,11 +72,15 @@ class TestTutor:
             "tutor:4:heldout",
             "tutor:4:seed=",
             "tutor:4:seed=1:rated",
+            "tutor:4:rated:bench",
+            "tutor:4:bench:rated",
+            "tutor:4:bench:held-out",
+            "tutor:4:benches",
             "tutor:4 ",
         ],
     )
     def test_a_malformed_one_says_the_forms(self, source: str) -> None:
-        message = r"tutor:4000, tutor:500:held-out or tutor:2000:rated, with :seed=3"
+        message = "tutor:4000, tutor:500:held-out, tutor:2000:rated or tutor:800:bench, with :seed"
         for use in (rows, count_rows, lambda s: check_files([s])):
             with pytest.raises(DataError, match=message):
                 use(source)

@@ -1,18 +1,18 @@
-"""The command line. Thin: it reads options, calls the rooms, and prints."""
+"""The commands of the mill, the entry point, and what becomes of an error."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from gristmill.cli.benching import judge_eval, rewardbench, rows
+from gristmill.cli.console import ERR, INTERRUPTED, OUT
+from gristmill.cli.training import training
 from gristmill.errors import GristmillError, RunError
 
 app = typer.Typer(
@@ -23,19 +23,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
-_out = Console(highlight=False, emoji=False)
-_err = Console(stderr=True, highlight=False, emoji=False)
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         from gristmill import __version__
 
-        _out.print(f"gristmill {__version__}")
+        OUT.print(f"gristmill {__version__}")
         raise typer.Exit
 
 
@@ -60,7 +54,7 @@ def quickstart(
     """
     from gristmill.quickstart import quickstart as make
 
-    make(out, _out)
+    make(out, OUT)
 
 
 @app.command()
@@ -89,14 +83,14 @@ def run(
 
     loaded = Config.load(config)
     if dry_run:
-        show_forecast(_out, loaded, limit)
+        show_forecast(OUT, loaded, limit)
         return
     from gristmill.pipeline import run as run_config
 
     folder = out or Path("out") / loaded.name
-    with Display(_out, loaded, limit) as watch:
+    with Display(OUT, loaded, limit) as watch:
         outcome = run_config(loaded, folder, limit=limit, watch=watch)
-    show_outcome(_out, outcome)
+    show_outcome(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
             f"{outcome.detail}; {folder}/data/rejected.parquet says why; put it right and run "
@@ -136,13 +130,13 @@ def score(
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
     judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
-    with _out.status(escape(f"Grading {file} with {model}")) as status:
+    with OUT.status(escape(f"Grading {file} with {model}")) as status:
         done = score_file(
             file, judge, out, lambda n, bad: status.update(f"{n:,} rows graded, {bad:,} failed")
         )
     graded = done.rows - done.failed
     said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
-    _out.print(said, markup=False, soft_wrap=True)
+    OUT.print(said, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -153,7 +147,7 @@ def report(
     from gristmill.report import write_card, write_report
 
     write_card(folder)
-    _out.print(f"report: {write_report(folder)}")
+    OUT.print(f"report: {write_report(folder)}")
 
 
 @app.command()
@@ -178,100 +172,13 @@ def flywheel(
     from gristmill.flywheel.summary import show_rounds
 
     loaded = load(config)
-    outcome = run_flywheel(loaded, out or Path("out") / f"{loaded.mill.name}-flywheel", _out)
-    show_rounds(_out, outcome)
+    outcome = run_flywheel(loaded, out or Path("out") / f"{loaded.mill.name}-flywheel", OUT)
+    show_rounds(OUT, outcome)
 
 
-training = typer.Typer(
-    help="Train a model: pretrain, sft, reward, dpo, rpo, or several of them in a row.",
-    no_args_is_help=True,
-)
+for command in (rewardbench, judge_eval, rows):
+    app.command()(command)
 app.add_typer(training, name="train")
-
-_TrainingConfig = Annotated[
-    Path, typer.Argument(help="The training config (YAML).", show_default=False)
-]
-_TrainingFolder = Annotated[
-    Path | None, typer.Option(help="The run's folder; by default `out/` and the run's name.")
-]
-
-
-def _train(kind: str, config: Path, out: Path | None) -> None:
-    from gristmill.train import load_config
-    from gristmill.train import run as run_training
-    from gristmill.train.progress import Shown, show_result
-
-    loaded = load_config(kind, config)
-    console = _speaker()
-    with _interruptible(console), Shown(console, loaded.name) as watch:
-        trained = run_training(loaded, out or Path("out") / loaded.name, watch=watch)
-    show_result(console, trained)
-
-
-@contextmanager
-def _interruptible(console: Console) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print("interrupted: run again, it goes on from the last checkpoint")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _speaker() -> Console:
-    """Of several processes on one training, the first alone speaks."""
-    first = os.environ.get("RANK", "0") == "0"
-    return _out if first else Console(quiet=True)
-
-
-@training.command()
-def pretrain(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Predict the next token of plain text, in phases.
-
-    Continues a model, or begins a new one of the Nemotron architecture (`preset`, `tokenizer`).
-    """
-    _train("pretrain", config, out)
-
-
-@training.command()
-def sft(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Fine-tune on conversations: what the assistant says is learned, all else only read."""
-    _train("sft", config, out)
-
-
-@training.command()
-def reward(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Train a reward model: five attributes (HelpSteer2), preference pairs, or both.
-
-    Run it again with the same folder and it goes on from its checkpoint. The result is a folder
-    that `gristmill score --model hf:DIR/model` and a config's `judges` take.
-    """
-    _train("reward", config, out)
-
-
-@training.command()
-def dpo(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Direct preference optimisation on chosen and rejected responses."""
-    _train("dpo", config, out)
-
-
-@training.command()
-def rpo(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Reward-aware preference optimisation: pairs with a reward model's scores of both sides."""
-    _train("rpo", config, out)
-
-
-@training.command()
-def staged(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
-    """Several trainings in a row, each from the last one's model (`stages:`)."""
-    from gristmill.train.progress import Shown, show_result
-    from gristmill.train.stages import load_stages, run_stages
-
-    loaded, stages = load_stages(config)
-    console = _speaker()
-    folder = out or Path("out") / loaded.name
-    with _interruptible(console):
-        for trained in run_stages(stages, loaded.model, folder, lambda s: Shown(console, s.name)):
-            show_result(console, trained)
 
 
 def _line(error: Exception) -> str:
@@ -290,15 +197,15 @@ def main() -> None:
             raise
         # What is wrong with a config or file, each of a machine's processes finds.
         if os.environ.get("LOCAL_RANK", "0") == "0" or isinstance(error, RunError):
-            _err.print(f"error: {_line(error)}", style="red", markup=False, soft_wrap=True)
+            ERR.print(f"error: {_line(error)}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _err.print("interrupted", style="red")
+        ERR.print("interrupted", style="red")
         sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             raise
-        _err.print(
+        ERR.print(
             f"error: unexpected {type(error).__name__}: {_line(error)} (run again with --debug "
             "for the traceback, and please report it)",
             style="red",
@@ -306,7 +213,3 @@ def main() -> None:
             soft_wrap=True,
         )
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

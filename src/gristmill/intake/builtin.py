@@ -3,8 +3,10 @@
     tutor:4000             4000 questions: rows of prompt, answer, category
     tutor:500:held-out     of the side that no training text touches
     tutor:2000:rated       rated responses to them, in HelpSteer2's format
+    tutor:800:bench        pairs to measure a judge by, in RewardBench's columns
 
-Each may have `:seed=3` at the end (0 by default), and `held-out` goes with `rated`.
+Each may have `:seed=3` at the end (0 by default), and `held-out` goes with `rated`. What `bench`
+asks is held out whether it is said (`tutor:800:held-out:bench`) or not.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ PREFIX = "tutor:"
 MOST = 100_000
 """Rows of one source: more distinct questions than this the smaller kinds do not have."""
 
-_FORM = re.compile(r"tutor:(\d{1,9})(:held-out)?(:rated)?(?::seed=(\d{1,18}))?")
+_FORM = re.compile(r"tutor:(\d{1,9})(:held-out)?(?::(rated|bench))?(?::seed=(\d{1,18}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class TutorRows:
 
     count: int
     held_out: bool
-    rated: bool
+    form: str | None
+    """`rated`, `bench`, or None for the questions alone."""
     seed: int
 
     @classmethod
@@ -40,16 +43,19 @@ class TutorRows:
         found = _FORM.fullmatch(name)
         if found is None:
             raise DataError(
-                f"{name}: no such source; write tutor:4000, tutor:500:held-out or "
-                "tutor:2000:rated, with :seed=3 at the end if you like"
+                f"{name}: no such source; write tutor:4000, tutor:500:held-out, "
+                "tutor:2000:rated or tutor:800:bench, with :seed=3 at the end if you like"
             )
-        count, held_out, rated, seed = found.groups()
+        count, held_out, form, seed = found.groups()
         if not 1 <= int(count) <= MOST:
             raise DataError(f"{name}: ask for 1 to {MOST} rows")
-        return cls(int(count), held_out is not None, rated is not None, int(seed or 0))
+        return cls(int(count), held_out is not None, form, int(seed or 0))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        if self.rated:
+        if self.form == "bench":
+            yield from tutor.bench_rows(self.count, self.seed)
+            return
+        if self.form == "rated":
             yield from tutor.helpsteer2_rows(self.count, self.seed, held_out=self.held_out)
             return
         for question in tutor.questions(self.count, self.seed, held_out=self.held_out):

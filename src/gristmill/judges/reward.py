@@ -24,7 +24,8 @@ class Reward(Calling, Judge):
     """Asks a reward model for its scores of one response.
 
     The reward is the weighted sum of the five attributes, or the model's own scalar where it
-    gives no attributes.
+    gives no attributes. With `reference`, the model is a policy trained with DPO, and its scalar
+    the log-probability ratio of the response between the two.
     """
 
     weights: dict[str, float] = Field(

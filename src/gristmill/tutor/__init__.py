@@ -7,22 +7,26 @@
 
 It makes the whole loop measurable without a network or a person: `questions`
 asks, `answer` gives answers of every quality, `grade` judges every statement of
-an answer exactly, `labels` turns that into five HelpSteer2 attributes.
+an answer exactly, `labels` turns that into five HelpSteer2 attributes, and
+`bench_rows` pairs answers to measure a judge by.
 """
 
 from .answers import QUALITIES, answer
 from .ask import questions
+from .bench import BENCH_SECTIONS, bench_rows
 from .grade import Grade, grade
 from .labels import Labels, helpsteer2_rows, labels
 from .world import KINDS, Question
 
 __all__ = [
+    "BENCH_SECTIONS",
     "KINDS",
     "QUALITIES",
     "Grade",
     "Labels",
     "Question",
     "answer",
+    "bench_rows",
     "grade",
     "helpsteer2_rows",
     "labels",

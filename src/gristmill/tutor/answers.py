@@ -5,7 +5,7 @@
 | right | operands restated, small true steps, the true answer |
 | terse | the true answer alone |
 | rambling | right, with filler before, between and after |
-| wrong | on the point and fluent, but false somewhere: see `MISTAKES` |
+| wrong | on the point and fluent, but false somewhere: see `mistakes` |
 | off_point | fluent, about something else, or the answer to another question |
 | garbled | words dropped, doubled, shuffled, letters damaged |
 | incomplete | right so far, then cut off before the answer |
@@ -17,11 +17,11 @@ import random
 from dataclasses import replace
 
 from .ask import draw
-from .solve import Slip, Working, same, slipped, solve
-from .world import Operand, Question, mentions_held_out
+from .mistakes import MISTAKES, mistaken, wrong_final
+from .solve import Working, same, solve
+from .world import Question, mentions_held_out
 
 QUALITIES = ("right", "terse", "rambling", "wrong", "off_point", "garbled", "incomplete")
-MISTAKES = ("slip", "copy", "operation", "final")
 
 FILLERS = (
     "Let me think about this.",
@@ -46,22 +46,6 @@ OFF_POINT = (
     "It may rain in the evening.",
 )
 FINALS = ("The answer is {}.", "The answer is {}.", "So the answer is {}.", "Answer: {}.")
-_SWAPPED = {
-    "add": "subtract",
-    "subtract": "add",
-    "largest": "smallest",
-    "smallest": "largest",
-    "ascending": "descending",
-    "descending": "ascending",
-    "after": "before",
-    "before": "after",
-    "first": "last",
-    "last": "first",
-    "second": "third",
-    "third": "second",
-    "reverse": "last",
-    "count": "last",
-}
 
 
 def answer(question: Question, quality: str, rng: random.Random) -> str:
@@ -80,11 +64,11 @@ def answer(question: Question, quality: str, rng: random.Random) -> str:
 
 def _answer(question: Question, quality: str, rng: random.Random) -> str:
     if quality == "right":
-        return _prose(question, solve(question.op, question.operands, same), rng)
+        return prose(question, solve(question.op, question.operands, same), rng)
     if quality == "terse":
         return _final(question, question.answer, rng, terse=True)
     if quality == "rambling":
-        return _rambling(question, rng)
+        return rambling(question, solve(question.op, question.operands, same), rng)
     if quality == "wrong":
         return _wrong(question, rng)
     if quality == "off_point":
@@ -116,13 +100,14 @@ def _sentences(working: Working, rng: random.Random) -> list[str]:
     return [lead[0].upper() + lead[1:] + ".", *steps]
 
 
-def _prose(question: Question, working: Working, rng: random.Random) -> str:
+def prose(question: Question, working: Working, rng: random.Random) -> str:
+    """A worked answer: lead, steps and final, phrased by what `rng` draws whatever they say."""
     sentences = [*_sentences(working, rng), _final(question, working.final, rng)]
     return " ".join(sentences)
 
 
-def _rambling(question: Question, rng: random.Random) -> str:
-    working = solve(question.op, question.operands, same)
+def rambling(question: Question, working: Working, rng: random.Random) -> str:
+    """A worked answer with two to four friendly sentences that say nothing."""
     sentences = [*_sentences(working, rng), _final(question, working.final, rng)]
     for filler in rng.sample(FILLERS, rng.randint(2, 4)):
         # Mostly at the ends: filler between steps is rarer, as in real rambling.
@@ -134,60 +119,14 @@ def _rambling(question: Question, rng: random.Random) -> str:
 def _wrong(question: Question, rng: random.Random) -> str:
     mistake = rng.choice(("slip", "slip", "slip", "copy", "copy", "operation", "final"))
     for _ in range(8):
-        working = _mistaken(question, mistake, rng)
+        working = mistaken(question, mistake, rng)
         if working is not None and working.final != question.answer:
-            text = _prose(question, working, rng)
+            text = prose(question, working, rng)
             # One in six gives the wrong answer alone.
             return text if rng.random() > 0.16 else _final(question, working.final, rng, terse=True)
         mistake = rng.choice(MISTAKES)
     working = solve(question.op, question.operands, same)
-    return _prose(question, replace(working, final=_wrong_final(question, rng)), rng)
-
-
-def _mistaken(question: Question, mistake: str, rng: random.Random) -> Working | None:
-    op, operands = question.op, question.operands
-    if mistake == "slip":
-        counter = Slip(-1, rng)
-        solve(op, operands, counter)
-        return solve(op, operands, Slip(rng.randrange(counter.count), rng))
-    if mistake == "copy":
-        changed = _miscopied(op, operands, rng)
-        return None if changed is None else solve(op, changed, same)
-    if mistake == "operation":
-        # "5 minus 20" has no answer in this world.
-        if op not in _SWAPPED or (op == "add" and int(operands[0]) < int(operands[1])):
-            return None
-        return solve(_SWAPPED[op], operands, same)
-    return replace(solve(op, operands, same), final=_wrong_final(question, rng))
-
-
-def _wrong_final(question: Question, rng: random.Random) -> str:
-    items = question.answer.split(", ")
-    place = rng.randrange(len(items))
-    item: Operand = int(items[place]) if items[place].isdigit() else items[place]
-    if len(items) > 1 and rng.random() < 0.5:
-        other = (place + 1) % len(items)
-        items[place], items[other] = items[other], items[place]
-    else:
-        items[place] = str(slipped(item, rng))
-    return ", ".join(items)
-
-
-def _miscopied(
-    op: str, operands: tuple[Operand, ...], rng: random.Random
-) -> tuple[Operand, ...] | None:
-    """One operand misread; None where the change would make the question meaningless."""
-    places = [0, 1] if op == "convert" else list(range(len(operands)))
-    place = rng.choice(places)
-    changed = list(operands)
-    changed[place] = slipped(operands[place], rng)
-    if len(operands) > 2 and op != "convert" and rng.random() < 0.3:
-        del changed[place]
-    if op == "subtract" and int(changed[0]) <= int(changed[1]):
-        return None
-    if op in ("convert", "after", "before") and 0 in changed:
-        return None
-    return tuple(changed) if len(changed) > 1 else None
+    return prose(question, replace(working, final=wrong_final(question, rng)), rng)
 
 
 def _off_point(question: Question, rng: random.Random) -> str:
@@ -196,11 +135,11 @@ def _off_point(question: Question, rng: random.Random) -> str:
     while True:
         other = draw(rng, held_out=False)
         if other.answer != question.answer and other.op != question.op:
-            return _prose(other, solve(other.op, other.operands, same), rng)
+            return prose(other, solve(other.op, other.operands, same), rng)
 
 
 def _garbled(question: Question, rng: random.Random) -> str:
-    words = _prose(question, solve(question.op, question.operands, same), rng).split()
+    words = prose(question, solve(question.op, question.operands, same), rng).split()
     if rng.random() < 0.5:
         rng.shuffle(words)
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import islice
 
 from .phrases import TEMPLATES, make
 from .world import DAYS, KINDS, MONTHS, NAMES, OBJECTS, UNITS, WORDS, Operand, Question
@@ -18,6 +20,7 @@ OPS: dict[str, tuple[str, ...]] = {
     "calendar": ("after", "before"),
     "story": ("add", "subtract"),
 }
+MOST = 100_000
 # Unit pairs are drawn by how much there is to learn in them.
 _UNIT_DRAW = ("hours", "hours", "minutes", "weeks", "metres", "dollars")
 
@@ -65,14 +68,17 @@ def questions(n: int, seed: int, *, held_out: bool) -> list[Question]:
     whatever the seeds. Raises ValueError when `n` is negative or above 100,000
     (the held-out side of the smaller kinds would repeat).
     """
-    if not 0 <= n <= 100_000:
-        raise ValueError(f"n is {n}: ask for between 0 and 100000 questions")
+    if not 0 <= n <= MOST:
+        raise ValueError(f"n is {n}: ask for between 0 and {MOST} questions")
+    return list(islice(stream(seed, held_out=held_out), n))
+
+
+def stream(seed: int, *, held_out: bool) -> Iterator[Question]:
+    """What `questions` gives the first `n` of, one at a time and without an end."""
     rng = random.Random(f"gristmill.tutor:{seed}:{held_out}")
     seen: set[str] = set()
-    out: list[Question] = []
-    while len(out) < n:
+    while True:
         question = draw(rng, held_out=held_out)
         if question.text not in seen:
             seen.add(question.text)
-            out.append(question)
-    return out
+            yield question

@@ -123,7 +123,7 @@ def phrase(op: str, template: str, operands: tuple[Operand, ...], names: tuple[s
         small = UNITS[unit][0]
         text = template.replace("{a} {big}", counted(int(operands[0]), unit))
         text = text.replace("{b} {smalls}", counted(int(operands[1]), small))
-        return text.replace("{small}", small)
+        return text.replace("{small}", small).replace("{big}", unit)
     elif op in ("after", "before"):
         start, k = str(operands[0]), int(operands[1])
         ring = "day" if start in DAYS else "month"

@@ -1,0 +1,158 @@
+"""`gristmill rewardbench`, `judge-eval` and `rows`: benchmarks of reward models and judges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gristmill.cli.console import OUT, interruptible
+
+_Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="A reward model, for instance tiny:reward; name several to compare them.",
+        show_default=False,
+    ),
+]
+_Judges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge",
+        help="A chat model that is asked which answer is best. A local model is what its files "
+        "say it is, whether named here or with --model.",
+        show_default=False,
+    ),
+]
+_Reference = Annotated[
+    str | None,
+    typer.Option(help="The reference of a DPO-trained --model: its implicit reward is judged."),
+]
+_Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of the results; by default `out/` and the data's name. Named .json, "
+        "it is the file of the figures, and the folder lies beside it.",
+    ),
+]
+_Limit = Annotated[int | None, typer.Option(min=1, help="Look at the first N rows only.")]
+_Concurrency = Annotated[int, typer.Option(min=1, help="Calls in flight at most.")]
+_Key = Annotated[
+    str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
+]
+_Route = Annotated[
+    str, typer.Option(help="Where a reward endpoint listens: chat, classify or pooling.")
+]
+_Tokens = Annotated[int, typer.Option(min=1, help="Room for a chat model's reasons and verdict.")]
+
+
+def rewardbench(
+    model: _Models = None,
+    judge: _Judges = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A file, a folder, a data set on the hub (org/name:split), or tutor:800:bench."
+        ),
+    ] = "allenai/reward-bench:filtered",
+    reference: _Reference = None,
+    out: _Folder = None,
+    both_orders: Annotated[
+        bool,
+        typer.Option(
+            "--both-orders",
+            help="Show a chat model every pair in both orders; the score counts the first alone.",
+        ),
+    ] = False,
+    limit: _Limit = None,
+    concurrency: _Concurrency = 64,
+    max_tokens: _Tokens = 2048,
+    key_env: _Key = None,
+    route: _Route = "chat",
+) -> None:
+    """RewardBench 1 or 2, whichever the data's subsets are of: how often is the better answer
+    preferred?
+
+    Subsets, weights and rules are the original's. Without a network, `--data tutor:800:bench` is
+    a set of the same shape over the tutor world. Run it again with the same folder and it goes
+    on; with another model, that one is compared with those before it if all are named.
+    """
+    settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
+    orders = 2 if both_orders else 1
+    _evaluate(data, True, (model, judge, reference, orders, max_tokens), settings, out, limit)
+
+
+def judge_eval(
+    pairs: Annotated[
+        str,
+        typer.Argument(
+            help="Pairs of which the better answer is known: a file, a folder, org/name:split.",
+            show_default=False,
+        ),
+    ],
+    judge: _Judges = None,
+    model: _Models = None,
+    reference: _Reference = None,
+    out: _Folder = None,
+    one_order: Annotated[
+        bool,
+        typer.Option("--one-order", help="Show a chat model each pair once, in a random order."),
+    ] = False,
+    limit: _Limit = None,
+    concurrency: _Concurrency = 64,
+    max_tokens: _Tokens = 2048,
+    key_env: _Key = None,
+    route: _Route = "chat",
+) -> None:
+    """Judges on any set of pairs: accuracy in each category, position and length bias, agreement.
+
+    Reads LLMBar, JudgeBench, RM-Bench, PandaLM, HelpSteer2-Preference, RewardBench, and rows of
+    `prompt`, `chosen`, `rejected` (and, if you like, `category`). Chat models see every pair in
+    both orders.
+    """
+    settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
+    orders = 1 if one_order else 2
+    _evaluate(pairs, False, (model, judge, reference, orders, max_tokens), settings, out, limit)
+
+
+def rows(
+    source: Annotated[
+        str, typer.Argument(help="tutor:4000, tutor:800:bench, ...", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
+) -> None:
+    """Write the rows of a built-in source into a file, to look at or to take elsewhere."""
+    from gristmill.bench.export import write_rows
+
+    count = write_rows(source, out)
+    OUT.print(f"{count:,} rows: {out}", markup=False, soft_wrap=True)
+
+
+def _evaluate(
+    data: str,
+    scored: bool,
+    wanted: tuple[list[str] | None, list[str] | None, str | None, int, int],
+    settings: dict[str, Any],
+    out: Path | None,
+    limit: int | None,
+) -> None:
+    from gristmill.bench.run import Request, run
+    from gristmill.bench.show import Shown, show_scores
+
+    models, chats, reference, orders, tokens = wanted
+    request = Request(
+        data=data,
+        scored=scored,
+        models=tuple(models or ()),
+        chats=tuple(chats or ()),
+        reference=reference,
+        orders=orders,
+        max_tokens=tokens,
+        settings=settings,
+        limit=limit,
+    )
+    with interruptible(OUT), Shown(OUT) as watch:
+        metrics, folder = run(request, out, watch)
+    show_scores(OUT, metrics, folder)

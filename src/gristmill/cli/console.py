@@ -1,0 +1,26 @@
+"""Where commands print, and how they end when someone stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
+OUT = Console(highlight=False, emoji=False)
+ERR = Console(stderr=True, highlight=False, emoji=False)
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
+@contextmanager
+def interruptible(console: Console) -> Iterator[None]:
+    """For work that goes on from a checkpoint: Ctrl-C ends it with a line that says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("interrupted: run again, it goes on from the last checkpoint")
+        raise typer.Exit(INTERRUPTED) from None

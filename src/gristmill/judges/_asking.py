@@ -1,0 +1,136 @@
+"""A chat model as a judge: which of several answers is best, or how good one is from 1 to 10.
+
+The wording (`choice.md`, `rating.md`) is gristmill's own; the form of the verdict, a letter or a
+number in double brackets, is the one that MT-bench made usual (Zheng et al. 2023,
+arXiv:2306.05685). A reply without a verdict has none: it is never read as one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from importlib.resources import files
+from string import ascii_uppercase
+from typing import cast
+
+from pydantic import Field
+
+from gristmill.backends import ChatBackend, open_chat
+from gristmill.backends.base import Backend
+from gristmill.backends.calling import Calling
+from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
+
+Turns = tuple[Message, ...]
+
+MOST = len(ascii_uppercase)
+"""Answers that can be told apart by a letter."""
+
+_LETTER = re.compile(r"\[\[\s*([A-Za-z])\s*\]\]")
+_NUMBER = re.compile(r"\[\[\s*(\d{1,3}(?:\.\d{1,3})?)\s*\]\]")
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A judge's reply.
+
+    choice: place of the answer it calls best, in the order shown. rating: 1 to 10. Of these the
+    one that was not asked for is None, and so is one that the reply does not give.
+    """
+
+    reply: Response
+    choice: int | None = None
+    rating: float | None = None
+
+
+class Asking(Calling):
+    """How a chat model is asked to judge."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    """0, greedy, as judges are usually asked: the same verdict each time."""
+    max_tokens: int = Field(default=2048, ge=1)
+    """Room for the reasons and the verdict; a reply that is cut off has no verdict."""
+    seed: int = 0
+    """Of the sampling, where the temperature is above 0."""
+
+    def open(self) -> ChatBackend:
+        """The backend to ask, not yet entered. Raises ConfigError or MissingExtra."""
+        return open_chat(self.model, self.backend_options())
+
+    async def choose(self, backend: Backend, prompt: Turns, answers: Sequence[Turns]) -> Said:
+        """Ask which of the answers, in this order, is best. Raises BackendError."""
+        reply = await self._ask(backend, choice_request(prompt, answers))
+        return Said(reply, choice=verdict_in(reply.text, len(answers)))
+
+    async def rate(self, backend: Backend, prompt: Turns, answer: Turns) -> Said:
+        """Ask for a rating of one answer. Raises BackendError."""
+        reply = await self._ask(backend, rating_request(prompt, answer))
+        return Said(reply, rating=rating_in(reply.text))
+
+    async def _ask(self, backend: Backend, text: str) -> Response:
+        messages = (Message("user", text),)
+        sampling = Sampling(self.temperature, 1.0, self.max_tokens, self.seed)
+        asked = Prompt(prompt_id(messages), messages)
+        return await cast(ChatBackend, backend).sample(asked, 0, sampling)
+
+
+def choice_request(prompt: Turns, answers: Sequence[Turns]) -> str:
+    """What a judge is asked about several answers to one prompt; answer 0 is A."""
+    assert 2 <= len(answers) <= MOST
+    letters = ascii_uppercase[: len(answers)]
+    mark = _mark(prompt, *answers)
+    shown = (_block(f"answer {n}", turns, mark) for n, turns in zip(letters, answers, strict=True))
+    verdicts = [f"[[{letter}]] if answer {letter} is best" for letter in letters]
+    return _template("choice.md").format(
+        count=len(answers),
+        request=_block("the request", prompt, mark),
+        answers="\n\n".join(shown),
+        verdicts=", ".join(verdicts[:-1]) + f" or {verdicts[-1]}",
+    )
+
+
+def rating_request(prompt: Turns, answer: Turns) -> str:
+    """What a judge is asked about one answer."""
+    mark = _mark(prompt, answer)
+    return _template("rating.md").format(
+        request=_block("the request", prompt, mark), answers=_block("the answer", answer, mark)
+    )
+
+
+def verdict_in(text: str, count: int) -> int | None:
+    """The place of the answer whose letter stands last in double brackets; None where none does,
+    or one that was not asked about."""
+    found = _LETTER.findall(_THOUGHT.sub("", text))
+    place = ascii_uppercase.index(found[-1].upper()) if found else MOST
+    return place if place < count else None
+
+
+def rating_in(text: str) -> float | None:
+    """The number from 1 to 10 that stands last in double brackets, or None."""
+    found = _NUMBER.findall(_THOUGHT.sub("", text))
+    rating = float(found[-1]) if found else 0.0
+    return rating if 1 <= rating <= 10 else None
+
+
+def _mark(*texts: Turns) -> str:
+    """Six hex digits that no author of an answer could know: an answer cannot pretend to end."""
+    digest = blake2b(digest_size=3)
+    for turns in texts:
+        digest.update(prompt_id(turns).encode())
+    return digest.hexdigest()
+
+
+def _block(name: str, turns: Turns, mark: str) -> str:
+    one = len(turns) == 1 and turns[0].role in ("user", "assistant")
+    said = (t.content if one else f"{t.role.capitalize()}: {t.content}" for t in turns)
+    return (
+        f"<<< {name} begins ({mark}) >>>\n" + "\n\n".join(said) + f"\n<<< {name} ends ({mark}) >>>"
+    )
+
+
+@lru_cache
+def _template(name: str) -> str:
+    return files("gristmill.judges").joinpath(name).read_text(encoding="utf-8").strip()
