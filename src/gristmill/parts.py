@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gristmill.errors import ConfigError
@@ -113,3 +115,20 @@ def open_part(room: str, spec: Any, where: str) -> Any:
     ((name, values),) = spec.items()
     part = find_part(room, str(name), where)
     return build(part, {} if values is None else values, f"{where}.{name}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read it: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+    return values

@@ -40,6 +40,9 @@ class Calling(Options):
     body: dict[str, Any] = Field(default_factory=dict)
     """More fields of an endpoint's request, such as `{chat_template_kwargs: {...}}`; null leaves
     one of ours out: `{seed: null}` for a server that knows no seed."""
+    reference: str | None = None
+    """The reference model of a policy trained with DPO, `hf:...` or `tiny:...`: makes a judge of
+    the policy, whose reward is the answer's log-probability ratio to it. Local models only."""
     batch: int | None = Field(default=None, ge=1)
     """Rows at once for a local model; by default as many as suit the device."""
     licence: str | None = None

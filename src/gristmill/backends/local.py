@@ -4,8 +4,9 @@ Calls that are waiting run together, nearest in length first, and the n samples 
 it once. A GPU is used if there is one (bfloat16), else the CPU (float32).
 
 Options: `batch`, rows at once (default 256; fewer where memory asks for it), and `licence`, the
-SPDX name of what the model's output comes under (default: what its card says). Others are
-ignored.
+SPDX name of what the model's output comes under (default: what its card says). A reward model
+that is a policy trained with DPO has `reference`, the model string of what its training began
+with. Others are ignored.
 
 Nothing is imported from torch or transformers before a backend is opened.
 """
@@ -30,6 +31,7 @@ from gristmill.backends.local_load import (
     load_tokenizer,
     stop_tokens,
 )
+from gristmill.backends.local_pair import check_pair, find_reference
 from gristmill.backends.local_work import Answering, Grading
 from gristmill.backends.microbatch import NARROW, WIDE, Batcher
 from gristmill.errors import BackendError, ConfigError
@@ -50,6 +52,8 @@ def open_chat(model: str, options: Mapping[str, Any]) -> LocalChat:
 def open_reward(model: str, options: Mapping[str, Any]) -> LocalReward:
     """A reward model, not yet opened. Raises ConfigError or MissingExtra."""
     source = find(model)
+    if (reference := options.get("reference")) is not None:
+        return LocalImplicit(source, find_reference(reference), options)
     if source.local:
         check_reward(model, source.config)
     return LocalReward(source, options)
@@ -153,3 +157,25 @@ class LocalReward(_Local, RewardBackend):
         wanted = columns(self.model, config, grader.outputs)
         self._card()
         return Grading(self.model, tokenizer, grader, wanted, self._rows)
+
+
+class LocalImplicit(LocalReward):
+    """A policy trained with DPO, graded by its implicit reward.
+
+    The scalar is the sum over the tokens of the last assistant turn, its end among them, of
+    log p(policy) - log p(reference), in nats and without DPO's beta: it ranks the answers to one
+    prompt, and grows with their length. Fails as a `LocalReward` does; the context is the smaller
+    of the two.
+    """
+
+    def __init__(self, source: Source, reference: Source, options: Mapping[str, Any]) -> None:
+        super().__init__(source, options)
+        check_pair(source.model, source.config, reference.model, reference.config)
+        self._reference = reference
+
+    def _open(self) -> Grading:
+        from gristmill.backends.local_implicit import ImplicitGrading, load_pair
+
+        tokenizer, grader = load_pair(self._source, self._reference)
+        self._card()
+        return ImplicitGrading(self.model, tokenizer, grader, self._rows)

@@ -131,7 +131,7 @@ def check_reward(model: str, config: Mapping[str, Any]) -> None:
         kinds = ", ".join(config.get("architectures") or ["unknown"])
         raise ConfigError(
             f"model '{model}' is no reward model (its kind is {kinds}): name one with a grading "
-            "head, such as tiny:reward"
+            "head, such as tiny:reward, or give a policy trained with DPO its `reference`"
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from gristmill import packing
-from gristmill.backends.local_load import Source, load_model
+from gristmill.backends.local_load import Source, is_small, load_model
 from gristmill.errors import ConfigError
 from gristmill.records import ATTRIBUTES
 
@@ -75,6 +75,11 @@ class Grader:
         if self.packs:
             # Here and never again: it changes what every thread that runs the model would see.
             packing.attend(model)
+
+    @property
+    def small(self) -> bool:
+        """Whether one core is enough for it."""
+        return is_small(self.model)
 
     @property
     def outputs(self) -> int:

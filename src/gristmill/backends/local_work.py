@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gristmill.backends.local_load import is_small, token_budget
 from gristmill.backends.microbatch import Call, Settle
@@ -19,7 +19,6 @@ from gristmill.records import Message, Response, Score, as_dicts, sample_seed
 
 if TYPE_CHECKING:
     from gristmill.backends.local_generate import Decoder
-    from gristmill.backends.local_reward import Grader
 
 GRADING_TOKENS = 32_768
 """Tokens in one batch of a reward model, which bounds what its activations take."""
@@ -43,7 +42,7 @@ class Answering:
         self._ids = lru_cache(maxsize=1024)(self._encode)
 
     def _encode(self, messages: tuple[Message, ...]) -> list[int]:
-        ids = _tokens(self._model, self._tokenizer, messages, answer=True)
+        ids = token_ids(self._model, self._tokenizer, messages, answer=True)
         _check_length(self._model, len(ids) + 1, self._decoder.context)
         return ids
 
@@ -94,17 +93,39 @@ class Answering:
         )
 
 
+class Grades(Protocol):
+    """What `Grading` asks for grades: `local_reward.Grader` and its like.
+
+    context: tokens that a text may have, or None. packs: whether texts lie packed, so that those
+    of a group cost what `tokens` says. small: see `is_small`.
+    """
+
+    context: int | None
+    packs: bool
+
+    @property
+    def small(self) -> bool: ...
+
+    def tokens(self, texts: Sequence[Any]) -> int:
+        """Tokens that are computed for these texts at once."""
+        ...
+
+    def run(self, texts: Sequence[Any]) -> list[list[float]]:
+        """The outputs for each text, in order."""
+        ...
+
+
 class Grading:
     """`microbatch.Work` of a reward model.
 
-    columns: which of the head's outputs are the five attributes, or the one scalar.
+    columns: which of the grader's outputs are the five attributes, or the one scalar.
     """
 
     def __init__(
-        self, model: str, tokenizer: Any, grader: Grader, columns: Sequence[int], rows: int
+        self, model: str, tokenizer: Any, grader: Grades, columns: Sequence[int], rows: int
     ) -> None:
         self.rows = rows
-        self.small = is_small(grader.model)
+        self.small = grader.small
         self.tokens = SMALL_GRADING_TOKENS if self.small else GRADING_TOKENS
         self.cost = self._cost if grader.packs else None
         self._model = model
@@ -120,11 +141,16 @@ class Grading:
                 "bad_request",
                 f"model '{self._model}' grades an answer: the last message must be the assistant's",
             )
-        call.job = _tokens(self._model, self._tokenizer, messages, answer=False)
-        _check_length(self._model, len(call.job), self._grader.context)
-        call.width = len(call.job)
+        ids, call.job = self._encode(messages)
+        _check_length(self._model, len(ids), self._grader.context)
+        call.width = len(ids)
         # Responses to one prompt, which is read once for all of them.
         call.group = hash(messages[:-1])
+
+    def _encode(self, messages: tuple[Message, ...]) -> tuple[list[int], Any]:
+        """Token ids of a conversation, and what the grader takes for it."""
+        ids = token_ids(self._model, self._tokenizer, messages, answer=False)
+        return ids, ids
 
     def _cost(self, calls: Sequence[Call]) -> int:
         return self._grader.tokens([call.job for call in calls])
@@ -141,15 +167,16 @@ class Grading:
             return BackendError(
                 "bad_reply", f"model '{self._model}' gave grades that are not finite"
             )
-        tokens = len(call.job)
         if len(values) == 1:
-            return Score(self._model, scalar=values[0], tokens=tokens)
+            return Score(self._model, scalar=values[0], tokens=call.width)
         helpfulness, correctness, coherence, complexity, verbosity = values
         attributes = (helpfulness, correctness, coherence, complexity, verbosity)
-        return Score(self._model, attributes=attributes, tokens=tokens)
+        return Score(self._model, attributes=attributes, tokens=call.width)
 
 
-def _tokens(model: str, tokenizer: Any, messages: Sequence[Message], *, answer: bool) -> list[int]:
+def token_ids(
+    model: str, tokenizer: Any, messages: Sequence[Message], *, answer: bool
+) -> list[int]:
     """Token ids of a conversation; `answer` leaves the assistant's turn open at the end."""
     try:
         text = tokenizer.apply_chat_template(

@@ -41,9 +41,25 @@ def open_chat(model: str, options: Mapping[str, Any] | None = None) -> ChatBacke
     options: of the backend, for instance `concurrency` or `timeout` of an endpoint; a backend
     ignores those it has no use for. Raises ConfigError or MissingExtra.
     """
-    return cast(ChatBackend, _module(model).open_chat(model, dict(options or {})))
+    module, given = _module(model), dict(options or {})
+    if given.get("reference") is not None:
+        raise ConfigError(
+            f"model '{model}': `reference` makes a judge of a policy trained with DPO; leave "
+            "it out for a model that answers"
+        )
+    return cast(ChatBackend, module.open_chat(model, given))
 
 
 def open_reward(model: str, options: Mapping[str, Any] | None = None) -> RewardBackend:
-    """The reward backend for a model string; see `open_chat`."""
-    return cast(RewardBackend, _module(model).open_reward(model, dict(options or {})))
+    """The reward backend for a model string; see `open_chat`.
+
+    The option `reference`, a model string, is for a chat model trained with DPO: it is graded by
+    how much likelier it finds an answer than its reference does.
+    """
+    module, given = _module(model), dict(options or {})
+    if given.get("reference") is not None and MODULES[model.partition(":")[0]] != "local":
+        raise ConfigError(
+            f"model '{model}': `reference` needs the policy's own likelihoods, and so its weights "
+            "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
+        )
+    return cast(RewardBackend, module.open_reward(model, given))

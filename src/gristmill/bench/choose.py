@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from gristmill.bench.judges import ByChoice, ByScore, Judge
+from gristmill.bench.judges import ByChoice, ByScore, Judge, folder_name
 from gristmill.errors import ConfigError
 from gristmill.judges._asking import Asking
 from gristmill.judges.reward import Reward
-from gristmill.parts import build
+from gristmill.parts import build, read_yaml
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Request:
 
     data: see `sources.open_source`. scored: see `evaluate.Evaluation`.
     models: to be asked for scores; chats: to be asked which answer is best. A local model is what
-    its files say it is, whichever of the two it was named as. reference: of DPO-trained `models`.
+    its files say it is, whichever of the two it was named as; a `.yaml` holds one judge's settings
+    (`judges.reward.Reward`, or `judges._asking.Asking`), `model` among them.
+    reference: of DPO-trained `models`.
     orders: 1 or 2, in how many a chat model sees the answers. settings: of every call (`Calling`),
     those that are None left out. max_tokens: of a chat model's reply. limit: rows at most.
     """
@@ -40,24 +43,35 @@ def judges_of(request: Request) -> list[Judge]:
     named = [*((m, True) for m in request.models), *((m, False) for m in request.chats)]
     if not named:
         raise ConfigError("no judge: name a reward model with --model or a chat model with --judge")
-    repeated = {model for model, _ in named if [m for m, _ in named].count(model) > 1}
-    if repeated:
-        raise ConfigError(f"model '{min(repeated)}' is named twice")
     found = [_judge(model, scores, request) for model, scores in named]
+    folders = [folder_name(judge) for judge in found]
+    for judge, folder in zip(found, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise ConfigError(f"model '{judge.settings.model}' is named twice")
     for judge in found:
         judge.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     return found
 
 
-def _judge(model: str, scores: bool, request: Request) -> Judge:
-    settings = {k: v for k, v in request.settings.items() if v is not None}
-    reference = request.reference if scores else None
-    known = None if reference else _is_reward(model)
+def _judge(named: str, scores: bool, request: Request) -> Judge:
+    given = {k: v for k, v in request.settings.items() if v is not None} | {"model": named}
+    where = ""
+    if named.endswith((".yaml", ".yml")):
+        where = named
+        try:
+            given |= {"model": None, **read_yaml(Path(named))}
+        except ConfigError as error:
+            raise ConfigError(f"{named}: {error}") from None
+        if not isinstance(given["model"], str):
+            raise ConfigError(f"{named}: model: missing; add it")
+    if scores and request.reference:
+        given.setdefault("reference", request.reference)
+    known = True if given.get("reference") else _is_reward(given["model"])
     if scores if known is None else known:
-        given = {**settings, "model": model}
-        return ByScore(build(Reward, given | ({"reference": reference} if reference else {}), ""))
-    given = {**settings, "model": model, "max_tokens": request.max_tokens}
-    return ByChoice(build(Asking, given, ""), request.orders)
+        return ByScore(build(Reward, given, where))
+    return ByChoice(
+        build(Asking, {"max_tokens": request.max_tokens, **given}, where), request.orders
+    )
 
 
 def _is_reward(model: str) -> bool | None:

@@ -19,7 +19,7 @@ from gristmill.bench.outcomes import Outcome
 from gristmill.bench.plot import plot
 from gristmill.bench.tally import Tally
 from gristmill.page.frame import Tile, environment
-from gristmill.page.text import LONGEST, duration, label, percent, plural, visible, whole
+from gristmill.page.text import LONGEST, dollars, duration, label, percent, plural, visible, whole
 from gristmill.storage import write_atomically
 
 EXAMPLES = 6
@@ -207,5 +207,5 @@ def _said(turns: Turns) -> str:
 def _environment() -> jinja2.Environment:
     made = environment("gristmill.bench", style="page.css")
     made.globals["words"] = words
-    made.filters |= {"label": label, "duration": duration}
+    made.filters |= {"label": label, "duration": duration, "dollars": dollars}
     return made

@@ -13,7 +13,8 @@ _Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="A reward model, for instance tiny:reward; name several to compare them.",
+        help="A reward model, for instance tiny:reward, or a .yaml with its settings; name several "
+        "to compare them.",
         show_default=False,
     ),
 ]
@@ -21,8 +22,8 @@ _Judges = Annotated[
     list[str] | None,
     typer.Option(
         "--judge",
-        help="A chat model that is asked which answer is best. A local model is what its files "
-        "say it is, whether named here or with --model.",
+        help="A chat model that is asked which answer is best, or a .yaml with its settings. A "
+        "local model is what its files say it is, whether named here or with --model.",
         show_default=False,
     ),
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from gristmill.backends.calling import Calling
@@ -13,7 +12,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.files import located
 from gristmill.judges.base import Judge
-from gristmill.parts import Options, build, name_of, open_part
+from gristmill.parts import Options, build, name_of, open_part, read_yaml
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
@@ -116,20 +115,7 @@ class Config(Options):
         """
         path = Path(path)
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot read it: {error}") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f" line {mark.line + 1}:" if mark else ""
-            problem = getattr(error, "problem", None) or "not valid YAML"
-            raise ConfigError(f"{path}:{line} {problem}") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: expected 'key: value' lines, found {type(values).__name__}")
-        try:
-            return cls.of(values, folder=path.parent)
+            return cls.of(read_yaml(path), folder=path.parent)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
 
@@ -174,12 +160,14 @@ class Config(Options):
         }
 
 
-_PACE = set(Calling.model_fields) - {"model", "route", "body"}
+_PACE = set(Calling.model_fields) - {"model", "reference", "route", "body"}
 """What changes how fast or at what price a model is called, not what it says."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:
-    return part.model_dump(mode="json", exclude=_PACE)
+    values = part.model_dump(mode="json", exclude=_PACE)
+    # Folders from before there was a reference know nothing of it.
+    return {k: v for k, v in values.items() if k != "reference" or v is not None}
 
 
 def _part(kind: type[Any], key: str, spec: Any, index: int) -> Any:

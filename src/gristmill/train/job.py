@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
-from gristmill.parts import build
+from gristmill.parts import build, read_yaml
 from gristmill.storage import differences, digest, locked, versions, write_atomically
 from gristmill.train.config import KINDS, TrainConfig
 
@@ -54,23 +54,6 @@ def load_config(kind: str, path: Path) -> TrainConfig:
         return config_of(kind, read_yaml(path), path.parent)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError naming the line."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError("no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read it: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
-    return values
 
 
 def run(

@@ -24,9 +24,9 @@ from typing import Any
 from pydantic import Field
 
 from gristmill.errors import ConfigError
-from gristmill.parts import Options, build
+from gristmill.parts import Options, build, read_yaml
 from gristmill.train.config import TrainConfig
-from gristmill.train.job import Trained, config_of, read_yaml, run
+from gristmill.train.job import Trained, config_of, run
 
 
 class StagesConfig(Options):
