@@ -15,6 +15,8 @@ $(VENV)/.local: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.local
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+# What the suite compares our arithmetic with is read, not imported: it needs an old transformers.
+	-$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/peers rewardbench==0.1.4
 	@touch $@
 
 quickstart: $(VENV)/.local  ## the main job on the embedded tiny family
@@ -32,6 +34,7 @@ bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python benchmarks/rewardbench.py
 	$(BIN)/python benchmarks/scale.py
 
 tiny: $(VENV)/.dev  ## train the embedded family anew (hours)

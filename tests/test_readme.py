@@ -72,11 +72,22 @@ def test_every_training_key_is_documented() -> None:
 
 def test_every_reason_of_a_refusal_is_documented() -> None:
     page = (ROOT / "docs/train.md").read_text(encoding="utf-8")
-    code = "\n".join(p.read_text() for p in (ROOT / "src/gristmill/train").glob("*.py"))
-    named = set(re.findall(r'(?:Unusable|Refused)\((?:[\w.]+, )?"(\w+)"', code))
+    rooms = (ROOT / "src/gristmill/train", ROOT / "src/gristmill/intake")
+    code = "\n".join(p.read_text() for room in rooms for p in room.glob("*.py"))
+    named = set(re.findall(r'(?:Unusable|Refused)\(\s*(?:[\w.]+, )?"(\w+)"', code))
     assert len(named) > 10
     for reason in named:
         assert f"`{reason}`" in page, f"docs/train.md does not mention '{reason}'"
+
+
+def test_every_reason_of_a_refused_pair_is_documented() -> None:
+    page = (ROOT / "docs/bench.md").read_text(encoding="utf-8")
+    rooms = (ROOT / "src/gristmill/bench", ROOT / "src/gristmill/intake")
+    code = "\n".join(p.read_text() for room in rooms for p in room.glob("*.py"))
+    named = set(re.findall(r'(?:Unusable|Refused)\(\s*(?:[\w.]+, )?"(\w+)"', code))
+    assert len(named) >= 10
+    for reason in named:
+        assert f"`{reason}`" in page, f"docs/bench.md does not mention '{reason}'"
 
 
 def test_every_flywheel_key_is_documented() -> None:

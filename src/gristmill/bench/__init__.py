@@ -5,5 +5,10 @@
            ──credit> 1 right, 0 wrong, in between for ties and replies that give no verdict
     board  ────────> accuracies of subsets, weighted into sections, and these into one score
 
-`evaluate` does all of it, with a folder that it resumes from, and `report` shows it.
+`run` does all of it, with a folder that it resumes from, and ends with the pages.
 """
+
+from gristmill.bench.choose import Request
+from gristmill.bench.run import run
+
+__all__ = ["Request", "run"]

@@ -14,11 +14,9 @@ from gristmill.bench.page import write_page
 from gristmill.bench.sources import open_source
 from gristmill.storage import write_atomically
 
-__all__ = ["Request", "run"]
-
 
 def run(
-    request: Request, out: Path | None = None, watch: Watch | None = None
+    request: Request, out: str | Path | None = None, watch: Watch | None = None
 ) -> tuple[dict[str, Any], Path]:
     """Evaluate, and write figures and pages. Returns the figures and the folder.
 
@@ -27,7 +25,7 @@ def run(
     """
     judges = judges_of(request)
     source = open_source(request.data)
-    folder = out or Path("out") / _name(request)
+    folder = Path(out) if out else Path("out") / _name(request)
     file = folder if folder.suffix == ".json" else None
     if file is not None:
         folder = file.with_suffix("")

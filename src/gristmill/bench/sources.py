@@ -13,10 +13,6 @@ from gristmill.intake.builtin import PREFIX
 from gristmill.intake.files import KINDS, read_rows
 from gristmill.intake.hub import is_hub_name, read_hub
 
-V1 = "allenai/reward-bench:filtered"
-V2 = "allenai/reward-bench-2:test"
-"""RewardBench's data sets and the splits that are scored."""
-
 EVALUATED = ("filtered", "test")
 """Of a folder with several splits, those whose names begin so are evaluated."""
 
@@ -38,7 +34,8 @@ class Source:
         if self.name.startswith(PREFIX):
             yield from items(read_rows(self.name), "all")
         elif not self.files:
-            yield from items(read_hub(self.name), "all")
+            found = ((where, row, str(row)[:2000]) for where, row in read_hub(self.name))
+            yield from items(found, "all")
         for path in self.files:
             # The file's name is the category of rows that name none: LLMBar is laid out so.
             yield from items(read_rows(path), path.stem)

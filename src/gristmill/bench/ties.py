@@ -42,7 +42,10 @@ def ties_score(rows: Iterable[tuple[str, Margins]]) -> tuple[float, float] | Non
     forms: dict[str, dict[str, Margins]] = {form: {} for form in _FORMS}
     for name, found in rows:
         form, _, number = name.partition(":")
-        forms.get(form, forms["tied"])[number or form] = found
+        if form in forms:
+            forms[form][number] = found
+        else:  # Any other name is that of a prompt of its own, in the tied form alone.
+            forms["tied"][f":{name}"] = found
     ref, tied = forms["ref"], forms["tied"]
     if not ref and not tied:
         return None

@@ -1,52 +1,62 @@
-"""Rows of a data set on the Hugging Face hub, `org/name` or `org/name:split`, by `datasets`."""
+"""Rows of data sets on the Hugging Face hub, by the library `datasets`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import orjson
-
 from gristmill.errors import DataError, MissingExtra
-from gristmill.intake.files import Found
 
-_FORM = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]+)?")
+HUB = "hf:"
+"""What the name of such a source may begin with, and must where a path could be meant."""
+
+_FORM = re.compile(r"[\w-][\w.-]*/[\w.-]+(/[\w./-]+)?(:[\w.-]+)?")
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether this can be a data set on the hub: one slash, no leading dot, a split at most."""
-    return _FORM.fullmatch(name) is not None and not name.startswith(".")
+    """Whether this can be a data set on the hub: `hf:...`, or `org/name` with a split at most."""
+    return name.startswith(HUB) or _FORM.fullmatch(name) is not None
 
 
-def read_hub(name: str) -> Iterator[Found]:
-    """Every row of one split (by default its only one). Raises MissingExtra or DataError."""
-    place, _, split = name.partition(":")
-    for number, row in enumerate(_load(place, split or None), 1):
-        yield (
-            f"{name}:{number}",
-            row,
-            orjson.dumps(row, default=str)[:2000].decode("utf-8", "replace"),
-        )
+def read_hub(name: str, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(`name:line`, row) of every row of one split; columns without a value are left out.
 
-
-def _load(place: str, split: str | None) -> Iterator[dict[str, Any]]:
+    name: `hf:org/name` (or without `hf:`), `hf:org/name/folder` for a part of it, or the path of
+    a folder that the library reads. split: where it is None the name may end in one, `:test`;
+    without any, a data set must have a single one. Raises MissingExtra or DataError.
+    """
+    place = name
+    if split is None and ":" in name.removeprefix(HUB):
+        place, _, split = name.rpartition(":")
     try:
         import datasets
     except ImportError:
-        raise MissingExtra(f"the data set '{place}'", "train") from None
+        raise MissingExtra(name, "train") from None
+    whole, part = _part(place.removeprefix(HUB))
+    where: dict[str, Any] = {} if part is None else {"data_dir": part}
     try:
-        found = datasets.load_dataset(place, split=split)
-    except Exception as error:  # It raises whatever its builders, pyarrow and the network raise.
-        line = " ".join(str(error).split())[:300]
-        raise DataError(
-            f"{place}: neither a file or folder here, nor a data set that can be loaded from the "
-            f"hub ({type(error).__name__}: {line})"
-        ) from None
-    if isinstance(found, dict):
-        if len(found) != 1:
-            splits = ", ".join(f"{place}:{name}" for name in found)
+        rows = datasets.load_dataset(whole, split=split, **where)
+    except Exception as error:
+        # The library raises dozens of types of its own and of others' for what a user mistyped.
+        reason = " ".join(str(error).split())
+        what = "" if split is None else f" split '{split}'"
+        here = "" if name.startswith(HUB) else "no such file or folder; from the hub: "
+        raise DataError(f"{place}: {here}cannot load{what}: {reason}") from None
+    if isinstance(rows, dict):
+        if len(rows) != 1:
+            splits = ", ".join(f"{place}:{one}" for one in rows)
             raise DataError(f"{place}: has several splits; name one of {splits}")
-        found = next(iter(found.values()))
-    for row in found:
-        yield {key: value for key, value in dict(row).items() if value is not None}
+        rows = next(iter(rows.values()))
+    for number, row in enumerate(rows, 1):
+        given = {column: value for column, value in dict(row).items() if value is not None}
+        yield f"{name}:{number}", given
+
+
+def _part(name: str) -> tuple[str, str | None]:
+    """A hub's data set, and the folder in it that is meant: `org/name/folder`."""
+    org, *rest = name.split("/", 2)
+    if len(rest) < 2 or org.startswith(("~", ".")) or not org or Path(name).exists():
+        return name, None
+    return f"{org}/{rest[0]}", rest[1]

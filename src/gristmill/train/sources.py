@@ -10,17 +10,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gristmill.errors import DataError, MissingExtra
+from gristmill.errors import DataError
 from gristmill.intake import files
 from gristmill.intake.files import BadLine, read_rows
+from gristmill.intake.hub import HUB, read_hub
 from gristmill.intake.turns import Unusable
 from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
 from gristmill.train.examples import Example, Refused
 from gristmill.train.formats import Format, examples_of
 from gristmill.train.labels import scaled
-
-HUB = "hf:"
 
 COLUMNS = (
     "prompt", "response", "system", "messages", "conversations", "text", "label", *ATTRIBUTES,
@@ -172,33 +171,7 @@ def _at(row: dict[str, Any], path: str) -> Any:
 
 def _rows(source: Source) -> Iterator[tuple[str, dict[str, Any] | BadLine]]:
     if source.file.startswith(HUB):
-        yield from _hub_rows(source)
+        yield from read_hub(source.file, source.split)
     else:
         for where, row, _ in read_rows(source.file):
             yield where, row
-
-
-def _hub_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtra(source.file, "train") from None
-    name, part = _part(source.file.removeprefix(HUB))
-    where: dict[str, Any] = {} if part is None else {"data_dir": part}
-    try:
-        rows = datasets.load_dataset(name, split=source.split, **where)
-    except Exception as error:
-        # The library raises dozens of types of its own and of others' for what a user mistyped.
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source.file}: cannot load split '{source.split}': {reason}") from None
-    for number, row in enumerate(rows, 1):
-        given = {name: value for name, value in dict(row).items() if value is not None}
-        yield f"{source.file}:{number}", given
-
-
-def _part(name: str) -> tuple[str, str | None]:
-    """A hub's data set, and the folder in it that is meant: `org/name/folder`."""
-    org, *rest = name.split("/", 2)
-    if len(rest) < 2 or org.startswith(("~", ".")) or not org or Path(name).exists():
-        return name, None
-    return f"{org}/{rest[0]}", rest[1]
