@@ -196,6 +196,6 @@ class TestPlot:
         for dot in group.dots:
             assert found.left - 1e-6 <= dot.low <= dot.x <= dot.high <= found.right + 1e-6
             assert 0 < dot.y < found.base
-        assert [dot.number for dot in group.dots] == [0, None]
+        assert [(dot.number, dot.published) for dot in group.dots] == [(0, False), (0, True)]
         assert found.ticks[-1][1] == "100\u202f%"
         assert all(found.left - 1e-6 <= at <= found.right + 1e-6 for at, _ in found.ticks)

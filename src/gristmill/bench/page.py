@@ -16,7 +16,7 @@ from gristmill.bench import words
 from gristmill.bench.boards import BOARDS, REWARDBENCH, Board
 from gristmill.bench.items import Turns
 from gristmill.bench.outcomes import Outcome
-from gristmill.bench.plot import plot
+from gristmill.bench.plot import MARKS, plot
 from gristmill.bench.tally import Tally
 from gristmill.page.frame import Tile, environment
 from gristmill.page.text import LONGEST, dollars, duration, label, percent, plural, visible, whole
@@ -41,6 +41,7 @@ def write_page(folder: Path, metrics: dict[str, Any], tallies: Sequence[Tally]) 
         "board": board,
         "judges": metrics["judges"],
         "published": published,
+        "marks": MARKS,
         "warnings": words.warnings(metrics),
         "lede": words.verdict(metrics),
         "plot": drawn and Markup(_svg(pictures, drawn, alone=False)),
@@ -156,7 +157,8 @@ def _plot(metrics: dict[str, Any], board: Board | None, published: Sequence[dict
 
 
 def _svg(made: jinja2.Environment, drawn: Any, **context: Any) -> str:
-    return made.get_template("plot.svg").render({"p": drawn, **context})
+    empty = {"legend": [], "published": []}
+    return made.get_template("plot.svg").render({"p": drawn, **empty, **context})
 
 
 def _examples(tally: Tally) -> dict[str, Any]:

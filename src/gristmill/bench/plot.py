@@ -12,15 +12,17 @@ from gristmill.page.text import NARROW, decimal, label, percent
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 760.0, 150.0, 92.0, 10.0, 34.0
 ROW, GAP = 22.0, 16.0
 """Height of one judge's line, and the space between two sections."""
-COLOURS = 8
-"""Colours of judges before they begin anew."""
+MARKS = ("M0,-5.5 L5.5,0 0,5.5 -5.5,0 Z", "M-4,-4 H4 V4 H-4 Z", "M0,-5 L5,4 -5,4 Z")
+"""A diamond, a square and a triangle for published models, before they begin anew."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One value. number: the judge's place, which gives the colour; None for a published one."""
+    """One value. number: the judge's place, which gives the colour, or, if `published`, that of
+    the published model, which gives the mark."""
 
-    number: int | None
+    number: int
+    published: bool
     y: float
     x: float
     low: float
@@ -62,6 +64,10 @@ class Plot:
         """The lower end of the bands."""
         return self.height - BOTTOM
 
+    def mark(self, number: int) -> str:
+        """The outline of a published model's mark, around its middle."""
+        return MARKS[number % len(MARKS)]
+
 
 def plot(
     names: Sequence[str],
@@ -89,7 +95,11 @@ def plot(
     groups, at = [], TOP
     for name in names:
         lines = [(i, j["name"], v) for i, j in enumerate(judges) if (v := j["values"].get(name))]
-        marks = [(p["name"], p["values"][name]) for p in published if name in p["values"]]
+        marks = [
+            (i, p["name"], p["values"][name])
+            for i, p in enumerate(published)
+            if name in p["values"]
+        ]
         if not lines:
             continue
         dots = []
@@ -100,12 +110,13 @@ def plot(
             said = f"{label(judge, 60)}, {name}: {percent(value['score'])} ({ends})"
             y = at + ROW / 2
             shown = decimal(100 * value["score"], 1)
-            dots.append(Dot(number, y, x(value["score"]), x(low), x(high), shown, said))
+            dots.append(Dot(number, False, y, x(value["score"]), x(low), x(high), shown, said))
             at += ROW
-        for mark, score in marks:
+        for number, mark, score in marks:
             place = x(max(start, score))
             said = f"{mark}, {name}: {percent(score)}, published"
-            dots.append(Dot(None, at + ROW / 2, place, place, place, decimal(100 * score, 1), said))
+            shown = decimal(100 * score, 1)
+            dots.append(Dot(number, True, at + ROW / 2, place, place, place, shown, said))
             at += ROW
         groups.append(Group(name, top, at, dots))
         at += GAP
