@@ -55,9 +55,9 @@ def judges_of(request: Request) -> list[Judge]:
 
 def _judge(named: str, scores: bool, request: Request) -> Judge:
     given = {k: v for k, v in request.settings.items() if v is not None} | {"model": named}
-    where = ""
+    where = called = ""
     if named.endswith((".yaml", ".yml")):
-        where = named
+        where, called = named, Path(named).stem
         try:
             given |= {"model": None, **read_yaml(Path(named))}
         except ConfigError as error:
@@ -68,10 +68,9 @@ def _judge(named: str, scores: bool, request: Request) -> Judge:
         given.setdefault("reference", request.reference)
     known = True if given.get("reference") else _is_reward(given["model"])
     if scores if known is None else known:
-        return ByScore(build(Reward, given, where))
-    return ByChoice(
-        build(Asking, {"max_tokens": request.max_tokens, **given}, where), request.orders
-    )
+        return ByScore(build(Reward, given, where), called)
+    asking = build(Asking, {"max_tokens": request.max_tokens, **given}, where)
+    return ByChoice(asking, request.orders, called)
 
 
 def _is_reward(model: str) -> bool | None:

@@ -19,7 +19,8 @@ def comparison(bench: Bench, name: str, other: str, a: Tally, b: Tally) -> dict[
     got right; p: McNemar's exact test of them. agreement: share of items on which both are right
     or both wrong; kappa: what is left of it beyond chance.
     """
-    mine, theirs = (t.credit if bench.board else t.both for t in (a, b))
+    which = "credit" if bench.board else "both"
+    mine, theirs = a.values(which), b.values(which)
     both = np.isfinite(mine) & np.isfinite(theirs)
     differences = np.where(both, mine - theirs, np.nan)
     decided = both & (mine != 0.5) & (theirs != 0.5)

@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gristmill.bench.boards import TIES
 from gristmill.bench.compare import comparison
+from gristmill.bench.survey import Evaluation, Survey
 from gristmill.bench.tally import Bench, Tally
 from gristmill.bench.ties import ties_score
 from gristmill.intervals import Z95, mean_of, wilson
-
-if TYPE_CHECKING:
-    from gristmill.bench.evaluate import Evaluation, Survey
 
 
 @dataclass(frozen=True)
@@ -71,18 +69,18 @@ def _incomplete(bench: Bench) -> dict[str, list[int]]:
 
 
 def _judge(bench: Bench, tally: Tally, seconds: float) -> dict[str, Any]:
-    credits = tally.credit if bench.board else tally.both
+    credits = tally.values("credit") if bench.board else tally.values("both")
     parts = subset_parts(bench, tally, credits)
     whole = part_of(credits)
-    settings = tally.judge.settings
+    judge, settings = tally.judge, tally.judge.settings
     price = settings.price
     usd = (price.input * tally.prompt_tokens + price.output * tally.completion_tokens) / 1e6
     return {
-        "name": settings.model,
+        "name": judge.name,
         "model": settings.model,
-        "kind": tally.judge.kind,
+        "kind": judge.kind,
         "reference": settings.reference,
-        "orders": tally.judge.orders,
+        "orders": judge.orders,
         "accuracy": whole.accuracy if whole else None,
         "low": whole.low if whole else None,
         "high": whole.high if whole else None,
@@ -119,9 +117,9 @@ def part_of(credits: np.ndarray) -> Part | None:
 
 def subset_parts(bench: Bench, tally: Tally, credits: np.ndarray) -> dict[str, Part]:
     """Each subset's accuracy, those without a verdict left out; Ties by its own formula."""
-    found = {}
+    found, subset = {}, bench.subset
     for place, name in enumerate(bench.subsets):
-        part = part_of(credits[bench.subset == place])
+        part = part_of(credits[subset == place])
         if bench.board is not None and name == TIES and part is not None:
             score = ties_score(tally.ties)
             if score is not None:
@@ -183,15 +181,15 @@ def _position(tally: Tally) -> dict[str, Any] | None:
     if not tally.replies:
         return None
     found: dict[str, Any] = {
-        "first": mean_of(tally.first),
-        "when_first": mean_of(tally.when_first),
-        "when_later": mean_of(tally.when_later),
+        "first": mean_of(tally.values("first")),
+        "when_first": mean_of(tally.values("when_first")),
+        "when_later": mean_of(tally.values("when_later")),
     }
     if tally.judge.orders == 2:
-        both = tally.both
+        both = tally.values("both")
         known = both[np.isfinite(both)]
-        found["bias"] = mean_of(tally.when_first - tally.when_later)
-        found["flipped"] = mean_of(tally.flipped)
+        found["bias"] = mean_of(tally.values("when_first") - tally.values("when_later"))
+        found["flipped"] = mean_of(tally.values("flipped"))
         found["right_in_both"] = mean_of((known == 1).astype(float))
         found["net"] = mean_of((known > 0.5).astype(float))
     return found

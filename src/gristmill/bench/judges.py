@@ -27,6 +27,13 @@ _NO_MATTER = ("concurrency", "timeout", "retries", "requests_per_minute", "token
 class Judge(ABC):
     """Someone to be asked about items."""
 
+    called: str
+
+    @property
+    def name(self) -> str:
+        """What pages call it: `called`, or its model string."""
+        return self.called or self.settings.model
+
     @property
     @abstractmethod
     def kind(self) -> str:
@@ -56,6 +63,7 @@ class ByScore(Judge):
     """Scores each answer by itself; the highest is the best."""
 
     reward: Reward
+    called: str = ""
 
     @property
     def settings(self) -> Calling:
@@ -89,6 +97,7 @@ class ByChoice(Judge):
 
     asking: Asking
     times: int = 1
+    called: str = ""
 
     @property
     def settings(self) -> Calling:

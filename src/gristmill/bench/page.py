@@ -191,7 +191,7 @@ def _examples(tally: Tally) -> dict[str, Any]:
                 "reply": _reply(outcome),
             }
         )
-    return {"name": tally.judge.settings.model, "rows": shown}
+    return {"name": tally.judge.name, "rows": shown}
 
 
 def _reply(outcome: Outcome) -> str:

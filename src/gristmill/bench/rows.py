@@ -107,13 +107,11 @@ def _many(row: Row) -> Read:
     """RewardBench 2 (`num_correct` says how many of `chosen` count) and RM-Bench."""
     prompt = prompt_of_row(row)
     right, wrong = (_texts(row, name) for name in ("chosen", "rejected"))
-    if "num_correct" in row:
-        count = number_of(row["num_correct"], "num_correct", "bad_count")
-        if count != len(right):
-            raise Unusable("bad_count", f"'num_correct' is {count}, 'chosen' has {len(right)}")
-    elif 1 < len(right) == len(wrong):
-        return prompt, (*right, *wrong), len(right), True
-    return prompt, (*right, *wrong), len(right), False
+    count = number_of(row.get("num_correct"), "num_correct", "bad_count")
+    if count is not None and count != len(right):
+        raise Unusable("bad_count", f"'num_correct' is {count:g}, 'chosen' has {len(right)}")
+    grid = count is None and 1 < len(right) == len(wrong)
+    return prompt, (*right, *wrong), len(right), grid
 
 
 def _texts(row: Row, name: str) -> tuple[Turns, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,11 @@ from gristmill.intake.builtin import PREFIX
 from gristmill.intake.files import KINDS, read_rows
 from gristmill.intake.hub import is_hub_name, read_hub
 
-EVALUATED = ("filtered", "test")
-"""Of a folder with several splits, those whose names begin so are evaluated."""
+EVALUATED = ("filtered", "test", "dataset")
+"""Of a folder with several splits, those whose names begin so are evaluated; `dataset` is LLMBar's
+data beside its judges' results, which hold the same rows again."""
+
+_SHARD = re.compile(r"-\d+-of-\d+$")
 
 _NO_ROWS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 
@@ -37,8 +41,14 @@ class Source:
             found = ((where, row, str(row)[:2000]) for where, row in read_hub(self.name))
             yield from items(found, "all")
         for path in self.files:
-            # The file's name is the category of rows that name none: LLMBar is laid out so.
-            yield from items(read_rows(path), path.stem)
+            yield from items(read_rows(path), self._category(path))
+
+    def _category(self, path: Path) -> str:
+        """The category of rows that name none: the file's name, or its folder's where files of
+        several folders have the same (LLMBar's are all called dataset.json)."""
+        name = _name(path)
+        folders = {other.parent for other in self.files if _name(other) == name}
+        return (len(folders) > 1 and path.parent.name) or name
 
 
 def open_source(name: str) -> Source:
@@ -59,12 +69,18 @@ def open_source(name: str) -> Source:
     )
 
 
+def _name(path: Path) -> str:
+    """The file's name without its ending, and without its number among several."""
+    return _SHARD.sub("", path.stem)
+
+
 def _files(folder: Path) -> tuple[Path, ...]:
     """The files of a folder, or, where some are named for the split that counts, those alone."""
     found = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in KINDS
+        and path.is_file()
         and path.name not in _NO_ROWS
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

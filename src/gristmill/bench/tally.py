@@ -7,7 +7,7 @@ import math
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -68,9 +68,13 @@ class Bench:
         return np.array(self._longer, float)
 
 
+Name = Literal["credit", "both", "first", "when_first", "when_later", "flipped"]
+NAMES: tuple[Name, ...] = get_args(Name)
+
+
 @dataclass
 class Tally:
-    """One judge's outcomes. The arrays are (N,) in the items' order, NaN for what there is not.
+    """One judge's outcomes. `values` are (N,) in the items' order, NaN for what there is not:
 
     credit: by the benchmark's rule, one order (`outcomes.credit`). both: over all orders asked.
     first: share of readable replies that chose the answer shown first. when_first, when_later:
@@ -80,7 +84,7 @@ class Tally:
 
     bench: Bench
     judge: Judge
-    _arrays: dict[str, array] = field(default_factory=dict)
+    _arrays: dict[Name, array] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
     replies: int = 0
     unreadable: int = 0
@@ -91,20 +95,17 @@ class Tally:
     grids: dict[str, list[np.ndarray]] = field(default_factory=dict)
     worst: dict[str, list[tuple[float, int, Item, Outcome]]] = field(default_factory=dict)
 
-    NAMES = ("credit", "both", "first", "when_first", "when_later", "flipped")
-
     def __post_init__(self) -> None:
-        self._arrays = {name: array("d") for name in self.NAMES}
+        self._arrays = {name: array("d") for name in NAMES}
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name in Tally.NAMES:
-            return np.array(self._arrays[name], float)
-        raise AttributeError(name)
+    def values(self, name: Name) -> np.ndarray:
+        """(N,) one figure of every item; see the class."""
+        return np.array(self._arrays[name], float)
 
     def add(self, item: Item, outcome: Outcome | None) -> dict[str, Any]:
         """Count one item's outcome. Returns its row for `rows.jsonl`."""
         outcome = outcome or Outcome(failure=("missing", "was not asked"))
-        found: dict[str, float] = dict.fromkeys(self.NAMES, math.nan)
+        found: dict[str, float] = dict.fromkeys(NAMES, math.nan)
         found["credit"], found["both"] = credit(item, outcome, 1), credit(item, outcome)
         if outcome.failure:
             self.failed[outcome.failure[0]] += 1

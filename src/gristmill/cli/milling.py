@@ -118,6 +118,10 @@ def score(
     route: Annotated[
         str, typer.Option(help="Where an endpoint listens: chat, classify or pooling.")
     ] = "chat",
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The reference of a DPO-trained model, to grade by its implicit reward."),
+    ] = None,
 ) -> None:
     """Grade conversations that are already there: five attributes and the reward.
 
@@ -129,6 +133,7 @@ def score(
     from gristmill.score import score_file
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
+    given["reference"] = reference
     judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
     with OUT.status(escape(f"Grading {file} with {model}")) as status:
         done = score_file(

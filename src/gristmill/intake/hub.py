@@ -40,7 +40,9 @@ def read_hub(name: str, split: str | None = None) -> Iterator[tuple[str, dict[st
         rows = datasets.load_dataset(whole, split=split, **where)
     except Exception as error:
         # The library raises dozens of types of its own and of others' for what a user mistyped.
-        reason = " ".join(str(error).split())
+        # This one says nothing itself: what was wrong in which file is its cause.
+        told = error.__cause__ if type(error).__name__ == "DatasetGenerationError" else None
+        reason = " ".join(str(told or error).split())
         what = "" if split is None else f" split '{split}'"
         here = "" if name.startswith(HUB) else "no such file or folder; from the hub: "
         raise DataError(f"{place}: {here}cannot load{what}: {reason}") from None

@@ -30,7 +30,9 @@ MOST = len(ascii_uppercase)
 
 _LETTER = re.compile(r"\[\[\s*([A-Za-z])\s*\]\]")
 _NUMBER = re.compile(r"\[\[\s*(\d{1,3}(?:\.\d{1,3})?)\s*\]\]")
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+_THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""What a model thought before it spoke; some templates begin the thought, so that the reply only
+ends it."""
 
 
 @dataclass(frozen=True, slots=True)

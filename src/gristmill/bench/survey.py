@@ -1,0 +1,91 @@
+"""What is evaluated, and what its data holds, found before any model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from gristmill.bench.boards import REWARDBENCH, Board, board_of
+from gristmill.bench.items import Item, Refused
+from gristmill.bench.judges import Judge
+from gristmill.bench.sources import Source
+from gristmill.errors import DataError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is evaluated on what.
+
+    scored: whether the subsets must be those of a known board, RewardBench or another; else every
+    category counts as it comes. limit: items at most, None for all.
+    """
+
+    source: Source
+    judges: Sequence[Judge]
+    scored: bool
+    limit: int | None = None
+
+    def items(self) -> Iterator[Item | Refused]:
+        """The rows in order, as far as the limit."""
+        return iter(self.source) if self.limit is None else islice(self.source, self.limit)
+
+
+@dataclass
+class Survey:
+    """What the data holds, found before any model is loaded."""
+
+    board: Board | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    truncated: int = 0
+
+
+MOST_REFUSED = 100_000
+"""Refused rows that are kept in `refused.jsonl`; more are counted."""
+
+
+def look(evaluation: Evaluation) -> Survey:
+    """Read the data once: its board, its rows in each subset, and what cannot be used.
+
+    Raises DataError where nothing can, or, if `scored`, where a subset is of no board or of
+    another one than the first.
+    """
+    survey = Survey()
+    for item in evaluation.items():
+        if isinstance(item, Refused):
+            if len(survey.refused) < MOST_REFUSED:
+                survey.refused.append(item)
+            else:
+                survey.truncated += 1
+            continue
+        if evaluation.scored:
+            survey.board = _board(item, survey.board)
+        survey.counts[item.subset] = survey.counts.get(item.subset, 0) + 1
+    if not survey.counts:
+        name = evaluation.source.name
+        if not survey.refused:
+            raise DataError(f"{name}: holds no rows")
+        first = survey.refused[0]
+        raise DataError(
+            f"{name}: none of {len(survey.refused):,} rows can be used; the first, {first.where}: "
+            f"{first.reason}: {first.detail}"
+        )
+    return survey
+
+
+def _board(item: Item, before: Board | None) -> Board:
+    board = board_of(item.subset)
+    if board is not None and before in (None, board):
+        return board
+    if board is not None and before is not None:
+        raise DataError(
+            f"{item.where}: subset '{item.subset}' is of {board.name}, the rows before it are of "
+            f"{before.name}; evaluate them apart"
+        )
+    near = (before or REWARDBENCH).nearest(item.subset)
+    hint = f"did you mean '{near}'?" if near else "RewardBench has no such subset;"
+    raise DataError(
+        f"{item.where}: unknown subset '{item.subset}': {hint} pairs of your own go to "
+        "`gristmill judge-eval`"
+    )
