@@ -194,6 +194,7 @@ class TestManyAnswers:
     @pytest.mark.parametrize(
         ("change", "reason", "detail"),
         [
+            ({"rejected": ["good "]}, "identical_pair", "are the same"),
             ({"num_correct": 2}, "bad_count", "'num_correct' is 2, 'chosen' has 1"),
             ({"num_correct": 1.5}, "bad_count", "'num_correct' is 1.5, 'chosen' has 1"),
             ({"num_correct": "one"}, "bad_count", "'num_correct' is 'one', not a number"),
@@ -220,6 +221,10 @@ class TestManyAnswers:
         row = {key: value for key, value in BEST.items() if key != "prompt"}
         assert refused(row).reason == "missing_field"
 
+    def test_a_wrong_answer_among_several_may_be_the_right_one_again(self) -> None:
+        """As in the original, which gives half for it at best."""
+        assert len(item({**BEST, "rejected": ["good", "b", "c"]}).answers) == 4
+
     def test_as_many_answers_as_fit(self) -> None:
         found = item({**BEST, "rejected": ["a"] * MOST_ANSWERS})
         assert len(found.answers) == MOST_ANSWERS + 1
@@ -229,7 +234,7 @@ LLMBAR: Row = {"input": "Q", "output_1": "one", "output_2": "two", "label": 1}
 
 
 class TestLLMBar:
-    @pytest.mark.parametrize("label", [1, "1", " 1 "])
+    @pytest.mark.parametrize("label", [1, "1", " 1 ", 1.0])
     def test_a_row(self, label: Any) -> None:
         assert item({**LLMBAR, "label": label}) == Item(WHERE, "file", Q, said("one", "two"), WHERE)
 
@@ -242,6 +247,8 @@ class TestLLMBar:
             ({"label": 3}, "bad_label", "'label' is 3; it must be 1 or 2"),
             ({"label": None}, "bad_label", "None"),
             ({"label": True}, "bad_label", "True"),
+            ({"label": 1.5}, "bad_label", "1.5"),
+            ({"label": float("nan")}, "bad_label", "nan"),
             ({"label": [1]}, "bad_label", "[1]"),
             ({"label": -1}, "bad_label", "-1"),
             ({"label": 0}, "no_preference", "neither is better"),
@@ -345,7 +352,7 @@ class TestPandaLM:
     def test_the_majority_decides(self) -> None:
         assert item(PANDALM) == Item("0", "file", Q, said("one", "two"), WHERE)
         assert item({**PANDALM, **votes(2, 1, 2)}).answers == said("two", "one")
-        assert item({**PANDALM, **votes("2", 2, None)}).answers == said("two", "one")
+        assert item({**PANDALM, **votes("2", 2.0, None)}).answers == said("two", "one")
 
     def test_an_input_follows_the_instruction(self) -> None:
         found = item({**PANDALM, "input": "Text."})

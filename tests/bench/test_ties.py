@@ -90,6 +90,8 @@ class TestScore:
         """A spread of 0 has no ratio: the small term is that of the other prompts."""
         assert score(ref(1.0), tied(1.0, 0.0)) == pytest.approx(1.0)
         assert score(ref(1.0), tied(0.0, 0.0)) == pytest.approx(0.3)
+        # However small, a spread that is above 0 has one.
+        assert score(ref(1.0), tied(1.0, 0.01)) == pytest.approx(1.01)
         found = score(ref(1.0), tied(1.0, 0.0), ref(1.0, 2), tied(1.0, 2.0, 2))
         assert found == pytest.approx(0.3 + 0.3 + 0.1 + 0.1 + 0.01 * math.tanh(-0.5))
 

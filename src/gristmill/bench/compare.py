@@ -15,16 +15,18 @@ def comparison(bench: Bench, name: str, other: str, a: Tally, b: Tally) -> dict[
     """`name` less `other`, over the items that both judged.
 
     difference: of the board's scores, or of accuracy, with a 95 % interval from paired
-    differences. sections: the same of each section. only_first, only_second: items that one alone
-    got right; p: McNemar's exact test of them. agreement: share of items on which both are right
-    or both wrong; kappa: what is left of it beyond chance.
+    differences. sections: the same of each section. All else is of the verdicts in the first order,
+    where none is not right: only_first, only_second: items that one alone got right; p: McNemar's
+    exact test of them; agreement: share of items on which both are right or both are not; kappa:
+    what is left of it beyond chance.
     """
     which = "credit" if bench.board else "both"
     mine, theirs = a.values(which), b.values(which)
     both = np.isfinite(mine) & np.isfinite(theirs)
     differences = np.where(both, mine - theirs, np.nan)
-    decided = both & (mine != 0.5) & (theirs != 0.5)
-    right, other_right = mine[decided] > 0.5, theirs[decided] > 0.5
+    # One verdict of each on every item: halves, of two orders that disagree, would be neither
+    # right nor wrong, and leaving them out would favour whoever is sure of itself.
+    right, other_right = (tally.values("credit")[both] > 0.5 for tally in (a, b))
     only_first = int((right & ~other_right).sum())
     only_second = int((other_right & ~right).sum())
     return {

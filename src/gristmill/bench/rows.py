@@ -110,6 +110,8 @@ def _many(row: Row) -> Read:
     count = number_of(row.get("num_correct"), "num_correct", "bad_count")
     if count is not None and count != len(right):
         raise Unusable("bad_count", f"'num_correct' is {count:g}, 'chosen' has {len(right)}")
+    if len(right) == len(wrong) == 1:
+        check_differ(right[0], wrong[0])
     grid = count is None and 1 < len(right) == len(wrong)
     return prompt, (*right, *wrong), len(right), grid
 
@@ -140,8 +142,13 @@ def _number(row: Row) -> int:
     return _one_or_two(row["label"], "label")
 
 
+def _word(value: Any) -> str:
+    """A label as text: 1.0, as tables with gaps hold it, is 1."""
+    return f"{value:g}" if isinstance(value, float) else str(value).strip()
+
+
 def _one_or_two(value: Any, name: str) -> int:
-    said = str(value).strip()
+    said = _word(value)
     if said in ("0", "tie"):
         raise Unusable("no_preference", f"'{name}' is {said}: neither is better")
     if said not in ("1", "2"):
@@ -162,7 +169,7 @@ ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 
 
 def _voted(row: Row) -> int:
-    votes = Counter(str(row[name]).strip() for name in ANNOTATORS if row.get(name) is not None)
+    votes = Counter(_word(row[name]) for name in ANNOTATORS if row.get(name) is not None)
     said, count = votes.most_common(1)[0] if votes else ("", 0)
     if 2 * count <= votes.total():
         raise Unusable("no_preference", f"no majority among {dict(votes)}")
