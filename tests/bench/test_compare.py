@@ -233,6 +233,7 @@ class TestDifferences:
         assert list(found["sections"]) == ["Safety", "Reasoning"]
 
     def test_a_board_counts_one_order_and_pairs_count_both(self) -> None:
+        """In the difference, that is; the test of verdicts is of the first order alone."""
         both = Outcome(None, (Asked((0, 1), 0), Asked((1, 0), 1)))
         subsets = list(REWARDBENCH_2.subsets)
         board = compared(subsets, [both] * 6, [0] * 6, REWARDBENCH_2)

@@ -90,6 +90,9 @@ class TestScores:
         sections = REWARDBENCH.section_scores(accuracies)
         assert {n: s["score"] for n, s in judge["sections"].items()} == pytest.approx(sections)
         assert judge["score"]["score"] == pytest.approx(sum(sections.values()) / 4)
+        assert metrics["sections"] == pytest.approx(sections)
+        assert metrics["score"] == judge["score"]["score"]
+        assert metrics["extra_results"] == pytest.approx(accuracies)
         rows = next((tmp_path / "out" / "judges").glob("*/rows.jsonl")).read_text().splitlines()
         assert len(rows) == 2985
         assert json.loads(rows[1]) == {
@@ -120,7 +123,7 @@ class TestScores:
         )
         (judge,) = metrics["judges"]
         assert metrics["benchmark"] == "RewardBench 2"
-        assert set(metrics["incomplete"]) == set(metrics["subsets"])
+        assert set(metrics["incomplete"]) == set(metrics["subset_rows"])
         assert all(judge["sections"][s]["score"] == pytest.approx(1 / 3) for s in ("Math", "Focus"))
         # Both right answers are as long: no spread, so that the last term has nothing to average.
         assert judge["sections"]["Ties"]["score"] == pytest.approx(1.0)

@@ -38,7 +38,7 @@ def card(metrics: dict[str, Any]) -> str:
         parts.append(_table(["judge", "score", *sections], rows))
     rows = [
         [_md(name), f"{count:,}", *(words.share(j["parts"].get(name)) for j in judges)]
-        for name, count in metrics["subsets"].items()
+        for name, count in metrics["subset_rows"].items()
     ]
     rows.append(
         ["all rows", f"{metrics['rows']:,}", *(words.share(words.accuracy(j)) for j in judges)]

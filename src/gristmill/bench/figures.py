@@ -46,7 +46,7 @@ def figures(
         "files": [str(path) for path in evaluation.source.files],
         "limit": evaluation.limit,
         "rows": sum(bench.counts.values()),
-        "subsets": bench.counts,
+        "subset_rows": bench.counts,
         "refused": dict(Counter(r.reason for r in survey.refused).most_common()),
         "refused_rows": len(survey.refused) + survey.truncated,
         "incomplete": {} if board is None else _incomplete(bench),
@@ -57,9 +57,21 @@ def figures(
         ],
     }
     if len(judges) == 1:
-        # The names under which reward-bench's own result file has them.
-        found |= {key: judges[0][key] for key in ("model", "accuracy", "num_prompts")}
+        found |= _alone(judges[0])
     return found
+
+
+def _alone(judge: dict[str, Any]) -> dict[str, Any]:
+    """The plain numbers of a single judge; the first three, and the accuracies of the subsets as
+    `extra_results`, are what reward-bench's own result file has."""
+    return {
+        "model": judge["model"],
+        "accuracy": judge["accuracy"],
+        "num_prompts": judge["num_prompts"],
+        "extra_results": {name: part["accuracy"] for name, part in judge["parts"].items()},
+        "sections": {name: section["score"] for name, section in judge["sections"].items()},
+        "score": judge["score"] and judge["score"]["score"],
+    }
 
 
 def _incomplete(bench: Bench) -> dict[str, list[int]]:

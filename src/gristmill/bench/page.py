@@ -118,7 +118,7 @@ def _tiles(metrics: dict[str, Any]) -> list[Tile]:
 
 def _sections(metrics: dict[str, Any], board: Board | None) -> dict[str, dict[str, float | None]]:
     """Section -> its subsets that there are, with their weight, None where they have none."""
-    present = metrics["subsets"]
+    present = metrics["subset_rows"]
     if board is None:
         return {"": dict.fromkeys(present)}
     found: dict[str, dict[str, float | None]] = {

@@ -96,7 +96,7 @@ def show_scores(console: Console, metrics: dict[str, Any], folder: Any) -> None:
 def _columns(metrics: dict[str, Any]) -> list[str]:
     """Sections of a board, or subsets."""
     sections = [name for judge in metrics["judges"] for name in judge["sections"]]
-    return list(dict.fromkeys(sections)) or list(metrics["subsets"])
+    return list(dict.fromkeys(sections)) or list(metrics["subset_rows"])
 
 
 def _cell(judge: dict[str, Any], name: str) -> dict[str, Any] | None:
