@@ -252,6 +252,16 @@ class TestChoices:
         assert judge["unreadable"] == judge["replies"] == 40
         assert any("100.0\u202f% of its replies give no verdict" in line for line in said(metrics))
 
+    def test_a_grid_is_no_bias_of_a_judge_that_knows(self, write: Write, tmp_path: Path) -> None:
+        row = {"prompt": "?", "chosen": ["a", "aa"], "rejected": ["b", "bb"], "domain": "chat"}
+        bench_judges.right.update({"a", "aa"})
+        chats = ("scripted:bench_judges:knows",)
+        (judge,) = judged(write([row]), tmp_path / "out", chats=chats, orders=2)["judges"]
+        assert (judge["accuracy"], judge["replies"]) == (1, 8)
+        for name in ("when_first", "when_later"):
+            assert judge["position"][name]["mean"] == 1
+        assert judge["position"]["first"]["mean"] == 0.5
+
     def test_four_answers_and_ratings_for_ties(self, write: Write, tmp_path: Path) -> None:
         rows = [
             {
@@ -399,6 +409,27 @@ class TestBadInput:
         assert [line["where"] for line in lines] == [f"pairs.jsonl:{n}" for n in (2, 3, 4, 5)]
         assert lines[0]["detail"] == "no 'rejected' beside 'chosen'"
         assert any("4 rows could not be used" in line for line in said(metrics))
+
+    def test_a_prompt_on_one_side_alone(self, write: Write, tmp_path: Path) -> None:
+        whole = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "a"}]
+        rows = [pair(2), {**pair(3), "chosen": whole}, {**pair(4), "chosen": [whole, "b"]}]
+        rows.append({"prompt": "?", "chosen": [whole], "rejected": ["c"]})
+        metrics = judged(write(rows), tmp_path / "out", models=("scripted:bench_judges:length",))
+        assert metrics["rows"] == 1
+        assert metrics["refused"]["bad_turns"] >= 1
+
+    def test_lines_of_files_with_one_name_are_told_apart(self, tmp_path: Path) -> None:
+        for name in ("Natural", "Manual"):
+            (tmp_path / "data" / name).mkdir(parents=True)
+            rows = [{"input": f"{name}?", "output_1": "a", "output_2": "b", "label": 1}, {"x": 1}]
+            (tmp_path / "data" / name / "dataset.json").write_text(json.dumps(rows))
+        metrics = judged(
+            tmp_path / "data", tmp_path / "out", models=("scripted:bench_judges:equal",)
+        )
+        assert metrics["subset_rows"] == {"Manual": 1, "Natural": 1}
+        lines = (tmp_path / "out" / "refused.jsonl").read_text().splitlines()
+        places = [json.loads(line)["where"] for line in lines]
+        assert places == ["Manual/dataset.json:2", "Natural/dataset.json:2"]
 
     def test_no_row_that_can_be_used(self, write: Write, tmp_path: Path) -> None:
         with pytest.raises(

@@ -78,7 +78,9 @@ def _scores(bench: Bench, differences: np.ndarray) -> dict[str, Any]:
 
 def _combined(parts: dict[str, tuple[float, dict[str, Any]]]) -> dict[str, Any]:
     mean = sum(share * part["mean"] for share, part in parts.values())
-    se = sqrt(sum((share * (part["se"] or 0.0)) ** 2 for share, part in parts.values()))
+    # Of a single item nothing is known but that a difference is at most 1.
+    errors = ((share, 1.0 if part["se"] is None else part["se"]) for share, part in parts.values())
+    se = sqrt(sum((share * error) ** 2 for share, error in errors))
     return {"mean": mean, "se": se, "low": mean - Z95 * se, "high": mean + Z95 * se}
 
 

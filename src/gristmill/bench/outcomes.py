@@ -89,7 +89,7 @@ def credit(item: Item, outcome: Outcome, orders: int = 2) -> float:
     if outcome.scores is not None:
         return _by_scores(outcome.scores, item.right)
     asked = outcome.asked[:orders]
-    return sum(_worth(a, 0) for a in asked) / len(asked)
+    return sum(worth(a, 0) for a in asked) / len(asked)
 
 
 def _by_scores(scores: Sequence[float], right: int) -> float:
@@ -99,7 +99,8 @@ def _by_scores(scores: Sequence[float], right: int) -> float:
     return 1 / (1 + scores[1:].count(best)) if scores[0] == best else float(scores[0] > best)
 
 
-def _worth(asked: Asked, better: int) -> float:
+def worth(asked: Asked, better: int) -> float:
+    """What one reply is worth where `better` is the right answer; see `credit`."""
     return 1 / len(asked.order) if asked.pick is None else float(asked.pick == better)
 
 
@@ -112,7 +113,7 @@ def grid_credits(item: Item, outcome: Outcome, orders: int = 2) -> list[list[flo
     cells: dict[tuple[int, int], list[float]] = {}
     for asked in outcome.asked:
         row, column = sorted(asked.order)
-        cells.setdefault((row, column - size), []).append(_worth(asked, row))
+        cells.setdefault((row, column - size), []).append(worth(asked, row))
     found = [[cells[row, column][:orders] for column in range(size)] for row in range(size)]
     return [[sum(cell) / len(cell) for cell in row] for row in found]
 

@@ -120,7 +120,13 @@ def _texts(row: Row, name: str) -> tuple[Turns, ...]:
     given = row[name] if isinstance(row[name], list) else [row[name]]
     if not 1 <= len(given) <= MOST_ANSWERS:
         raise Unusable("bad_count", f"'{name}' has {len(given)} answers; 1 to {MOST_ANSWERS} fit")
-    return tuple(side({f"{name}[{n}]": text}, f"{name}[{n}]") for n, text in enumerate(given))
+    found = tuple(side({f"{name}[{n}]": text}, f"{name}[{n}]") for n, text in enumerate(given))
+    for number, turns in enumerate(found):
+        if turns[0].role != "assistant":
+            raise Unusable(
+                "bad_turns", f"'{name}[{number}]' begins with the {turns[0].role}'s turn"
+            )
+    return found
 
 
 def _labelled(prompt: str, first: str, second: str, label: Callable[[Row], int]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.bench.items import Item, Refused
@@ -41,14 +41,18 @@ class Source:
             found = ((where, row, str(row)[:2000]) for where, row in read_hub(self.name))
             yield from items(found, "all")
         for path in self.files:
-            yield from items(read_rows(path), self._category(path))
+            several = self._folders(path) > 1
+            # A line has to be told from the same line of another folder's file.
+            place = f"{path.parent.name}/" if several else ""
+            category = (several and path.parent.name) or _name(path)
+            for found in items(read_rows(path), category):
+                yield replace(found, where=f"{place}{found.where}")
 
-    def _category(self, path: Path) -> str:
-        """The category of rows that name none: the file's name, or its folder's where files of
-        several folders have the same (LLMBar's are all called dataset.json)."""
+    def _folders(self, path: Path) -> int:
+        """In how many folders there is a file of this name (LLMBar's are all `dataset.json`): if
+        in several, rows that name no category have their folder's name, else the file's."""
         name = _name(path)
-        folders = {other.parent for other in self.files if _name(other) == name}
-        return (len(folders) > 1 and path.parent.name) or name
+        return len({other.parent for other in self.files if _name(other) == name})
 
 
 def open_source(name: str) -> Source:

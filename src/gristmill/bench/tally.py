@@ -14,7 +14,7 @@ import numpy as np
 from gristmill.bench.boards import TIES, Board
 from gristmill.bench.items import Item
 from gristmill.bench.judges import Judge
-from gristmill.bench.outcomes import Outcome, credit, grid_credits, margin
+from gristmill.bench.outcomes import Outcome, credit, grid_credits, margin, worth
 from gristmill.bench.ties import Margins, margins
 
 WORST = 3
@@ -122,7 +122,7 @@ class Tally:
         self.replies += len(outcome.asked)
         self.unreadable += sum(asked.pick is None for asked in outcome.asked)
         gap = margin(item, outcome)
-        self.equal += gap == 0
+        self.equal += gap == 0 and len(item.answers) == 2
         if item.subset == TIES and outcome.scores is not None:
             self.ties.append((item.id, margins(outcome.scores, item.right)))
         if item.grid:
@@ -143,10 +143,10 @@ def _position(outcome: Outcome) -> dict[str, float]:
     if read:
         found["first"] = sum(a.pick == a.order[0] for a in read) / len(read)
     for name, firsts in (("when_first", True), ("when_later", False)):
-        shown = [a for a in outcome.asked if (a.order[0] == 0) == firsts]
+        # The better of those shown has the lowest place, in a grid too.
+        shown = [a for a in outcome.asked if (a.order[0] == min(a.order)) == firsts]
         if shown:
-            worth = (1 / len(a.order) if a.pick is None else float(a.pick == 0) for a in shown)
-            found[name] = sum(worth) / len(shown)
+            found[name] = sum(worth(a, min(a.order)) for a in shown) / len(shown)
     if len(outcome.asked) == 2 and len(read) == 2:
         found["flipped"] = float(read[0].pick != read[1].pick)
     return found

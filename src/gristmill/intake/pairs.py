@@ -36,6 +36,8 @@ def sides(row: Row) -> tuple[Turns, Turns, Turns]:
     if chosen[0].role != "assistant" and rejected[0].role != "assistant":
         # Each begins with the prompt, whether or not a column has it as well.
         return _common(with_system(row, chosen), with_system(row, rejected))
+    if chosen[0].role != rejected[0].role:
+        raise Unusable("bad_turns", "one of 'chosen' and 'rejected' holds the prompt, one does not")
     field = next((name for name in ("prompt", "conversations", "messages") if name in row), None)
     if field is None:
         raise Unusable("missing_field", "no 'prompt', and none at the beginning of both sides")

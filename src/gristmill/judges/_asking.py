@@ -54,7 +54,7 @@ class Asking(Calling):
     temperature: float = Field(default=0.0, ge=0)
     """0, greedy, as judges are usually asked: the same verdict each time."""
     max_tokens: int = Field(default=2048, ge=1)
-    """Room for the reasons and the verdict; a reply that is cut off has no verdict."""
+    """Room for the reasons and the verdict; a reply that is cut off before its verdict has none."""
     seed: int = 0
     """Of the sampling, where the temperature is above 0."""
 
