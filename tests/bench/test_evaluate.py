@@ -453,6 +453,15 @@ class TestBadInput:
         with pytest.raises(DataError, match=wrong):
             judged(path, tmp_path / "out", scored=True, models=("scripted:bench_judges:length",))
 
+    def test_the_case_of_a_subset_does_not_matter(self, write: Write, tmp_path: Path) -> None:
+        path = write([pair(2, "LLMBar-Adver-GPTInst"), pair(3, "HEP-cpp")])
+        models = ("scripted:bench_judges:length",)
+        metrics = judged(path, tmp_path / "out", scored=True, models=models)
+        assert set(metrics["subset_rows"]) == {"llmbar-adver-GPTInst", "hep-cpp"}
+        # Categories of one's own stay as they are.
+        metrics = judged(path, tmp_path / "own", models=models)
+        assert set(metrics["subset_rows"]) == {"LLMBar-Adver-GPTInst", "HEP-cpp"}
+
     def test_two_boards_in_one_file(self, write: Write, tmp_path: Path) -> None:
         path = write([pair(2, "hep-cpp"), pair(3, "Focus")])
         with pytest.raises(

@@ -153,6 +153,14 @@ TUTOR = Board(
 BOARDS = (REWARDBENCH, REWARDBENCH_2, TUTOR)
 
 
+_SPELT = {name.casefold(): name for board in BOARDS for name in (*board.subsets, *board.unscored)}
+
+
+def spelt(subset: str) -> str:
+    """The name as the boards spell it, whatever case of letters it comes in; others as they are."""
+    return _SPELT.get(subset.casefold(), subset)
+
+
 def board_of(subset: str) -> Board | None:
     """The board that has a subset of this name; only one does."""
     return next(

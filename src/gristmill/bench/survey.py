@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from gristmill.bench.boards import REWARDBENCH, Board, board_of
+from gristmill.bench.boards import REWARDBENCH, Board, board_of, spelt
 from gristmill.bench.items import Item, Refused
 from gristmill.bench.judges import Judge
 from gristmill.bench.sources import Source
@@ -28,7 +28,10 @@ class Evaluation:
 
     def items(self) -> Iterator[Item | Refused]:
         """The rows in order, as far as the limit."""
-        return iter(self.source) if self.limit is None else islice(self.source, self.limit)
+        for item in islice(self.source, self.limit):
+            if self.scored and isinstance(item, Item):
+                item = replace(item, subset=spelt(item.subset))
+            yield item
 
 
 @dataclass
