@@ -32,14 +32,13 @@ HOPELESS = ("too_long", "bad_request", "bad_reply", "unreadable")
 @dataclass
 class Progress:
     """How far a judge is, the `number`-th of `judges`. rows: of the data. done: items with a
-    verdict, those of earlier sessions among them; found: items read so far."""
+    verdict, those of earlier sessions among them."""
 
     judge: str
     number: int
     judges: int
     rows: int
     done: int = 0
-    found: int = 0
     tokens: int = 0
     failed: Counter[str] = field(default_factory=Counter)
 
@@ -142,7 +141,6 @@ def _wanted(
     for item in items:
         if isinstance(item, Refused):
             continue
-        progress.found += 1
         key = item.key
         if outcomes.settled(key) or key in under_way:
             progress.done += 1

@@ -122,9 +122,9 @@ def part_of(credits: np.ndarray) -> Part | None:
     if ends is None:
         return None
     n, wins = len(known), float(known.sum())
-    # Agresti and Coull's: two wins and two losses more, so that 10 of 10 is not beyond doubt.
+    # With Agresti and Coull's two wins and two losses more, so that 10 of 10 is not beyond doubt.
     p = (wins + 2) / (n + 4)
-    return Part(wins / n, *ends, Z95 * sqrt(p * (1 - p) / (n + 4)), n)
+    return Part(wins / n, *ends, Z95 * sqrt(p * (1 - p) / n), n)
 
 
 def subset_parts(bench: Bench, tally: Tally, credits: np.ndarray) -> dict[str, Part]:
@@ -147,17 +147,23 @@ def scores(bench: Bench, parts: Mapping[str, Part]) -> dict[str, Any]:
     board = bench.board
     if board is None:
         return {"sections": {}, "score": None}
-    sections = {}
-    for section, shares in board.shares(parts).items():
-        value = sum(share * parts[name].accuracy for name, share in shares.items())
-        half = sqrt(sum((share * parts[name].half) ** 2 for name, share in shares.items()))
-        sections[section] = _value(value, half)
-    shares = board.score_shares(sections)
-    if shares is None:
+    values = board.section_scores({name: part.accuracy for name, part in parts.items()})
+    sections = {
+        section: _value(
+            values[section], _half([(share, parts[name].half) for name, share in shares.items()])
+        )
+        for section, shares in board.shares(parts).items()
+    }
+    score, shares = board.score(values), board.score_shares(values)
+    if score is None or shares is None:
         return {"sections": sections, "score": None}
-    value = sum(share * sections[name]["score"] for name, share in shares.items())
-    half = sqrt(sum((share * sections[name]["half"]) ** 2 for name, share in shares.items()))
-    return {"sections": sections, "score": _value(value, half)}
+    half = _half([(share, sections[name]["half"]) for name, share in shares.items()])
+    return {"sections": sections, "score": _value(score, half)}
+
+
+def _half(parts: Sequence[tuple[float, float]]) -> float:
+    """Half the width of an interval of a weighted mean, from (share, half width) of its parts."""
+    return sqrt(sum((share * half) ** 2 for share, half in parts))
 
 
 def _value(value: float, half: float) -> dict[str, float]:

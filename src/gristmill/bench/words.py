@@ -6,9 +6,6 @@ from typing import Any
 
 from gristmill.page.text import decimal, label, percent, plural, whole
 
-LEAST_ROWS = 30
-"""Rows below which a subset's accuracy says little by itself."""
-
 MANY_UNREADABLE = 0.02
 """The share of replies without a verdict from which on it is worth a warning."""
 
@@ -17,7 +14,7 @@ def warnings(metrics: dict[str, Any]) -> list[str]:
     """One sentence for each thing that a reader would hold against us if it were not said."""
     return [
         *_about_data(metrics),
-        *(line for j in metrics["judges"] for line in _about(j, metrics)),
+        *(line for j in metrics["judges"] for line in _about(j)),
     ]
 
 
@@ -44,7 +41,7 @@ def _about_data(metrics: dict[str, Any]) -> list[str]:
     return found
 
 
-def _about(judge: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
+def _about(judge: dict[str, Any]) -> list[str]:
     name, found = label(judge["name"], 80), []
     failed = sum(judge["failed"].values())
     if failed:
