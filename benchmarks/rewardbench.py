@@ -171,6 +171,7 @@ def measure(
 
 def packed(items: Sequence[Any], folder: Path) -> tuple[float, list[float]]:
     """Seconds and scores of our way, chosen and rejected in turn."""
+    from gristmill.backends import loop
     from gristmill.bench.ask import Outcomes, Progress, ask_all
     from gristmill.bench.choose import Request, judges_of
 
@@ -179,7 +180,7 @@ def packed(items: Sequence[Any], folder: Path) -> tuple[float, list[float]]:
         began = time.perf_counter()
         with Outcomes(Path(temporary) / "outcomes.log") as outcomes:
             progress = Progress("", 1, 1, len(items))
-            ask_all(judge, iter(items), outcomes, progress, lambda _: None)
+            loop.run(ask_all(judge, iter(items), outcomes, progress, lambda _: None))
             seconds = time.perf_counter() - began
             found = [outcomes.get(item.key) for item in items]
     return seconds, [score for outcome in found for score in outcome.scores]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +16,18 @@ from gristmill.bench.boards import REWARDBENCH
 from gristmill.bench.page import reference_rows
 from gristmill.bench.plot import plot
 from gristmill.bench.run import Request, run
+from pages import Page
 
 HOSTILE = (
     "<script>alert(1)</script></pre></svg><img src=x onerror=alert(2)>"
     '"><a href="javascript:alert(3)">x</a>\u202egnp.exe {{ 7*7 }}{% raw %}| `x`'
 )
-VOID = {"meta", "link", "line", "path", "br", "img", "input", "hr", "circle"}
 
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     bench_judges.right.clear()
     yield
-
-
-class Page(HTMLParser):
-    """Collects tags and words, and checks that every tag is closed in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 def evaluated(folder: Path, rows: list[dict[str, Any]], **asked: Any) -> tuple[Page, str]:

@@ -8,7 +8,6 @@ import html
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import pages
 from gristmill.errors import DataError, StorageError
 from gristmill.report import write_report
 
@@ -23,36 +23,12 @@ HOSTILE = (
     "<script>alert(1)</script></textarea></pre></svg><img src=x onerror=alert(2)>"
     '"><a href="javascript:alert(3)">x</a>\u202egnp.exe\u2066\x00\x1b[31m{{ 7*7 }}{% raw %}'
 )
-VOID = {"meta", "link", "line", "path", "br", "img", "input", "hr"}
 
 
-class Page(HTMLParser):
-    """Collects tags and attributes, and checks that every tag is closed in order."""
+class Page(pages.Page):
+    """Its pictures' lines and paths are not closed either."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+    VOID = pages.Page.VOID | {"line", "path"}
 
 
 def page_of(folder: Path) -> tuple[str, Page]:

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import base64
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import pages
 from gristmill.errors import DataError, StorageError
 from gristmill.train.page import training_page
 from train.metrics_of import HOSTILE, damaged, language_metrics, reward_metrics, write_folder
 
-VOID = {"meta", "link", "line", "polyline", "img"}
 PNG = b"\x89PNG\r\n\x1a\n not looked at"
 
 
-class Page(HTMLParser):
-    """Collects tags, attributes and words, and checks that every tag is closed in order."""
+class Page(pages.Page):
+    """The page of a training run, all of whose tags are closed."""
+
+    VOID = frozenset({"meta", "link", "line", "polyline", "img"})
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
         self.source = training_page(folder).read_text("utf-8")
-        self.feed(self.source)
+        super().__init__(self.source)
         assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
         return [attrs for name, attrs in self.tags if name == tag]

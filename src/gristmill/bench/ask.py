@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 
-from gristmill.backends import loop
 from gristmill.backends.base import Backend
 from gristmill.bench.items import Item, Refused
 from gristmill.bench.judges import Judge
@@ -84,7 +83,7 @@ class Outcomes:
         self._log.close()
 
 
-def ask_all(
+async def ask_all(
     judge: Judge,
     items: Iterator[Item | Refused],
     outcomes: Outcomes,
@@ -96,16 +95,6 @@ def ask_all(
     A failed call is an outcome of its own, counted and tried again by the next run; it is never a
     score. Raises BackendFatal, StorageError, and RunError where nothing but failures comes back.
     """
-    loop.run(_ask_all(judge, items, outcomes, progress, watch))
-
-
-async def _ask_all(
-    judge: Judge,
-    items: Iterator[Item | Refused],
-    outcomes: Outcomes,
-    progress: Progress,
-    watch: Watch,
-) -> None:
     wanted = _wanted(items, outcomes, progress)
     first = next(wanted, None)
     if first is None:

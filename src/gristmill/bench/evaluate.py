@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from gristmill.backends import loop
 from gristmill.bench.ask import Outcomes, Progress, Watch, ask_all
 from gristmill.bench.figures import figures
 from gristmill.bench.items import Item
@@ -42,18 +43,21 @@ def evaluate(
         seconds = []
         tallies = []
         stores = []
+        places = []
         for number, judge in enumerate(evaluation.judges, 1):
             place = folder / JUDGES / folder_name(judge)
             store = stack.enter_context(Outcomes(place / "outcomes.log"))
             write_atomically(place / "judge.json", _json(identity(judge)))
             progress = Progress(judge.name, number, len(evaluation.judges), bench.rows)
             began = time.perf_counter()
-            ask_all(judge, evaluation.items(), store, progress, watch or (lambda _: None))
+            every = evaluation.items()
+            loop.run(ask_all(judge, every, store, progress, watch or (lambda _: None)))
             seconds.append(time.perf_counter() - began)
             stores.append(store)
+            places.append(place)
             tallies.append(Tally(bench, judge))
         _write_refused(folder, survey)
-        _tally(evaluation, tallies, stores, folder)
+        _tally(evaluation, tallies, stores, places)
     metrics = figures(bench, tallies, seconds, survey, evaluation)
     metrics["versions"] = versions()
     write_atomically(folder / "metrics.json", _json(metrics))
@@ -61,13 +65,13 @@ def evaluate(
 
 
 def _tally(
-    evaluation: Evaluation, tallies: Sequence[Tally], stores: Sequence[Outcomes], folder: Path
+    evaluation: Evaluation, tallies: Sequence[Tally], stores: Sequence[Outcomes], places: list[Path]
 ) -> None:
-    """Count every outcome in the data's order, and write the rows of each judge."""
+    """Count every outcome in the data's order, and write each judge's rows into its place."""
     with ExitStack() as stack:
         files = []
-        for judge in evaluation.judges:
-            fresh = folder / JUDGES / folder_name(judge) / "rows.jsonl.new"
+        for place in places:
+            fresh = place / "rows.jsonl.new"
             stack.callback(_gone, fresh)
             try:
                 files.append(stack.enter_context(fresh.open("wb")))
@@ -84,7 +88,7 @@ def _tally(
                 file.flush()
                 Path(file.name).replace(Path(file.name).with_suffix(""))
         except OSError as error:
-            raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
+            raise StorageError(f"{places[0]}: cannot write: {error.strerror}") from None
 
 
 def _gone(path: Path) -> None:

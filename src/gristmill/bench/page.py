@@ -18,6 +18,7 @@ from gristmill.bench.items import Turns
 from gristmill.bench.outcomes import Outcome
 from gristmill.bench.plot import MARKS, plot
 from gristmill.bench.tally import Tally
+from gristmill.judges._asking import transcript
 from gristmill.page.frame import Tile, environment
 from gristmill.page.text import LONGEST, dollars, duration, label, percent, plural, visible, whole
 from gristmill.storage import write_atomically
@@ -200,8 +201,7 @@ def _reply(outcome: Outcome) -> str:
 
 
 def _said(turns: Turns) -> str:
-    one = len(turns) == 1
-    text = "\n\n".join(t.content if one else f"{t.role.capitalize()}: {t.content}" for t in turns)
+    text = transcript(turns)
     return visible(text[:LONGEST]) + (" …" if len(text) > LONGEST else "")
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from gristmill.bench import words
 from gristmill.bench.ask import Progress
-from gristmill.page.text import NARROW, decimal, duration, label, percent
+from gristmill.page.text import NARROW, duration, label
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -100,14 +100,8 @@ def _columns(metrics: dict[str, Any]) -> list[str]:
 
 
 def _cell(judge: dict[str, Any], name: str) -> dict[str, Any] | None:
-    if judge["sections"]:
-        return judge["sections"].get(name)
-    part = judge["parts"].get(name)
-    return part and {"score": part["accuracy"], **part}
+    return (judge["sections"] or judge["parts"]).get(name)
 
 
 def _interval(value: dict[str, Any] | None) -> str:
-    if value is None or value["score"] is None:
-        return "–"
-    low, high = (decimal(100 * value[end], 1) for end in ("low", "high"))
-    return f"{percent(value['score'])} ({low} to {high})".replace(NARROW, " ")
+    return words.share(value).replace(NARROW, " ")

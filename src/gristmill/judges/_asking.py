@@ -125,12 +125,16 @@ def _mark(*texts: Turns) -> str:
     return digest.hexdigest()
 
 
-def _block(name: str, turns: Turns, mark: str) -> str:
+def transcript(turns: Turns) -> str:
+    """The turns as one text: a single one of the user's or the assistant's as it is, else each
+    with who said it."""
     one = len(turns) == 1 and turns[0].role in ("user", "assistant")
     said = (t.content if one else f"{t.role.capitalize()}: {t.content}" for t in turns)
-    return (
-        f"<<< {name} begins ({mark}) >>>\n" + "\n\n".join(said) + f"\n<<< {name} ends ({mark}) >>>"
-    )
+    return "\n\n".join(said)
+
+
+def _block(name: str, turns: Turns, mark: str) -> str:
+    return f"<<< {name} begins ({mark}) >>>\n{transcript(turns)}\n<<< {name} ends ({mark}) >>>"
 
 
 @lru_cache
