@@ -1,0 +1,1 @@
+"""The arena: battles, votes, and ratings that can be trusted."""
