@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.console import ERR, INTERRUPTED, OUT
 from gristmill.cli.training import training
@@ -184,6 +185,7 @@ def flywheel(
 for command in (rewardbench, judge_eval, rows):
     app.command()(command)
 app.add_typer(training, name="train")
+app.add_typer(arena, name="arena")
 
 
 def _line(error: Exception) -> str:

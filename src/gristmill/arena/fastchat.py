@@ -1,0 +1,80 @@
+"""The vote log of FastChat's arena: one JSON object a line, votes among many other events.
+
+    {"tstamp": 1690000000.0, "type": "leftvote", "models": ["", ""], "ip": "...",
+     "states": [{"model_name": "...", "messages": [["USER", "..."], ["ASSISTANT", "..."]],
+                 "offset": 0, "conv_id": "..."}, {...}]}
+
+Side A is the left one. A battle is anonymous where `models` was still empty when the vote came;
+only such votes tell something, so the others are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gristmill.intake.turns import Unusable
+
+VOTES = {
+    "leftvote": "model_a",
+    "rightvote": "model_b",
+    "tievote": "tie",
+    "bothbad_vote": "both_bad",
+}
+_SINGLE = ("upvote", "downvote")
+"""Votes on one model alone, of FastChat's other tabs: no battles."""
+
+
+def is_event(row: Mapping[str, Any]) -> bool:
+    """Whether a row is one of this log's, a vote or not."""
+    return "type" in row and "winner" not in row and ("models" in row or "model" in row)
+
+
+def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row of a battles file that a vote is; None for an event that is no vote, and for a vote
+    whose models were known. Raises Unusable."""
+    kind = row["type"]
+    if kind not in VOTES:
+        if isinstance(kind, str) and kind.endswith("vote") and kind not in _SINGLE:
+            known = ", ".join(VOTES)
+            raise Unusable("unknown_winner", f"'type' is '{kind:.40}', a vote that is none of {known}")
+        return None
+    states = row.get("states")
+    if not isinstance(states, list) or len(states) != 2:
+        raise Unusable("bad_states", "'states' does not have the two conversations of a vote")
+    if any(row.get("models") or ()):
+        return None
+    names = [s.get("model_name") if isinstance(s, dict) else None for s in states]
+    talks = [_talk(state, side) for side, state in enumerate(states)]
+    return {
+        "id": states[0].get("conv_id"),
+        "model_a": names[0],
+        "model_b": names[1],
+        "winner": VOTES[kind],
+        "judge": row.get("ip") or row.get("judge"),
+        "time": row.get("tstamp"),
+        "language": row.get("language"),
+        "conversation_a": talks[0],
+        "conversation_b": talks[1],
+    }
+
+
+def _talk(state: Any, side: int) -> list[dict[str, str]]:
+    """The messages of one side, behind the `offset` ones that its template put in front."""
+    place = f"states[{side}]"
+    if not isinstance(state, dict):
+        raise Unusable("bad_states", f"'{place}' is not an object")
+    given = state.get("messages") or []
+    start = state.get("offset") or 0
+    if not isinstance(given, list) or not isinstance(start, int):
+        raise Unusable("bad_states", f"'{place}.messages' is not a list of turns")
+    turns = []
+    for number, turn in enumerate(given[start:]):
+        if not isinstance(turn, list) or len(turn) != 2:
+            raise Unusable("bad_states", f"'{place}.messages[{start + number}]' is not [who, text]")
+        # An answer that is still to come is null; an image stands as [text, images].
+        said = turn[1][0] if isinstance(turn[1], list) and turn[1] else turn[1]
+        if isinstance(said, str) and said.strip():
+            role = "user" if number % 2 == 0 else "assistant"
+            turns.append({"role": role, "content": said})
+    return turns

@@ -1,0 +1,89 @@
+"""`arena rank` and `arena heatmap`: from files to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gristmill.arena.export import as_csv
+from gristmill.arena.rank import Settings, rank
+from gristmill.arena.read import read
+from gristmill.errors import ConfigError, StorageError
+from gristmill.parts import build
+from gristmill.storage import write_atomically
+
+ON_PAGE = frozenset({"id", "judge", "time", "turns", "language", "tags"})
+"""What the leaderboard page wants to know beside the outcomes."""
+
+
+def rank_files(
+    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Rate the models of battles files, and write each of `outs` (.json, .csv or .html).
+
+    settings: of `rank.Settings`. Returns the leaderboard. Raises ConfigError, DataError, RunError
+    or StorageError.
+    """
+    chosen = build(Settings, dict(settings), "")
+    _check(outs, (".json", ".csv", ".html"))
+    paged = any(out.suffix.lower() == ".html" for out in outs)
+    battles = read(sources, chosen.wanted | (ON_PAGE if paged else set()), chosen.covariates)
+    found = rank(battles, chosen)
+    makers: dict[str, Callable[[], bytes]] = {
+        ".json": lambda: orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n",
+        ".csv": lambda: as_csv(found),
+        ".html": lambda: _page(sources, battles, found, chosen),
+    }
+    for out in outs:
+        _write(out, makers[out.suffix.lower()]())
+    return found
+
+
+def heatmap_files(
+    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
+) -> str:
+    """Write the win rates of battles files as pictures (.png) and pages (.html). Returns what is
+    on them, in a line. Raises as `rank_files`, and MissingExtra where a picture cannot be drawn.
+    """
+    chosen = build(Settings, dict(settings), "")
+    _check(outs, (".png", ".html"))
+    from gristmill.arena.heatmap import heat, heat_page, heat_picture
+
+    battles = read(sources, chosen.wanted)
+    found = rank(battles, chosen)
+    table = heat(battles, found)
+    for out in outs:
+        draw = heat_picture if out.suffix.lower() == ".png" else heat_page
+        _write(out, draw(table, found, _name(sources)))
+    return (
+        f"{len(table.models)} models, {found['battles']:,} battles, {table.pairs:,} of "
+        f"{table.possible:,} pairs met"
+    )
+
+
+def _page(sources: Sequence[Path], battles: Any, found: dict[str, Any], chosen: Settings) -> bytes:
+    from gristmill.arena.page import leaderboard_page
+
+    return leaderboard_page(_name(sources), battles, found, chosen)
+
+
+def _name(sources: Sequence[Path]) -> str:
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f"{sources[0].name}{more}"
+
+
+def _check(outs: Sequence[Path], kinds: Sequence[str]) -> None:
+    for out in outs:
+        if out.suffix.lower() not in kinds:
+            raise ConfigError(f"--out {out}: name it {', '.join(kinds[:-1])} or {kinds[-1]}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot write: {error.strerror}") from None
+    write_atomically(path, content)

@@ -1,0 +1,70 @@
+"""What has to be said about ratings, in sentences: for the terminal, the page and the JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gristmill.page.text import decimal, label, percent, plural, whole
+
+FEW_CLUSTERS = 30
+"""Below this many clusters even Student's t is a rough guide."""
+_SHOWN = 5
+
+
+def warnings(found: dict[str, Any], notes: Sequence[str]) -> list[str]:
+    """One sentence for each thing that a reader would hold against us if it were not said."""
+    rows = found["ratings"]
+    said = list(notes)
+    if found["groups"] > 1:
+        said.append(
+            f"The models fall into {found['groups']} groups without a battle between them; each is "
+            "ranked apart, and ratings of different groups cannot be compared."
+        )
+    said += _without_rating(rows)
+    if found["cluster_by"] and found["clusters"] is not None and found["clusters"] < FEW_CLUSTERS:
+        said.append(
+            f"The battles have only {plural(found['clusters'], found['cluster_by'])} as clusters; "
+            "intervals of so few are rough."
+        )
+    if found["method"] == "davidson" and found["ties"]["share"] == 0:
+        said.append("No battle was tied: Davidson's model is then Bradley and Terry's.")
+    if found["method"] == "rao-kupper" and found["ties"]["share"] == 0:
+        said.append("No battle was tied: Rao and Kupper's model is then Bradley and Terry's.")
+    said += _about_judges(found["judges"])
+    return said
+
+
+def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:
+    said = []
+    kinds = {
+        "undefeated": "never lost or tied against the rated models, so that no finite rating is "
+        "the likeliest",
+        "winless": "never won or tied against the rated models, so that no finite rating is the "
+        "likeliest",
+        "not comparable": "cannot be placed: no chain of wins and ties leads to the others and back",
+    }
+    for note, why in kinds.items():
+        models = [label(row["model"], 60) for row in rows if row["note"] == note]
+        if models:
+            shown = ", ".join(models[:_SHOWN])
+            more = f" and {whole(len(models) - _SHOWN)} more" if len(models) > _SHOWN else ""
+            said.append(f"{shown}{more} {why}.")
+    return said
+
+
+def _about_judges(judges: dict[str, Any] | None) -> list[str]:
+    if not judges or not judges["flagged"]:
+        return []
+    flagged = judges["flagged"]
+    shown = ", ".join(
+        f"{label(j['judge'], 40)} ({percent(j['agreement'], 0)} of {whole(j['decisive'])} decisive "
+        f"votes for the stronger model, {percent(j['expected'], 0)} expected)"
+        for j in flagged[:_SHOWN]
+    )
+    more = f" and {whole(len(flagged) - _SHOWN)} more" if len(flagged) > _SHOWN else ""
+    return [
+        f"{plural(len(flagged), 'judge')} of {whole(judges['tested'])} vote against the ratings "
+        f"more than honest votes would: {shown}{more}. By chance {decimal(judges['expected'], 1)} "
+        "would be flagged. Their votes are counted."
+    ]

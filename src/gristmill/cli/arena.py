@@ -1,0 +1,151 @@
+"""`gristmill arena ...`: battles, ratings, the heat map and the web page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gristmill.cli.console import OUT, interruptible
+from gristmill.errors import ConfigError
+
+app = typer.Typer(
+    help="The arena: anonymous battles, votes, and ratings that can be trusted.",
+    no_args_is_help=True,
+)
+
+_Battles = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Files of battles: JSONL, CSV, Parquet, FastChat's vote log, the web page's .sqlite. "
+        "Several make one board.",
+        show_default=False,
+    ),
+]
+_Method = Annotated[
+    str,
+    typer.Option(
+        help="bt (Bradley-Terry, a tie is half a win each), davidson or rao-kupper (ties have a "
+        "parameter), elo (online, in order of time)."
+    ),
+]
+_Category = Annotated[
+    str, typer.Option(help="One board: coding, hard_prompt, long_query, multi_turn, a language, ...")
+]
+
+
+@app.command()
+def rank(
+    battles: _Battles,
+    method: _Method = "bt",
+    ci: Annotated[
+        str | None,
+        typer.Option(
+            help="Intervals: sandwich, bootstrap, or cluster, for votes that are not independent. "
+            "By default sandwich, and bootstrap for elo.",
+            show_default=False,
+        ),
+    ] = None,
+    cluster_by: Annotated[
+        str, typer.Option(help="What such votes have in common: judge, prompt or id (the pair).")
+    ] = "id",
+    rounds: Annotated[int, typer.Option(help="Rounds of the bootstrap.")] = 1000,
+    style: Annotated[
+        bool,
+        typer.Option("--style", help="Ratings at equal style: length, headers, lists and bold."),
+    ] = False,
+    covariates: Annotated[
+        str,
+        typer.Option(
+            help="Columns for style control instead of what is counted in the answers: len,bold",
+            show_default=False,
+        ),
+    ] = "",
+    category: _Category = "overall",
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="MODEL=RATING: shift all so that this model has this rating."),
+    ] = None,
+    l2: Annotated[
+        float, typer.Option(help="Precision of a prior on the ratings; 0: none, plain likelihood.")
+    ] = 0.0,
+    flag_rate: Annotated[
+        float, typer.Option(help="Share of honest judges that may be flagged by chance.")
+    ] = 0.01,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Where to write: .json, .csv, or .html, a page with all boards. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Ratings of models from battles, with intervals, ranks and warnings.
+
+    Says so where models cannot be compared, where a model has no finite rating because it never
+    lost, and where judges vote against everyone else.
+    """
+    _one_thread()
+    from gristmill.arena.run import rank_files
+    from gristmill.arena.show import show_ratings
+
+    settings = {
+        "method": method,
+        "ci": ci,
+        "cluster_by": cluster_by,
+        "rounds": rounds,
+        "style": style,
+        "covariates": [name.strip() for name in covariates.split(",") if name.strip()],
+        "category": category,
+        "anchor": _anchor(anchor),
+        "l2": l2,
+        "flag_rate": flag_rate,
+        "seed": seed,
+    }
+    outs = out or []
+    show_ratings(OUT, rank_files(battles, settings, outs), outs)
+
+
+@app.command()
+def heatmap(
+    battles: _Battles,
+    method: _Method = "bt",
+    category: _Category = "overall",
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Where to write: .png or .html. By default heatmap.png and heatmap.html.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Win rates of every model against every other, ordered by rating, as picture and page."""
+    _one_thread()
+    from gristmill.arena.run import heatmap_files
+
+    outs = out or [Path("heatmap.png"), Path("heatmap.html")]
+    said = heatmap_files(battles, {"method": method, "category": category}, outs)
+    for line in (said, *map(str, outs)):
+        OUT.print(line, markup=False, soft_wrap=True)
+
+
+def _one_thread() -> None:
+    """Keep NumPy's linear algebra to one thread: its matrices have a side of some hundred here, and
+    threads that wait for each other take ten times as long on a busy machine."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+def _anchor(text: str | None) -> tuple[str, float] | None:
+    if text is None:
+        return None
+    model, sign, rating = text.rpartition("=")
+    try:
+        if sign and model:
+            return model, float(rating)
+    except ValueError:
+        pass
+    raise ConfigError(f"--anchor: write MODEL=RATING, as in gpt-4=1200 (got '{text}')")
