@@ -52,7 +52,7 @@ json.dump({k: list(map(str if k == "competitors" else float, v)) for k, v in fou
 """
 
 
-def write_battles(folder: Path, battles: int, models: int, seed: int = 0) -> tuple[Path, Path]:
+def write_battles(folder: Path, battles: int, models: int, seed: int = 0) -> None:
     """Battles of models whose strengths are normal, some drawn ten times as often as others; ties
     by Davidson's model; a thousand judges. The same numbers for the same seed."""
     rng = np.random.default_rng(seed)
@@ -77,10 +77,8 @@ def write_battles(folder: Path, battles: int, models: int, seed: int = 0) -> tup
             "tstamp": pa.array(1.7e9 + np.sort(rng.random(battles)) * 1e7),
         }
     )
-    csv, parquet = folder / "battles.csv", folder / "battles.parquet"
-    pa.csv.write_csv(table, csv)
-    pa.parquet.write_table(table, parquet)
-    return csv, parquet
+    pa.csv.write_csv(table, folder / "battles.csv")
+    pa.parquet.write_table(table, folder / "battles.parquet")
 
 
 def timed(command: list[str]) -> tuple[float, float]:
@@ -122,7 +120,15 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        csv, parquet = write_battles(folder, given.battles, given.models)
+        # In a process of its own: a child's largest set is at least what its parent had.
+        code = "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        code += (
+            "from arena import write_battles as w; w(Path(sys.argv[2]), *map(int, sys.argv[3:]))"
+        )
+        here = str(Path(__file__).parent)
+        sizes = [str(given.battles), str(given.models)]
+        subprocess.run([sys.executable, "-c", code, here, name, *sizes], check=True)
+        csv, parquet = folder / "battles.csv", folder / "battles.parquet"
         out = {key: folder / f"{key}.json" for key in ("ours", "ours-1000", "theirs")}
         rank = [str(Path(sys.executable).parent / "gristmill"), "arena", "rank"]
         arena = [peer(), "-c", PEER_CODE]
@@ -149,9 +155,7 @@ def main() -> None:
             )
         names = list(commands)
         for mine, other in (names[:2], names[2:]):
-            ratios = sorted(
-                b[0] / a[0] for a, b in zip(found[mine], found[other], strict=True)
-            )
+            ratios = sorted(b[0] / a[0] for a, b in zip(found[mine], found[other], strict=True))
             memory = max(m for _, m in found[mine]) / max(m for _, m in found[other])
             print(
                 f"{mine}: {statistics.median(ratios):.2f} times as fast ({ratios[0]:.2f} to "

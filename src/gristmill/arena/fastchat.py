@@ -37,7 +37,9 @@ def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind not in VOTES:
         if isinstance(kind, str) and kind.endswith("vote") and kind not in _SINGLE:
             known = ", ".join(VOTES)
-            raise Unusable("unknown_winner", f"'type' is '{kind:.40}', a vote that is none of {known}")
+            raise Unusable(
+                "unknown_winner", f"'type' is '{kind:.40}', a vote that is none of {known}"
+            )
         return None
     states = row.get("states")
     if not isinstance(states, list) or len(states) != 2:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from gristmill.arena.battles import OUTCOMES, Battle
@@ -118,12 +119,10 @@ def time_of(value: Any) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):
             value = datetime.fromisoformat(value)
-        except ValueError:
-            pass
     if isinstance(value, datetime):
-        zoned = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+        zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
         return zoned.timestamp()
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)

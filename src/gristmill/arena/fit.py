@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gristmill.arena.battles import A, B, TIE, Battles
+from gristmill.arena.battles import TIE, A, B, Battles
 from gristmill.arena.likelihood import Method, Terms, terms
 from gristmill.errors import RunError
 
@@ -84,7 +84,12 @@ def cells_of(battles: Battles, z: np.ndarray | None = None, *, rows: bool = Fals
     pair, result = np.divmod(found, 3)
     none = np.empty((len(found), 0))
     return Cells(
-        size, *np.divmod(pair, size), result.astype(np.int8), weight.astype(np.float64), none, of_row
+        size,
+        *np.divmod(pair, size),
+        result.astype(np.int8),
+        weight.astype(np.float64),
+        none,
+        of_row,
     )
 
 
@@ -174,7 +179,9 @@ def _start(cells: Cells, method: Method, tied: bool, start: Fit | None) -> np.nd
         odds = min(max(share, 1e-3), 1 - 1e-3)
         # What explains the share of ties if all models were equal.
         x[cells.size] = (
-            np.log(2 * odds / (1 - odds)) if method == "davidson" else np.log((1 + odds) / (1 - odds))
+            np.log(2 * odds / (1 - odds))
+            if method == "davidson"
+            else np.log((1 + odds) / (1 - odds))
         )
     if start is not None:
         x[: cells.size] = start.theta

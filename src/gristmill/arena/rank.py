@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -13,12 +12,11 @@ from pydantic import Field, model_validator
 from gristmill.arena.battles import TIE, Battles
 from gristmill.arena.boards import of_category
 from gristmill.arena.elo import elo, elo_rounds
-from gristmill.arena.fit import CENTRE, SCALE
+from gristmill.arena.fit import CENTRE, cells_of
 from gristmill.arena.groups import Group, groups_of
 from gristmill.arena.rate import Rated, rate
 from gristmill.arena.style import FEATURES
 from gristmill.arena.suspects import suspects
-from gristmill.arena.fit import cells_of
 from gristmill.arena.uncertainty import percentiles
 from gristmill.arena.words import warnings
 from gristmill.errors import ConfigError, DataError

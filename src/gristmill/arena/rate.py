@@ -40,9 +40,7 @@ class Rated:
     gradient: float | None = None
 
 
-def rate(
-    battles: Battles, group: Group, settings: Settings, style: dict[str, np.ndarray]
-) -> Rated:
+def rate(battles: Battles, group: Group, settings: Settings, style: dict[str, np.ndarray]) -> Rated:
     """Fit the models of a group that have finite ratings, and say of the others what is known.
 
     style: scaled covariates, a value for each battle.
@@ -100,6 +98,8 @@ def _among(
     place[members] = np.arange(len(members), dtype=np.int32)
     a, b = place[battles.a], place[battles.b]
     rows = (a >= 0) & (b >= 0)
+    if rows.all():
+        rows = slice(None)  # Without a copy.
     z = np.stack(list(style.values()), axis=1) if style else np.empty((len(battles), 0))
     names = {k: Names(n.codes[rows], n.names) for k, n in battles.names.items()}
     models = [battles.models[m] for m in members]

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.arena.battles import Battle, Battles
-from gristmill.arena.columns import has_texts, joined, read_table
+from gristmill.arena.columns import joined
 from gristmill.arena.fastchat import is_event, vote_of
 from gristmill.arena.fields import battle_of
 from gristmill.arena.gather import Gathered
+from gristmill.arena.table import check_lines, has_texts, read_table
 from gristmill.errors import DataError
 from gristmill.intake.files import BadLine, read_rows
 from gristmill.intake.turns import Unusable
@@ -24,8 +25,6 @@ from gristmill.intake.turns import Unusable
 VOTES = (".sqlite", ".db")
 LINES = (".jsonl", ".ndjson", ".json")
 TABLES = (".csv", ".parquet")
-LONGEST_LINE = 8 << 20
-"""Bytes of one line. A longer one is no battle, but a file without line ends or a mistake."""
 
 
 def read(
@@ -81,27 +80,8 @@ def _check(path: Path) -> None:
         raise DataError(f"{path}: unknown kind of file; use one of {known}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    if kind in (*LINES, ".csv"):
-        _check_lines(path)
-
-
-def _check_lines(path: Path) -> None:
-    number = size = 0
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                ends = block.count(b"\n")
-                size += block.find(b"\n") if ends else len(block)
-                if size > LONGEST_LINE:
-                    raise DataError(
-                        f"{path}: line {number + 1} is longer than {LONGEST_LINE >> 20} MB; write "
-                        "one battle a line"
-                    )
-                if ends:
-                    number += ends
-                    size = len(block) - block.rfind(b"\n") - 1
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
+    if kind in LINES:
+        check_lines(path)
 
 
 def _records(path: Path, left_out: Counter[str]) -> Iterator[tuple[Battle, Mapping[str, Any]]]:

@@ -6,14 +6,15 @@ ties. Here only decisive votes count, and of these whether they follow the diffe
 
     S = sum (y - p) d,   y: 1 where A won, p = s(d), d: the difference in Davidson's model,
 
-the score of a logistic regression of votes on d at slope 1. Given that a vote is decisive, p is its
-chance whatever the judge's liking for ties. A judge who clicks at random, or always on one side, has
-S far below 0; its chance under honest voting is simulated, so that the rate of false alarms is the
-one that was asked for.
+the score of a logistic regression of votes on d at slope 1. Given that a vote is decisive, p is
+its chance whatever the judge's liking for ties. A judge who clicks at random, or always on one
+side, has S far below 0; its chance under honest voting is simulated, so that the rate of false
+alarms is the one that was asked for.
 """
 
 from __future__ import annotations
 
+from math import erfc, sqrt
 from typing import Any
 
 import numpy as np
@@ -55,16 +56,18 @@ def suspects(battles: Battles, rate: float, seed: int) -> dict[str, Any] | None:
     score = np.bincount(codes, (won - p) * d, size)
     spread = np.sqrt(np.bincount(codes, p * (1 - p) * d**2, size))
     tested = [j for j in np.argsort(-counted, kind="stable")[:MOST] if counted[j] >= LEAST]
-    order = np.argsort(codes, kind="stable")
-    starts = np.searchsorted(codes[order], np.arange(size + 1))
     flagged = []
     for judge in tested:
-        # Far on the honest side nothing needs to be simulated.
+        # Far on the honest side nothing needs to be simulated, and no votes be looked up.
         if spread[judge] == 0 or score[judge] > -0.5 * spread[judge]:
             continue
-        own = order[starts[judge] : starts[judge + 1]]
-        chance = _chance(score[judge], d[own], p[own], (seed, int(judge)))
+        chance = _normal(float(score[judge] / spread[judge]))
+        own = None
+        if counted[judge] <= _SIMULATED:
+            own = np.flatnonzero(codes == judge)
+            chance = _simulated(float(score[judge]), d[own], p[own], (seed, int(judge)))
         if chance < rate:
+            own = np.flatnonzero(codes == judge) if own is None else own
             stronger = np.where(won[own], d[own] > 0, d[own] < 0)
             flagged.append(
                 {
@@ -97,13 +100,12 @@ def _strengths(battles: Battles) -> np.ndarray:
     return found
 
 
-def _chance(score: float, d: np.ndarray, p: np.ndarray, seed: tuple[int, int]) -> float:
-    """The chance that honest votes have a score as low as this."""
-    if len(d) > _SIMULATED:
-        from math import erfc, sqrt
+def _normal(z: float) -> float:
+    return 0.5 * erfc(-z / sqrt(2))
 
-        z = score / sqrt(float((p * (1 - p) * d**2).sum()))
-        return 0.5 * erfc(-float(z) / sqrt(2))
+
+def _simulated(score: float, d: np.ndarray, p: np.ndarray, seed: tuple[int, int]) -> float:
+    """The chance that honest votes have a score as low as this."""
     rng = np.random.default_rng(seed)
     lower = 0
     # In parts, so that the table stays small; the tolerance is rounding alone.

@@ -42,7 +42,8 @@ def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:
         "the likeliest",
         "winless": "never won or tied against the rated models, so that no finite rating is the "
         "likeliest",
-        "not comparable": "cannot be placed: no chain of wins and ties leads to the others and back",
+        "not comparable": "cannot be placed: no chain of wins and ties leads to the others "
+        "and back",
     }
     for note, why in kinds.items():
         models = [label(row["model"], 60) for row in rows if row["note"] == note]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gristmill.cli.console import OUT, interruptible
+from gristmill.cli.console import OUT
 from gristmill.errors import ConfigError
 
 app = typer.Typer(
@@ -32,7 +32,8 @@ _Method = Annotated[
     ),
 ]
 _Category = Annotated[
-    str, typer.Option(help="One board: coding, hard_prompt, long_query, multi_turn, a language, ...")
+    str,
+    typer.Option(help="One board: coding, hard_prompt, long_query, multi_turn, a language, ..."),
 ]
 
 
