@@ -35,6 +35,40 @@ def warnings(found: dict[str, Any], notes: Sequence[str]) -> list[str]:
     return said
 
 
+def rules(found: dict[str, Any]) -> list[str]:
+    """How the figures of this leaderboard came about."""
+    methods = {
+        "bt": "Bradley and Terry's model by Newton's method; a tie, both bad or not, is half a win "
+        "of each.",
+        "davidson": "Davidson's model: ties have a parameter of their own"
+        f" (nu = {decimal(found['ties']['parameter'], 3)}).",
+        "rao-kupper": "Rao and Kupper's model: ties have a parameter of their own"
+        f" (eta = {decimal(found['ties']['parameter'], 3)}).",
+        "elo": "Elo online with K = 4, in order of time: recent battles count more.",
+    }
+    intervals = {
+        "sandwich": "Intervals are sandwich estimates, which take every vote as independent.",
+        "bootstrap": f"Intervals are percentiles of {whole(found['rounds'])} resampled sets of "
+        "votes.",
+        "cluster": f"Intervals let votes of one {found['cluster_by']} depend on each other "
+        f"({whole(found['clusters'])} clusters).",
+    }
+    anchor = found["anchor"]
+    level = (
+        f"{label(anchor[0], 60)} is set to {decimal(anchor[1], 0)}; intervals stay those from the "
+        "mean."
+        if anchor
+        else "The mean of all ratings is 1000."
+    )
+    said = [methods[found["method"]], intervals[found["intervals"]], level]
+    if found["style"]:
+        said.append(
+            "Ratings are at equal style: the covariates are fitted beside them, without any "
+            "regularisation."
+        )
+    return said
+
+
 def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:
     said = []
     kinds = {

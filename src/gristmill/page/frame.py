@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jinja2
@@ -24,11 +25,11 @@ class Tile(NamedTuple):
 
 
 def environment(
-    package: str, folder: str = ".", *, style: str, script: str | None = None
+    package: str, folder: str = ".", *, style: str | Sequence[str], script: str | None = None
 ) -> jinja2.Environment:
     """The templates of a room, which may extend `frame.html.j2`.
 
-    package, folder: where the room's own files are. style: its CSS file, which follows
+    package, folder: where the room's own files are. style: its CSS file or files, which follow
     `base.css`. script: its JavaScript file, None for a page that runs none. What the frame wants
     of a page is written at its top.
     """
@@ -42,8 +43,9 @@ def environment(
     )
     made.filters.update({each.__name__: each for each in FILTERS})
     code = _source(made, script) if script else None
+    styles = [style] if isinstance(style, str) else style
     made.globals.update(
-        style=Markup(_source(made, "base.css") + _source(made, style)),
+        style=Markup("".join(_source(made, name) for name in ("base.css", *styles))),
         script=code and Markup(code),
         policy=_policy(code),
     )
