@@ -21,7 +21,7 @@ from gristmill.page.text import label, percent, whole
 
 LEAST = 20
 """Battles from which on a board is shown."""
-DRAWN = 10
+DRAWN = 8
 """Models, the best first, whose ratings are drawn over time."""
 
 

@@ -181,10 +181,14 @@ def _padded(found: Fit, again: Fit) -> np.ndarray:
 
 def percentiles(drawn: np.ndarray) -> Spread:
     """2.5 % and 97.5 % of each column of rounds, and the standard deviation. What a round knows
-    nothing of (NaN) may be anywhere."""
+    nothing of (NaN) may be anywhere.
+
+    The k-th of R rounds stands for k / (R + 1) (Weibull's positions): others are too narrow where
+    rounds are few.
+    """
     known = np.isfinite(drawn)
     if known.all():
-        lower, upper = np.quantile(drawn, (0.025, 0.975), axis=0)
+        lower, upper = np.quantile(drawn, (0.025, 0.975), axis=0, method="weibull")
         return Spread(drawn.std(axis=0, ddof=1), lower, upper)
     ends = []
     for share, anywhere in ((0.025, -np.inf), (0.975, np.inf)):

@@ -1,0 +1,111 @@
+"""The battles of a config: prompts, pairs, and the answers that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from gristmill.arena.battles import Battle
+from gristmill.arena.contestants import Contestant
+from gristmill.arena.duel.config import Config
+from gristmill.arena.duel.identity import identity
+from gristmill.arena.duel.pairs import Dealer, Pair, battle_id, sides
+from gristmill.arena.duel.prompts import read_prompts, spoken
+from gristmill.arena.duel.results import Results
+from gristmill.intake.files import BadLine
+from gristmill.records import Message, Prompt, prompt_id
+from gristmill.storage import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Bout:
+    """Two answers to one prompt, before anybody decided. id: see `battle_id`."""
+
+    id: str
+    prompt: Prompt
+    model_a: str
+    model_b: str
+    answer_a: str
+    answer_b: str
+
+    def vote(self, winner: str, judge: str, time: float) -> Battle:
+        """What a judge decided. winner: the name of a model, or `tie`."""
+        turns = spoken(self.prompt)
+        first = next((m.content for m in turns if m.role == "user"), "")
+        sides = {self.model_a: "model_a", self.model_b: "model_b"}
+        return Battle(
+            id=self.id,
+            model_a=self.model_a,
+            model_b=self.model_b,
+            winner=sides.get(winner, "tie"),
+            prompt=first,
+            conversation_a=(*turns, Message("assistant", self.answer_a)),
+            conversation_b=(*turns, Message("assistant", self.answer_b)),
+            judge=judge,
+            time=time,
+            turns=sum(m.role == "user" for m in turns),
+            language=self.prompt.language,
+            categories=(self.prompt.category,) if self.prompt.category else (),
+        )
+
+
+class Bouts:
+    """All that a config wants fought, read anew at each pass: memory does not grow with it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.models = config.models
+        self._identities = [model_identity(model) for model in config.models]
+
+    def dealt(self) -> Iterator[tuple[Prompt, list[Pair]]]:
+        """Each prompt with the pairs that meet on it."""
+        pairs = self._config.pairs
+        dealer = Dealer(
+            len(self.models), None if pairs == "all" else pairs.per_prompt, self._config.seed
+        )
+        items = read_prompts([source.file for source in self._config.prompts])
+        prompts = (item for item in items if isinstance(item, Prompt))
+        for prompt in islice(prompts, self._config.limit):
+            yield prompt, dealer.deal()
+
+    def refused(self) -> Iterator[BadLine]:
+        """The rows of the prompt files that cannot be used."""
+        for item in read_prompts([source.file for source in self._config.prompts]):
+            if isinstance(item, BadLine):
+                yield item
+
+    def prompts_of(self, model: int) -> Iterator[Prompt]:
+        """The prompts that one model has to answer."""
+        return (p for p, pairs in self.dealt() if any(model in pair for pair in pairs))
+
+    def answer_key(self, model: int, prompt: Prompt) -> str:
+        """What an answer is stored under: who gave it, with which seed, to which prompt."""
+        asked = [prompt.id, prompt_id(prompt.messages)]
+        return digest([self._identities[model], self._config.seed, asked])
+
+    def fought(self, answers: Results) -> Iterator[Bout | None]:
+        """Every battle; None for one that lacks an answer."""
+        for prompt, pairs in self.dealt():
+            given = {
+                model: answers.get(self.answer_key(model, prompt))
+                for model in sorted({m for pair in pairs for m in pair})
+            }
+            for pair in pairs:
+                texts = [found["text"] if (found := given[m]) else None for m in pair]
+                yield self._bout(prompt, pair, *texts)
+
+    def _bout(self, prompt: Prompt, pair: Pair, one: str | None, two: str | None) -> Bout | None:
+        if one is None or two is None:
+            return None
+        names = self.models[pair[0]].called, self.models[pair[1]].called
+        texts = dict(zip(names, (one, two), strict=True))
+        name = battle_id(spoken(prompt), texts)
+        model_a, model_b = sides(name, names, self._config.seed)
+        return Bout(name, prompt, model_a, model_b, texts[model_a], texts[model_b])
+
+
+def model_identity(model: Contestant) -> dict[str, Any]:
+    """What decides a model's answers, under whatever name."""
+    return identity(model, "name", "alias")

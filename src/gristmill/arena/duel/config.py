@@ -1,0 +1,111 @@
+"""The config of `gristmill arena battle`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from gristmill.arena.contestants import Contestant, checked
+from gristmill.arena.duel.judges.base import Judge
+from gristmill.errors import ConfigError
+from gristmill.intake.files import located
+from gristmill.parts import Options, build, open_part, read_yaml
+
+
+class PromptFile(Options):
+    """Prompts from a file."""
+
+    file: str
+    """JSONL, JSON, Parquet or CSV, a relative path from the config's folder; or `tutor:200`,
+    questions of the tutor world."""
+
+
+class Pairs(Options):
+    """Which models meet on a prompt, where not all do."""
+
+    per_prompt: int = Field(ge=1)
+    """Pairs on each prompt, dealt so that all pairs and all models come equally often."""
+
+
+class Config(Options):
+    """A round of battles between models, decided by models. `Config.load` reads it from YAML."""
+
+    name: str = "battle"
+    """Of the folder, where none is given."""
+    models: list[Contestant]
+    """Who fights: two or more."""
+    prompts: list[PromptFile]
+    """What they are asked; one source or a list, read in order."""
+    judges: list[Any]
+    """Who decides, as `name: {options}`: `choice`, a chat model, or `reward`, a reward model."""
+    pairs: Literal["all"] | Pairs = "all"
+    """`all` pairs of models on each prompt, or `{per_prompt: N}`."""
+    votes: str = "votes.sqlite"
+    """The table that the votes go into, people's or a new one; a relative path from the config's
+    folder."""
+    seed: int = Field(default=0, ge=0)
+    """Of the answers, of the pairs, and of which model is A."""
+    limit: int | None = Field(default=None, ge=1)
+    """Prompts to use at most, the first ones."""
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _one_or_many(cls, sources: Any) -> Any:
+        if isinstance(sources, dict):
+            return [sources]
+        if not isinstance(sources, list) or not sources:
+            raise ValueError("name at least one source, for instance {file: prompts.jsonl}")
+        return sources
+
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _known_pairs(cls, pairs: Any) -> Any:
+        if pairs != "all" and not isinstance(pairs, dict | Pairs):
+            raise ValueError("write 'all' or {per_prompt: N}")
+        # A union of a word and a model would say of every mistake what is wrong with both.
+        return build(Pairs, pairs, "pairs") if isinstance(pairs, dict) else pairs
+
+    @classmethod
+    def load(cls, path: str | Path) -> Config:
+        """Read a YAML file. Relative paths in it start from its own folder.
+
+        Raises ConfigError naming the file and the line (for bad YAML) or the field.
+        """
+        path = Path(path)
+        try:
+            return cls.of(read_yaml(path), path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    @classmethod
+    def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
+        """Validate a config given as a dictionary; `folder` is where relative paths start."""
+        config = build(cls, values, "")
+        checked(config.models)
+        judges = config.open_judges()
+        if not judges:
+            raise ConfigError("judges: nobody decides; add one, for instance choice: {model: ...}")
+        names = [judge.called for judge in judges]
+        if twice := next((n for n in names if names.count(n) > 1), None):
+            raise ConfigError(f"judges: '{twice}' is there twice; give each a name of its own")
+        same = [judge.identity() for judge in judges]
+        if any(one in same[:place] for place, one in enumerate(same)):
+            raise ConfigError("judges: two of them are the same but for the name; leave one out")
+        if folder is None:
+            return config
+        files = [PromptFile(file=located(source.file, folder)) for source in config.prompts]
+        votes = str(folder / config.votes)
+        return config.model_copy(update={"prompts": files, "votes": votes})
+
+    def open_judges(self) -> list[Judge]:
+        """The judges, validated. Raises ConfigError."""
+        room = "gristmill.arena.duel.judges"
+        found = []
+        for index, spec in enumerate(self.judges):
+            judge = open_part(room, spec, f"judges[{index}]")
+            if not isinstance(judge, Judge):
+                raise ConfigError(f"judges[{index}]: {type(judge).__name__} is not a Judge")
+            found.append(judge)
+        return found

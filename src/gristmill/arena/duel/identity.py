@@ -1,0 +1,33 @@
+"""What decides what a model says: with the same identity, what it said before is used again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gristmill.backends.calling import Calling
+
+_NO_MATTER = {
+    *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
+    *("price", "licence", "batch", "key_env"),
+}
+"""Settings that change how fast or at what price a model is called, not what it says."""
+
+
+def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
+    """The settings that matter but those `left_out`, and the stamps of files that lie here."""
+    models = [settings.model, *([settings.reference] if settings.reference else [])]
+    return {
+        **settings.model_dump(mode="json", exclude={*_NO_MATTER, *left_out}),
+        "files": [stamp for model in models for stamp in _stamps(model)],
+    }
+
+
+def _stamps(model: str) -> list[list[Any]]:
+    """Name, size and time of a model's files in a folder here: trained anew, asked anew."""
+    path = Path(model.partition(":")[2])
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
+    else:
+        files = [path] if path.suffix == ".jsonl" and path.is_file() else []
+    return [[p.name, (s := p.stat()).st_size, s.st_mtime_ns] for p in files]

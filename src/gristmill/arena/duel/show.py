@@ -1,0 +1,141 @@
+"""What `arena battle` and `arena tag` show on a terminal, while they run and at their end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from gristmill.arena.duel.calls import Progress
+from gristmill.page.text import duration, label
+
+PLAIN_EVERY = 5.0
+"""Seconds between plain lines."""
+
+
+class Shown:
+    """Use as a context manager, and as the `watch` of a run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._last = self._began = time.monotonic()
+        self._task: tuple[str, str] | None = None
+        self._before = 0
+
+    def __enter__(self) -> Shown:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show how far the model is."""
+        now = time.monotonic()
+        if (progress.phase, progress.who) != self._task:
+            self._task, self._began = (progress.phase, progress.who), now
+            self._before = progress.done
+        line = _line(progress, progress.done - self._before, now - self._began)
+        if self._live:
+            grid = Table.grid(padding=(0, 1))
+            bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=36)
+            grid.add_row(bar, Text(line))
+            self._live.update(grid)
+        elif now - self._last >= PLAIN_EVERY:
+            self._last = now
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _line(progress: Progress, done: int, seconds: float) -> str:
+    seconds = max(seconds, 1e-9)
+    which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
+    who = f"{progress.phase} of {label(progress.who, 60)}{which}"
+    parts = [f"{who}: {progress.done:,} of {progress.total:,}"]
+    if done > 0:
+        rate = done / seconds
+        parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min")
+        parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+        parts.append(f"{duration((progress.total - progress.done) / rate)} left")
+    if progress.failed:
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
+        parts.append(f"failed: {kinds}")
+    return ", ".join(parts)
+
+
+def battle_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary of `run.battle` in words, a line each."""
+    lines = []
+    if bad := summary["refused"]:
+        lines.append(f"prompts that could not be used: {_reasons(bad)} (refused.jsonl)")
+    for name, row in summary["models"].items():
+        if row["failures"]:
+            lines.append(f"{label(name, 60)}: no answer: {_reasons(row['failures'])}")
+        if row["cut_off"]:
+            lines.append(f"{label(name, 60)}: {row['cut_off']:,} answers cut off at max_tokens")
+    lacking = summary["pairs"] - summary["battles"]
+    without = f", {lacking:,} without both answers and so not fought" if lacking else ""
+    lines.append(f"{summary['battles']:,} battles on {summary['prompts']:,} prompts{without}")
+    for name, row in summary["judges"].items():
+        line = f"{label(name, 60)}: {row['votes']:,} votes, {row['ties']:,} of them ties"
+        causes = [
+            *([f"{row['flips']:,} position flips"] if row["flips"] else []),
+            *([f"{row['equal']:,} equal answers"] if row["equal"] else []),
+        ]
+        line += f" ({', '.join(causes)})" if causes else ""
+        line += f"; no verdict: {_reasons(row['failures'])}" if row["failures"] else ""
+        lines.append(line)
+    lines += agreement_lines(summary["agreement"])
+    lines += summary["notes"]
+    failed = [*summary["models"].values(), *summary["judges"].values()]
+    if any(row["failures"] for row in failed):
+        lines.append("run again to try what failed once more")
+    return [*lines, f"votes: {summary['votes']}"]
+
+
+def agreement_lines(found: dict[str, Any]) -> list[str]:
+    """What `agreement.agreement` found in words, a line for each group that can be compared."""
+    groups = {
+        "people": "people among themselves",
+        "models": "models among themselves",
+        "people_with_models": "people with models",
+    }
+    lines = []
+    for name, words in groups.items():
+        row = found[name]
+        if row is None:
+            continue
+        alpha = row["alpha"]
+        line = f"{words} agree in {row['agreement']:.1%} of {row['pairs']:,} pairs of votes"
+        if alpha["value"] is not None:
+            line += f", alpha {alpha['value']:.2f}"
+        if alpha["low"] is not None:
+            line += f" ({alpha['low']:.2f} to {alpha['high']:.2f})"
+        lines.append(line)
+    return lines
+
+
+def tag_lines(summary: dict[str, Any]) -> list[str]:
+    """The summary of `tags.tag.tag` in words, a line each."""
+    kinds = ", ".join(f"{name} {n:,}" for name, n in summary["categories"].items())
+    lines = [f"{summary['battles']:,} battles: {kinds or 'no categories'}"]
+    if summary["without_text"]:
+        lines.append(f"{summary['without_text']:,} battles have no text to find categories in")
+    if summary["tagged"] or summary["failures"]:
+        lines.append(
+            f"{summary['hard']:,} hard ones among {summary['tagged']:,} prompts that were tagged"
+        )
+    if summary["failures"]:
+        lines.append(f"not tagged: {_reasons(summary['failures'])}; run again to try once more")
+    return lines
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return ", ".join(f"{kind.removeprefix('input:')} {n:,}" for kind, n in counts.items())
