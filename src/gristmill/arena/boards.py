@@ -29,7 +29,9 @@ def there(battles: Battles) -> dict[str, np.ndarray]:
     found = {OVERALL: np.ones(len(battles), dtype=bool), **battles.tags}
     if battles.turns is not None and (battles.turns >= 2).any():
         found["multi_turn"] = found.get("multi_turn", False) | (battles.turns >= 2)
+    # Where nothing is short, that board would be the whole once more.
     short = found.pop("short_query", None)
+    found.pop("exclude_short", None)
     if short is not None and short.any():
         found["exclude_short"] = ~short
     languages = battles.names.get("language")

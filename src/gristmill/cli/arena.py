@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli.console import OUT
+from gristmill.cli.console import OUT, interruptible
 from gristmill.errors import ConfigError
 
 app = typer.Typer(
@@ -129,7 +129,68 @@ def heatmap(
 
     outs = out or [Path("heatmap.png"), Path("heatmap.html")]
     said = heatmap_files(battles, {"method": method, "category": category}, outs)
-    for line in (said, *map(str, outs)):
+    _print([said, *map(str, outs)])
+
+
+@app.command()
+def battle(
+    config: Annotated[
+        Path,
+        typer.Argument(help="Models, prompts and judges (YAML).", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; by default `out/` and the config's name.")
+    ] = None,
+) -> None:
+    """Battles without people: models answer the same prompts, judges decide.
+
+    A chat model as judge sees both answers in both orders, a reward model scores each. The votes go
+    into the same table as people's. Run it again with the same folder and it goes on.
+    """
+    from gristmill.arena.duel.config import Config
+    from gristmill.arena.duel.run import battle as run_battle
+    from gristmill.arena.duel.show import Shown, battle_lines
+
+    loaded = Config.load(config)
+    with interruptible(OUT), Shown(OUT) as watch:
+        summary = run_battle(loaded, out, watch)
+    _print(battle_lines(summary))
+
+
+@app.command()
+def tag(
+    battles: Annotated[
+        Path,
+        typer.Argument(
+            help="Battles with texts: JSONL, Parquet, CSV, FastChat's log, .sqlite.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write: a .jsonl file.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="A chat model that finds the hard prompts; without it, rules alone."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls in flight at most.")] = 64,
+    key_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
+    ] = None,
+) -> None:
+    """The categories of battles, by rules and by a chat model: coding, math, hard prompts, ..."""
+    from gristmill.arena.duel.show import Shown, tag_lines
+    from gristmill.arena.tags.tag import Tagger
+    from gristmill.arena.tags.tag import tag as write_tags
+    from gristmill.parts import build
+
+    given = {"model": model, "concurrency": concurrency, "key_env": key_env}
+    tagger = build(Tagger, given, "") if model else None
+    with interruptible(OUT), Shown(OUT) as watch:
+        summary = write_tags(battles, out, tagger, watch)
+    _print([*tag_lines(summary), str(out)])
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
         OUT.print(line, markup=False, soft_wrap=True)
 
 
