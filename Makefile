@@ -31,6 +31,7 @@ check: $(VENV)/.dev  ## style and types
 	$(BIN)/pyright
 
 bench: $(VENV)/.dev  ## the benchmarks that the README quotes
+	$(BIN)/python benchmarks/arena.py
 	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/packing.py

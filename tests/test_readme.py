@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from gristmill.backends.calling import Calling
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,6 +36,9 @@ def test_the_commands_and_code_run_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "out/bot/report.html").is_file()
     assert (tmp_path / "graded.jsonl").is_file()
     assert (tmp_path / "regraded.jsonl").is_file()
+    assert (tmp_path / "out/heatmap.png").is_file()
+    board = json.loads((tmp_path / "out/board.json").read_text())
+    assert [row["model"] for row in board["ratings"]] == ["calm", "lively", "wild"]
 
 
 def test_the_clone_block_names_a_target_of_the_makefile() -> None:
@@ -49,7 +55,6 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_config_key_is_documented() -> None:
-    from gristmill.backends.calling import Calling
     from gristmill.mill.config import Budget, Config, Generate, Select
 
     page = (ROOT / "docs/run.md").read_text(encoding="utf-8")
@@ -88,6 +93,19 @@ def test_every_reason_of_a_refused_pair_is_documented() -> None:
     assert len(named) >= 10
     for reason in named:
         assert f"`{reason}`" in page, f"docs/bench.md does not mention '{reason}'"
+
+
+def test_every_key_of_the_arena_is_documented() -> None:
+    from gristmill.arena.contestants import Contestant
+    from gristmill.arena.duel.config import Config
+    from gristmill.arena.rank import Settings
+
+    page = (ROOT / "docs/arena.md").read_text(encoding="utf-8")
+    for name in [*Config.model_fields, *(set(Contestant.model_fields) - set(Calling.model_fields))]:
+        assert re.search(rf"\b{name}\b", page), f"docs/arena.md does not mention '{name}'"
+    for name in Settings.model_fields:
+        option = f"--{name.replace('_', '-')}"
+        assert option in page, f"docs/arena.md does not mention '{option}'"
 
 
 def test_every_flywheel_key_is_documented() -> None:
