@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from itertools import islice
 from typing import Any
 
 from gristmill.arena.battles import OUTCOMES, Battle
 from gristmill.intake.turns import Unusable, messages_of
+from gristmill.page.text import one_line
 from gristmill.records import Message
 from gristmill.storage import digest
 
@@ -34,7 +36,7 @@ SPELLINGS = {
 """What `winner` may say. LMSYS's files write both_bad in two more ways."""
 MISSING = frozenset(("", "nan", "none", "null"))
 """Names that are no model's: what programs write where they know none."""
-_MILLISECONDS = 1e11
+MILLISECONDS = 1e11
 """Numbers from here on are no seconds: as such they would lie beyond the year 5000."""
 
 
@@ -42,15 +44,15 @@ def battle_of(row: Mapping[str, Any]) -> Battle:
     """The battle of a row. Raises Unusable, which says which field is wrong."""
     model_a, model_b = model_of(row, "model_a"), model_of(row, "model_b")
     if model_a == model_b:
-        raise Unusable("same_model", f"'{model_a}' fights against itself")
+        raise Unusable("same_model", against_itself(model_a))
     conversation_a, conversation_b = (_conversation(row, name) for name in TEXTS)
     turns = turns_of(found(row, "turns"))
     if turns is None:
         turns = sum(m.role == "user" for m in conversation_a) or 1
-    prompt = _prompt(found(row, "prompt"))
+    prompt = prompt_of(found(row, "prompt"))
     if not prompt:
         prompt = next((m.content for m in conversation_a if m.role == "user"), "")
-    given = text_of(found(row, "id"))
+    given = text_of(found(row, "id"), "id")
     said = [[m.role, m.content] for side in (conversation_a, conversation_b) for m in side]
     return Battle(
         id=given or (digest([prompt, said]) if said else ""),
@@ -60,10 +62,10 @@ def battle_of(row: Mapping[str, Any]) -> Battle:
         prompt=prompt,
         conversation_a=conversation_a,
         conversation_b=conversation_b,
-        judge=text_of(found(row, "judge")) or "",
+        judge=text_of(found(row, "judge"), "judge") or "",
         time=time_of(found(row, "time")),
         turns=turns,
-        language=text_of(found(row, "language")),
+        language=text_of(found(row, "language"), "language"),
         categories=categories_of(found(row, "categories")),
     )
 
@@ -77,9 +79,19 @@ def model_of(row: Mapping[str, Any], side: str) -> str:
     """The name of one side's model."""
     name = row.get(side)
     if not isinstance(name, str) or name.strip().casefold() in MISSING:
-        missing = f" (columns: {', '.join(map(str, row))})" if side not in row else ""
-        raise Unusable("no_model", f"'{side}' names no model{missing}")
+        missing = f" (columns: {listed(row)})" if side not in row else ""
+        raise Unusable("no_model", f"'{side}' is {name!r:.60}, which names no model{missing}")
     return name
+
+
+def against_itself(model: str) -> str:
+    """What is wrong with a battle of one model."""
+    return f"'{one_line(model, 60)}' fights against itself"
+
+
+def listed(columns: Iterable[Any]) -> str:
+    """The names of columns for an error: in one line, and not all of very many."""
+    return one_line(", ".join(map(str, islice(columns, 20))), 300)
 
 
 def winner_of(said: Any) -> str:
@@ -91,12 +103,12 @@ def winner_of(said: Any) -> str:
     return outcome
 
 
-def text_of(value: Any) -> str | None:
-    """A name given as text or number; None for none."""
+def text_of(value: Any, name: str) -> str | None:
+    """A name given as text or number; None for none. name: of the column, for the error."""
     if value is None or value == "":
         return None
     if isinstance(value, bool | float) or not isinstance(value, str | int):
-        raise Unusable("bad_name", f"{value!r:.60} is no name; give a text or a whole number")
+        raise Unusable("bad_name", f"'{name}' is {value!r:.60}; give a text or a whole number")
     return str(value)
 
 
@@ -108,7 +120,7 @@ def turns_of(value: Any) -> int | None:
         turns = float(value)
     except (TypeError, ValueError):
         turns = math.nan
-    if isinstance(value, bool) or not turns >= 1 or turns != int(turns):
+    if isinstance(value, bool) or not 1 <= turns < 2**31 or turns != int(turns):
         raise Unusable("bad_turns", f"'turns' is {value!r:.40}, not a whole number from 1 on")
     return int(turns)
 
@@ -118,19 +130,25 @@ def time_of(value: Any) -> float | None:
     not say); None where the row has none."""
     if value is None or value == "":
         return None
+    seconds = math.nan if isinstance(value, bool) else _seconds(value)
+    if not math.isfinite(seconds):
+        raise Unusable("bad_time", f"'time' is {value!r:.40}: give seconds since 1970 or a date")
+    return seconds
+
+
+def _seconds(value: Any) -> float:
+    # A number first: 1712121512345 can be read as a date of the year 1712.
+    with suppress(TypeError, ValueError, OverflowError):
+        seconds = float(value)
+        return seconds / 1000 if seconds >= MILLISECONDS else seconds
     if isinstance(value, str):
         with suppress(ValueError):
             value = datetime.fromisoformat(value)
-    if isinstance(value, datetime):
-        zoned = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return zoned.timestamp()
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise Unusable("bad_time", f"'time' is {value!r:.40}: give seconds since 1970 or a date")
-    return seconds / 1000 if seconds >= _MILLISECONDS else seconds
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        return math.nan
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
 def categories_of(value: Any) -> tuple[str, ...]:
@@ -149,8 +167,9 @@ def _conversation(row: Mapping[str, Any], name: str) -> tuple[Message, ...]:
     return () if given is None or given == [] else messages_of(given, name)
 
 
-def _prompt(given: Any) -> str:
+def prompt_of(given: Any) -> str:
+    """The user's first turn, or a name for it; empty where there is none."""
     if isinstance(given, list):
         turns = messages_of(given, "prompt")
         return next((m.content for m in turns if m.role == "user"), "")
-    return text_of(given) or ""
+    return text_of(given, "prompt") or ""

@@ -46,7 +46,7 @@ def groups_of(cells: Cells) -> list[Group]:
         members = _reached(met, int(left.argmax()))
         left &= ~members
         found.append(_group(beat, members, cells))
-    return sorted(found, key=lambda group: -len(group.models))
+    return sorted(found, key=lambda group: (-len(group.models), -len(group.core)))
 
 
 def _group(beat: np.ndarray, members: np.ndarray, cells: Cells) -> Group:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from gristmill.arena.battles import OUTCOMES, UNNAMED, Battles, Names
 from gristmill.arena.fields import (
     ALIASES,
+    MILLISECONDS,
     MISSING,
     SIDES,
     TEXTS,
@@ -32,8 +33,6 @@ LONGEST_LINE = 8 << 20
 BLOCK = 1 << 20
 """Bytes of a CSV file that are parsed at once, as long as no row is longer."""
 _NAME = pa.dictionary(pa.int32(), pa.string())
-_VALUES = {"time": time_of, "turns": turns_of, "categories": categories_of}
-"""What has to be read in each distinct value of a column."""
 
 
 def has_texts(path: Path) -> bool:
@@ -54,7 +53,8 @@ def read_table(path: Path, wanted: frozenset[str], covariates: Sequence[str]) ->
         if kind in kinds and (name := next((n for n in names if n in header), None))
     }
     with _given_back():
-        table = _load(path, [*SIDES, *columns.values(), *covariates], covariates)
+        plain = [*covariates, *(columns[k] for k in ("time",) if k in columns)]
+        table = _load(path, [*SIDES, *columns.values(), *covariates], plain)
         try:
             return _battles(table, columns, covariates)
         except Unusable as error:
@@ -73,24 +73,25 @@ def _header(path: Path) -> list[str]:
         raise DataError(f"{path}: cannot read it: {_brief(error)}") from None
 
 
-def _load(path: Path, columns: list[str], numeric: Sequence[str]) -> pa.Table:
+def _load(path: Path, columns: list[str], plain: Sequence[str]) -> pa.Table:
+    """Some columns of a file, all but the `plain` ones as names with a dictionary."""
     columns = list(dict.fromkeys(columns))
     try:
         if path.suffix.lower() == ".parquet":
-            names = [c for c in columns if c not in numeric]
+            names = [c for c in columns if c not in plain]
             return pq.read_table(path, columns=columns, read_dictionary=names)
         try:
-            return _load_csv(path, columns, numeric, BLOCK)
+            return _load_csv(path, columns, plain, BLOCK)
         except pa.ArrowInvalid as error:
             if "straddling" not in str(error):
                 raise
             check_lines(path)
-            return _load_csv(path, columns, numeric, LONGEST_LINE)
+            return _load_csv(path, columns, plain, LONGEST_LINE)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read it: {_brief(error)}") from None
 
 
-def _load_csv(path: Path, columns: list[str], numeric: Sequence[str], block: int) -> pa.Table:
+def _load_csv(path: Path, columns: list[str], plain: Sequence[str], block: int) -> pa.Table:
     return pv.read_csv(
         path,
         # With threads it is no faster, and holds several blocks at once.
@@ -98,7 +99,7 @@ def _load_csv(path: Path, columns: list[str], numeric: Sequence[str], block: int
         parse_options=pv.ParseOptions(newlines_in_values=True),
         convert_options=pv.ConvertOptions(
             include_columns=columns,
-            column_types={c: pa.string() if c in numeric else _NAME for c in columns},
+            column_types={c: pa.string() if c in plain else _NAME for c in columns},
             strings_can_be_null=False,
         ),
     )
@@ -151,12 +152,13 @@ def _battles(table: pa.Table, columns: dict[str, str], covariates: Sequence[str]
     _refuse(a == b, lambda row: f"'{models[a[row]]}' fights against itself")
     found: dict[str, Any] = {"names": {}, "tags": {}, "covariates": {}}
     for kind, column in columns.items():
+        if kind == "time":
+            times = _times(table, column)
+            found[kind] = None if np.isnan(times).all() else times
+            continue
         said = _names(table, column, as_text=kind in ("id", "prompt", "judge", "language"))
-        if kind in ("time", "turns"):
-            default = np.nan if kind == "time" else 1
-            values = _lookup(said, _VALUES[kind], default)
-            if kind == "turns" or not np.isnan(values).all():
-                found[kind] = values.astype(np.float64 if kind == "time" else np.int32)
+        if kind == "turns":
+            found[kind] = _lookup(said, turns_of, 1).astype(np.int32)
         elif kind == "categories":
             found["tags"] = _tags(said)
         elif said.names:
@@ -232,6 +234,22 @@ def _lookup(said: Names, read: Any, default: float) -> np.ndarray:
             raise Unusable(error.reason, f"row {row + 1}: {error.detail}") from None
         values[number] = default if value is None else value
     return values[said.codes]
+
+
+def _times(table: pa.Table, column: str) -> np.ndarray:
+    """Seconds; all at once where a column holds numbers or dates, as nearly every one does."""
+    values = table.column(column)
+    try:
+        if pa.types.is_timestamp(values.type):
+            whole = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
+            seconds = whole.cast(pa.float64(), safe=False).to_numpy() / 1e6
+        else:
+            seconds = values.cast(pa.float64()).to_numpy()
+    except pa.ArrowException:
+        return _lookup(_names(table, column), time_of, np.nan)
+    given = ~values.is_null().to_numpy()
+    _refuse(given & ~np.isfinite(seconds), lambda row: f"'{column}' is {seconds[row]}, no time")
+    return np.where(seconds >= MILLISECONDS, seconds / 1000, seconds)
 
 
 def _tags(said: Names) -> dict[str, np.ndarray]:

@@ -107,7 +107,9 @@ def rank(
         "seed": seed,
     }
     outs = out or []
-    show_ratings(OUT, rank_files(battles, settings, outs), outs)
+    with OUT.status("reading the battles, fitting the ratings"):
+        found = rank_files(battles, settings, outs)
+    show_ratings(OUT, found, outs)
 
 
 @app.command()
@@ -128,7 +130,8 @@ def heatmap(
     from gristmill.arena.run import heatmap_files
 
     outs = out or [Path("heatmap.png"), Path("heatmap.html")]
-    said = heatmap_files(battles, {"method": method, "category": category}, outs)
+    with OUT.status("reading the battles, drawing"):
+        said = heatmap_files(battles, {"method": method, "category": category}, outs)
     _print([said, *map(str, outs)])
 
 
