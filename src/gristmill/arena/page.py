@@ -125,9 +125,15 @@ def _boards(battles: Battles, found: dict[str, Any], settings: Settings) -> list
         else:
             try:
                 anchor = settings.anchor
-                one = rank(battles, settings.model_copy(update={"category": name, "anchor": None}))
+                one = rank(
+                    battles,
+                    settings.model_copy(update={"category": name, "anchor": None}),
+                    judges=False,
+                )
                 if anchor and any(row["model"] == anchor[0] for row in one["ratings"]):
-                    one = rank(battles, settings.model_copy(update={"category": name}))
+                    one = rank(
+                        battles, settings.model_copy(update={"category": name}), judges=False
+                    )
             except (DataError, RunError) as error:
                 boards.append({"name": title(name), "problem": str(error), "battles": rows.sum()})
                 continue

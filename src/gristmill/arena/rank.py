@@ -81,13 +81,15 @@ class Settings(Options):
         return frozenset(found)
 
 
-def rank(battles: Battles, settings: Settings | None = None) -> dict[str, Any]:
+def rank(
+    battles: Battles, settings: Settings | None = None, *, judges: bool = True
+) -> dict[str, Any]:
     """The leaderboard as JSON values: `ratings`, best first, `warnings`, and how they came about.
 
     A rating is on the scale of 400 points for odds of ten to one, its group's mean 1000 unless
     anchored; `lower` and `upper` are the ends of the 95 % interval, `rank` is 1 + the number of
     models of the group whose lower end is above this one's upper. A model without a finite rating
-    has null, and says why in `note`. Raises DataError or ConfigError.
+    has null, and says why in `note`. judges: whether to look for suspect ones. Raises DataError or ConfigError.
     """
     settings = settings or Settings()
     battles = of_category(battles, settings.category)
@@ -122,7 +124,7 @@ def rank(battles: Battles, settings: Settings | None = None) -> dict[str, Any]:
         "style": fits[0].style,
         "gradient": max((f.gradient for f in fits if f.gradient is not None), default=None),
         "ratings": rows,
-        "judges": suspects(battles, settings.flag_rate, settings.seed),
+        "judges": suspects(battles, settings.flag_rate, settings.seed) if judges else None,
     }
     return {**found, "warnings": warnings(found, battles.notes)}
 

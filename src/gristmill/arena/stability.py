@@ -61,7 +61,7 @@ def ratings_over_time(battles: Battles, settings: Settings) -> list[dict[str, fl
     for part in range(1, PARTS + 1):
         end = round(len(ordered) * part / PARTS)
         try:
-            rows = rank(ordered.take(np.arange(end)), plain)["ratings"]
+            rows = rank(ordered.take(np.arange(end)), plain, judges=False)["ratings"]
         except GristmillError:
             rows = []
         found.append(

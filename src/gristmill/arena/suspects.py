@@ -65,7 +65,7 @@ def suspects(battles: Battles, rate: float, seed: int) -> dict[str, Any] | None:
         own = None
         if counted[judge] <= _SIMULATED:
             own = np.flatnonzero(codes == judge)
-            chance = _simulated(float(score[judge]), d[own], p[own], (seed, int(judge)))
+            chance = _simulated(float(score[judge]), d[own], p[own], (seed, int(judge)), rate)
         if chance < rate:
             own = np.flatnonzero(codes == judge) if own is None else own
             stronger = np.where(won[own], d[own] > 0, d[own] < 0)
@@ -104,12 +104,16 @@ def _normal(z: float) -> float:
     return 0.5 * erfc(-z / sqrt(2))
 
 
-def _simulated(score: float, d: np.ndarray, p: np.ndarray, seed: tuple[int, int]) -> float:
-    """The chance that honest votes have a score as low as this."""
+def _simulated(
+    score: float, d: np.ndarray, p: np.ndarray, seed: tuple[int, int], rate: float
+) -> float:
+    """The chance that honest votes have a score as low as this; roughly, where it is far above
+    the rate."""
     rng = np.random.default_rng(seed)
-    lower = 0
+    lower = drawn = 0
     # In parts, so that the table stays small; the tolerance is rounding alone.
-    for _ in range(10):
-        drawn = (rng.random((_DRAWS // 10, len(d))) < p) - p
-        lower += int((drawn @ d <= score + 1e-9).sum())
-    return (lower + 1) / (_DRAWS + 1)
+    while drawn < _DRAWS and (lower < 20 or lower < 3 * rate * drawn):
+        votes = rng.random((_DRAWS // 10, len(d))) < p
+        lower += int(((votes - p) @ d <= score + 1e-9).sum())
+        drawn += len(votes)
+    return (lower + 1) / (drawn + 1)
