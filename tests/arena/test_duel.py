@@ -391,3 +391,39 @@ def test_progress_is_told_in_plain_lines(tmp_path: Path, capsys: Any, monkeypatc
     told = capsys.readouterr().out
     assert "answers of good (1 of 2): 12 of 12" in told
     assert "verdicts of model:scripted:duelists:picks_good: 12 of 12" in told
+
+
+def test_battles_of_people_are_judged_once_more(tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    turns = [{"role": "user", "content": "Which?"}]
+
+    def row(name: str, a: str, b: str, **more: Any) -> dict[str, Any]:
+        sides = [
+            [*turns, {"role": "assistant", "content": f"{word} answer to Which?"}]
+            for word in (a, b)
+        ]
+        return {
+            **{"id": name, "model_a": a, "model_b": b, "winner": "model_a", "judge": "ann"},
+            **{"conversation_a": sides[0], "conversation_b": sides[1], **more},
+        }
+
+    other = [{"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}]
+    rows = [
+        row("1", "good", "poor"),
+        row("1", "good", "poor", judge="ben", winner="tie"),
+        row("2", "poor", "good", language="de", categories=["coding", "hard_prompt"]),
+        row("3", "good", "poor", conversation_b=other),
+        {"id": "4", "model_a": "good", "model_b": "poor", "winner": "tie"},
+    ]
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    config = Config.of({"battles": "people.jsonl", "judges": [PICKS]}, tmp_path)
+    summary = battle(config, tmp_path / "out")
+    votes = {vote.id: vote for vote in read_votes(tmp_path / "votes.sqlite")}
+    assert {name: vote.winner for name, vote in votes.items()} == {"1": "model_a", "2": "model_b"}
+    assert votes["2"].categories == ("coding", "hard_prompt")
+    assert votes["2"].language == "de"
+    assert (summary["pairs"], summary["battles"]) == (4, 2)
+    # Ann agrees on one of two, Ben does not on the one that he saw.
+    assert summary["agreement"]["people_with_models"]["units"] == 2
+    with pytest.raises(ConfigError, match="models: missing; name models and prompts, or battles"):
+        Config.of({"prompts": {"file": "tutor:5"}, "judges": [PICKS]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from gristmill.arena.duel.identity import identity
 from gristmill.arena.duel.pairs import Dealer, Pair, battle_id, sides
 from gristmill.arena.duel.prompts import read_prompts, spoken
 from gristmill.arena.duel.results import Results
+from gristmill.arena.read import read_battles
 from gristmill.intake.files import BadLine
 from gristmill.records import Message, Prompt, prompt_id
 from gristmill.storage import digest
@@ -21,7 +22,8 @@ from gristmill.storage import digest
 
 @dataclass(frozen=True, slots=True)
 class Bout:
-    """Two answers to one prompt, before anybody decided. id: see `battle_id`."""
+    """Two answers to one prompt, before this judge decided. id: see `battle_id`, or that of the
+    battle that was `fought` already."""
 
     id: str
     prompt: Prompt
@@ -29,17 +31,21 @@ class Bout:
     model_b: str
     answer_a: str
     answer_b: str
+    fought: Battle | None = None
 
     def vote(self, winner: str, judge: str, time: float) -> Battle:
         """What a judge decided. winner: the name of a model, or `tie`."""
+        sides = {self.model_a: "model_a", self.model_b: "model_b"}
+        decided = sides.get(winner, "tie")
+        if self.fought is not None:
+            return replace(self.fought, winner=decided, judge=judge, time=time)
         turns = spoken(self.prompt)
         first = next((m.content for m in turns if m.role == "user"), "")
-        sides = {self.model_a: "model_a", self.model_b: "model_b"}
         return Battle(
             id=self.id,
             model_a=self.model_a,
             model_b=self.model_b,
-            winner=sides.get(winner, "tie"),
+            winner=decided,
             prompt=first,
             conversation_a=(*turns, Message("assistant", self.answer_a)),
             conversation_b=(*turns, Message("assistant", self.answer_b)),
@@ -95,6 +101,26 @@ class Bouts:
             for pair in pairs:
                 texts = [found["text"] if (found := given[m]) else None for m in pair]
                 yield self._bout(prompt, pair, *texts)
+        yield from self._again()
+
+    def _again(self) -> Iterator[Bout | None]:
+        """The battles that were fought already, each once; None for one without texts, or in
+        which the two models were not asked the same: no judge could compare their answers."""
+        seen: set[str] = set()
+        for file in self._config.battles:
+            for battle in read_battles(file):
+                if not battle.id or battle.id in seen:
+                    continue
+                seen.add(battle.id)
+                (*turns, a), (*others, b) = (
+                    side or (None,) for side in (battle.conversation_a, battle.conversation_b)
+                )
+                if a is None or b is None or not turns or turns != others:
+                    yield None
+                    continue
+                prompt = Prompt(battle.id, tuple(turns), language=battle.language)
+                texts = a.content, b.content
+                yield Bout(battle.id, prompt, battle.model_a, battle.model_b, *texts, battle)
 
     def _bout(self, prompt: Prompt, pair: Pair, one: str | None, two: str | None) -> Bout | None:
         if one is None or two is None:

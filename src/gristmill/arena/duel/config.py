@@ -34,10 +34,14 @@ class Config(Options):
 
     name: str = "battle"
     """Of the folder, where none is given."""
-    models: list[Contestant]
+    models: list[Contestant] = Field(default_factory=list)
     """Who fights: two or more."""
-    prompts: list[PromptFile]
+    prompts: list[PromptFile] = Field(default_factory=list)
     """What they are asked; one source or a list, read in order."""
+    battles: list[str] = Field(default_factory=list)
+    """Files of battles that were fought already, people's for instance: they are judged once more,
+    so that it can be seen how far people and judges agree. Beside `models` and `prompts`, or
+    instead of them."""
     judges: list[Any]
     """Who decides, as `name: {options}`: `choice`, a chat model, or `reward`, a reward model."""
     pairs: Literal["all"] | Pairs = "all"
@@ -67,6 +71,11 @@ class Config(Options):
         # A union of a word and a model would say of every mistake what is wrong with both.
         return build(Pairs, pairs, "pairs") if isinstance(pairs, dict) else pairs
 
+    @field_validator("battles", mode="before")
+    @classmethod
+    def _one_file_or_many(cls, files: Any) -> Any:
+        return [files] if isinstance(files, str) else files
+
     @classmethod
     def load(cls, path: str | Path) -> Config:
         """Read a YAML file. Relative paths in it start from its own folder.
@@ -83,7 +92,8 @@ class Config(Options):
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
         """Validate a config given as a dictionary; `folder` is where relative paths start."""
         config = build(cls, values, "")
-        checked(config.models)
+        if config.models or config.prompts or not config.battles:
+            _fightable(config)
         judges = config.open_judges()
         if not judges:
             raise ConfigError("judges: nobody decides; add one, for instance choice: {model: ...}")
@@ -96,8 +106,9 @@ class Config(Options):
         if folder is None:
             return config
         files = [PromptFile(file=located(source.file, folder)) for source in config.prompts]
+        battles = [str(folder / file) for file in config.battles]
         votes = str(folder / config.votes)
-        return config.model_copy(update={"prompts": files, "votes": votes})
+        return config.model_copy(update={"prompts": files, "battles": battles, "votes": votes})
 
     def open_judges(self) -> list[Judge]:
         """The judges, validated. Raises ConfigError."""
@@ -109,3 +120,13 @@ class Config(Options):
                 raise ConfigError(f"judges[{index}]: {type(judge).__name__} is not a Judge")
             found.append(judge)
         return found
+
+
+def _fightable(config: Config) -> None:
+    """Raises ConfigError where models have nothing to answer, or prompts nobody."""
+    for key, given in (("models", config.models), ("prompts", config.prompts)):
+        if not given:
+            raise ConfigError(
+                f"{key}: missing; name models and prompts, or battles that are there already"
+            )
+    checked(config.models)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.duel.phases import Court, answer
 from gristmill.arena.duel.results import Results
+from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.files import check_files
@@ -49,7 +51,7 @@ def battle(
     for part in (*config.models, *judges):
         part.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     bouts = Bouts(config)
-    if next(bouts.dealt(), None) is None:
+    if config.prompts and next(bouts.dealt(), None) is None:
         files = ", ".join(source.file for source in config.prompts)
         bad = next(bouts.refused())
         raise DataError(f"{files}: no prompt can be used; {bad.where}: {bad.detail}")
@@ -78,7 +80,7 @@ def battle(
                 "refused": refused,
                 **_answered(bouts, answers),
                 **_decided(bouts, answers, verdicts, courts),
-                "agreement": agreement(Battles.of(_bare(votes.battles())), seed=config.seed),
+                "agreement": agreement(Battles.of(_all_votes(config, votes)), seed=config.seed),
                 "notes": _notes(config, judges),
                 "versions": versions(),
             }
@@ -188,9 +190,13 @@ def _notes(config: Config, judges: Sequence[Judge]) -> list[str]:
     return notes
 
 
-def _bare(battles: Iterator[Battle]) -> Iterator[Battle]:
-    """The votes without their texts, which agreement has no use for."""
-    return (replace(b, prompt="", conversation_a=(), conversation_b=()) for b in battles)
+def _all_votes(config: Config, votes: Votes) -> Iterator[Battle]:
+    """The votes of the table and of the files that were judged once more, without their texts,
+    which agreement has no use for."""
+    table = Path(config.votes).resolve()
+    files = [file for file in config.battles if Path(file).resolve() != table]
+    for battle in chain(votes.battles(), *(read_battles(file) for file in files)):
+        yield replace(battle, prompt="", conversation_a=(), conversation_b=())
 
 
 def _json(value: Any) -> bytes:
