@@ -103,6 +103,7 @@ async def ask_all(
     in_row = 0
     async with judge.open() as backend:
         pending: set[asyncio.Task[tuple[Item, Outcome]]] = set()
+        ended: set[asyncio.Task[tuple[Item, Outcome]]] = set()
         waiting = chain([first], wanted)
         try:
             while True:
@@ -119,7 +120,8 @@ async def ask_all(
         finally:
             for task in pending:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            # Of several that failed at once only one is raised; the others were heard, too.
+            await asyncio.gather(*pending, *ended, return_exceptions=True)
 
 
 def _wanted(

@@ -84,6 +84,7 @@ async def call_all(work: Work[T, R], tasks: Iterator[T], progress: Progress, wat
     in_row = 0
     async with work.open() as backend:
         pending: set[asyncio.Task[tuple[T, R | Failed]]] = set()
+        ended: set[asyncio.Task[tuple[T, R | Failed]]] = set()
         try:
             while True:
                 for task in islice(waiting, ahead - len(pending)):
@@ -97,7 +98,8 @@ async def call_all(work: Work[T, R], tasks: Iterator[T], progress: Progress, wat
         finally:
             for one in pending:
                 one.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            # Of several that failed at once only one is raised; the others were heard, too.
+            await asyncio.gather(*pending, *ended, return_exceptions=True)
 
 
 async def _one(work: Work[T, R], backend: Backend, task: T) -> tuple[T, R | Failed]:
