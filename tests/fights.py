@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from gristmill.arena.battles import Battles, Names
+from gristmill.arena.battles import Battle, Battles, Names
 
 
 def battles_of(
@@ -50,6 +53,46 @@ def write_csv(
     path: Path, rows: Sequence[Sequence[Any]], header: str = "model_a,model_b,winner"
 ) -> Path:
     """A CSV file of rows."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header.split(","), *rows])
     return path
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """A file of rows, of the kind that its name says: .csv, .jsonl, .json or .parquet."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table({n: [row.get(n) for row in rows] for n in names}), path)
+    elif path.suffix == ".csv":
+        write_csv(path, [[_cell(row.get(n)) for n in names] for row in rows], ",".join(names))
+    elif path.suffix == ".json":
+        path.write_bytes(orjson.dumps(rows))
+    else:
+        path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return path
+
+
+def _cell(value: Any) -> Any:
+    return ";".join(value) if isinstance(value, list) else value
+
+
+def row(model_a: Any = "a", model_b: Any = "b", winner: Any = "model_a", **more: Any) -> dict:
+    """One battle as a row of a file."""
+    return {"model_a": model_a, "model_b": model_b, "winner": winner, **more}
+
+
+def decided(*wins: tuple[str, str, str, int]) -> Battles:
+    """Battles from (model a, model b, outcome, how often)."""
+    return Battles.of(
+        Battle(id="", model_a=a, model_b=b, winner=winner)
+        for a, b, winner, count in wins
+        for _ in range(count)
+    )
+
+
+def fair(models: int = 4, count: int = 600, seed: int = 0, **more: Any) -> Battles:
+    """Battles with ties among models of which none is far ahead."""
+    rng = np.random.default_rng(seed)
+    a, b = drawn_pairs(rng, models, count)
+    theta = np.linspace(-0.6, 0.6, models)
+    return battles_of(a, b, davidson_outcomes(rng, theta[a] - theta[b], 0.7), models, **more)

@@ -34,7 +34,7 @@ def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a battles file that a vote is; None for an event that is no vote, and for a vote
     whose models were known. Raises Unusable."""
     kind = row["type"]
-    if kind not in VOTES:
+    if not isinstance(kind, str) or kind not in VOTES:
         if isinstance(kind, str) and kind.endswith("vote") and kind not in _SINGLE:
             known = ", ".join(VOTES)
             raise Unusable(
@@ -44,7 +44,10 @@ def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     states = row.get("states")
     if not isinstance(states, list) or len(states) != 2:
         raise Unusable("bad_states", "'states' does not have the two conversations of a vote")
-    if any(row.get("models") or ()):
+    shown = row.get("models") or []
+    if not isinstance(shown, list):
+        raise Unusable("bad_states", f"'models' is {shown!r:.40}, not a list of names")
+    if any(shown):
         return None
     names = [s.get("model_name") if isinstance(s, dict) else None for s in states]
     talks = [_talk(state, side) for side, state in enumerate(states)]
@@ -68,7 +71,7 @@ def _talk(state: Any, side: int) -> list[dict[str, str]]:
         raise Unusable("bad_states", f"'{place}' is not an object")
     given = state.get("messages") or []
     start = state.get("offset") or 0
-    if not isinstance(given, list) or not isinstance(start, int):
+    if not isinstance(given, list) or not isinstance(start, int) or start < 0:
         raise Unusable("bad_states", f"'{place}.messages' is not a list of turns")
     turns = []
     for number, turn in enumerate(given[start:]):

@@ -17,7 +17,8 @@ from gristmill.arena.columns import joined
 from gristmill.arena.fastchat import is_event, vote_of
 from gristmill.arena.fields import battle_of
 from gristmill.arena.gather import Gathered
-from gristmill.arena.table import check_lines, has_texts, read_table
+from gristmill.arena.loading import check_lines
+from gristmill.arena.table import has_texts, read_table
 from gristmill.errors import DataError
 from gristmill.intake.files import BadLine, read_rows
 from gristmill.intake.turns import Unusable

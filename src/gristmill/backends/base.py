@@ -9,7 +9,7 @@ are in flight. Both raise `BackendError` for a call that failed after its retrie
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from gristmill.records import Message, Prompt, Response, Sampling, Score
@@ -61,12 +61,24 @@ class Backend:
 
 
 class ChatBackend(Backend):
-    """A model that answers. Override `sample`."""
+    """A model that answers. Override `sample`, and `stream` where the answer comes in pieces."""
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """The `index`-th response to `prompt`; its seed is
         `sample_seed(sampling.seed, prompt.id, index)`, so that runs can be repeated."""
         raise NotImplementedError
+
+    async def stream(
+        self, prompt: Prompt, index: int, sampling: Sampling
+    ) -> AsyncGenerator[str | Response]:
+        """As `sample`, for someone who reads along: the text in pieces, then the Response itself.
+
+        The pieces joined are the Response's text. What is raised after the first piece is final:
+        an answer that somebody has read the beginning of is not begun anew. Here: one piece.
+        """
+        response = await self.sample(prompt, index, sampling)
+        yield response.text
+        yield response
 
 
 class RewardBackend(Backend):

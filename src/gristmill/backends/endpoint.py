@@ -10,7 +10,8 @@ it. Keys reach the Authorization header and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ import orjson
 from gristmill.backends.address import Address
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.chat_reply import read_chat
+from gristmill.backends.endpoint_stream import Pieces
 from gristmill.backends.options import ROUTES, EndpointOptions
 from gristmill.backends.pool import Caller, Pool
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
@@ -84,12 +86,29 @@ class ChatEndpoint(ChatBackend):
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. The text keeps all that the model wrote, without the key."""
+        body = self._body(prompt, index, sampling, b"}")
+        return await self._end.opened().call(self._end.caller, body, self._read)
+
+    async def stream(
+        self, prompt: Prompt, index: int, sampling: Sampling
+    ) -> AsyncGenerator[str | Response]:
+        """See ChatBackend. Asks for server-sent events; a server that answers as a whole all the
+        same gives one piece. Tried again as `sample` is, until the first piece has come."""
+        end = b"}" if "stream" in self._end.options.body else b',"stream":true}'
+        body = self._body(prompt, index, sampling, end)
+        pieces = Pieces(self._end.address.server.key)
+        call = self._end.opened().call(self._end.caller, body, self._read, pieces)
+        async with aclosing(pieces.until(call)) as told:
+            async for piece in told:
+                yield piece
+
+    def _body(self, prompt: Prompt, index: int, sampling: Sampling, end: bytes) -> bytes:
+        """The request, with `end` as its last bytes."""
         if sampling is not self._sampling:
             self._prepare(sampling)
         seed = sample_seed(sampling.seed, prompt.id, index)
-        end = b',"seed":%d}' % seed if self._seeded else b"}"
-        body = b"".join((self._head, _messages(prompt.messages), self._tail, end))
-        return await self._end.opened().call(self._end.caller, body, self._read)
+        seeded = b',"seed":%d' % seed if self._seeded else b""
+        return b"".join((self._head, _messages(prompt.messages), self._tail, seeded, end))
 
     def _prepare(self, sampling: Sampling) -> None:
         """Serialise what is the same in every request: all but messages and seed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from io import BytesIO
 from time import monotonic
@@ -128,12 +128,20 @@ class Pool:
             await self._session.close()
             await asyncio.sleep(0)  # lets the sockets close before the event loop does
 
-    async def call(self, caller: Caller, body: bytes, parse: Callable[[Any], Parsed]) -> Parsed:
+    async def call(
+        self,
+        caller: Caller,
+        body: bytes,
+        parse: Callable[[Any], Parsed],
+        reader: Reader | None = None,
+    ) -> Parsed:
         """Send `body` until a reply comes that `parse` accepts.
 
         parse: gets the decoded JSON; raises Fault for a reply that cannot be used.
+        reader: reads a reply of status 200 in another way than as a whole.
         Raises BackendError when the retries are used up, BackendFatal when no call can succeed.
         """
+        read = read_whole if reader is None else reader.read
         retry: Retry | None = None
         gate = self.gate
         backend = caller.backend
@@ -147,7 +155,7 @@ class Pool:
                 backend.traffic.requests += 1
                 if retry is not None:
                     backend.traffic.retries += 1
-                reply = await self._attempt(caller, body)
+                reply = await self._attempt(caller, body, read)
                 gate.passed()
                 parsed = parse(reply)
                 self._answered_at = monotonic()
@@ -157,6 +165,8 @@ class Pool:
                 return parsed
             except Fault as error:
                 fault = error.redacted(self.server.key.redact)
+                if reader is not None and reader.begun:
+                    fault.again = fault.fatal = False
                 if fault.overload:
                     gate.refused(wave, fault.after or 0.0)
             finally:
@@ -169,8 +179,10 @@ class Pool:
                 raise self._verdict(caller, fault) from None
             await asyncio.sleep(delay)
 
-    async def _attempt(self, caller: Caller, body: bytes) -> Any:
-        """One request; the decoded JSON of a 200 reply. Raises Fault."""
+    async def _attempt(
+        self, caller: Caller, body: bytes, read: Callable[[aiohttp.ClientResponse], Awaitable[Any]]
+    ) -> Any:
+        """One request; what `read` makes of a 200 reply. Raises Fault."""
         data = body if len(body) < LARGE_BODY else BytesIO(body)
         try:
             async with self._session.post(
@@ -180,22 +192,13 @@ class Pool:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as reply:
+                if reply.status == 200:
+                    return await read(reply)
                 raw = await reply.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             fault = fault_of_error(error)
         else:
-            if reply.status == 200:
-                try:
-                    decoded = orjson.loads(raw)
-                except orjson.JSONDecodeError:
-                    said = raw[:60].decode("utf-8", "replace")
-                    fault = Fault("bad_reply", f"HTTP 200 without JSON: {said!r}")
-                else:
-                    fault = fault_in_reply(decoded)
-                    if fault is None:
-                        return decoded
-            else:
-                fault = fault_of_status(reply.status, reply.headers, raw)
+            fault = fault_of_status(reply.status, reply.headers, raw)
         # Raised outside of the handlers: the client's exceptions hold the request's headers.
         raise fault
 
@@ -229,6 +232,32 @@ class Pool:
         if 300 <= status < 400:
             return "write the final address in the model string"
         return f"does {caller.url} exist, and does it serve the model '{caller.name}'?"
+
+
+async def read_whole(reply: aiohttp.ClientResponse) -> Any:
+    """The decoded JSON of a reply. Raises Fault where it is none, or holds an error."""
+    raw = await reply.read()
+    try:
+        decoded = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        said = raw[:60].decode("utf-8", "replace")
+    else:
+        fault = fault_in_reply(decoded)
+        if fault is None:
+            return decoded
+        raise fault
+    raise Fault("bad_reply", f"HTTP 200 without JSON: {said!r}")
+
+
+class Reader:
+    """Reads a reply while it comes. begun: whether somebody has seen some of it, so that no
+    further attempt may be made."""
+
+    begun = False
+
+    async def read(self, reply: aiohttp.ClientResponse) -> Any:
+        """The reply as if it had come whole, decoded. Raises Fault, or what the client raises."""
+        raise NotImplementedError
 
 
 class Caller:

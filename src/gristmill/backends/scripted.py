@@ -21,8 +21,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,32 @@ class _Script:
 
     async def play(self, backend: Backend, key: int) -> None:
         """Count the call, take its time, and fail if it is one of those that do."""
+        self.begin(backend)
+        if self.high > 0:
+            await asyncio.sleep(self.seconds(key))
+        elif self._calls % YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+        if self.fails(key):
+            raise self.failure(backend)
+
+    def begin(self, backend: Backend) -> None:
+        """Count the call."""
         backend.meter.take_request()
         backend.traffic.requests += 1
         self._calls += 1
-        if self.high > 0:
-            await asyncio.sleep(self.low + (self.high - self.low) * _share(key, "latency"))
-        elif self._calls % YIELD_EVERY == 0:
-            await asyncio.sleep(0)
-        if self.fail and _share(key, "fail") < self.fail:
-            backend.traffic.failures["server"] += 1
-            raise BackendError("server", f"{backend.model}: this call fails by script")
+
+    def seconds(self, key: int) -> float:
+        """How long the call takes."""
+        return self.low + (self.high - self.low) * _share(key, "latency")
+
+    def fails(self, key: int) -> bool:
+        """Whether it is one of those that do."""
+        return bool(self.fail) and _share(key, "fail") < self.fail
+
+    def failure(self, backend: Backend) -> BackendError:
+        """What such a call raises."""
+        backend.traffic.failures["server"] += 1
+        return BackendError("server", f"{backend.model}: this call fails by script")
 
 
 class ScriptedChat(ChatBackend):
@@ -92,6 +109,28 @@ class ScriptedChat(ChatBackend):
         """See ChatBackend. Tokens are counted as a quarter of the characters."""
         seed = sample_seed(sampling.seed, prompt.id, index)
         await self._script.play(self, seed)
+        return await self._said(prompt, index, seed)
+
+    async def stream(
+        self, prompt: Prompt, index: int, sampling: Sampling
+    ) -> AsyncGenerator[str | Response]:
+        """See ChatBackend. Word by word over the call's latency; a call that fails by script
+        breaks off halfway."""
+        seed = sample_seed(sampling.seed, prompt.id, index)
+        self._script.begin(self)
+        response = await self._said(prompt, index, seed)
+        words = re.findall(r"\s*\S+\s*$|\s*\S+|\s+$", response.text)
+        fails = self._script.fails(seed)
+        pause = self._script.seconds(seed) / max(1, len(words))
+        for word in words[: len(words) // 2] if fails else words:
+            await asyncio.sleep(pause)
+            yield word
+        if fails:
+            raise self._script.failure(self)
+        yield response
+
+    async def _said(self, prompt: Prompt, index: int, seed: int) -> Response:
+        """What the function says, as a Response. Raises BackendError."""
         asked = prompt if self._whole else as_dicts(prompt.messages)
         try:
             said = self._function(asked, index, seed)

@@ -192,6 +192,29 @@ def tag(
     _print([*tag_lines(summary), str(out)])
 
 
+@app.command()
+def serve(
+    config: Annotated[
+        Path,
+        typer.Argument(help="Models, votes and limits of the page (YAML).", show_default=False),
+    ],
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 for every one of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
+) -> None:
+    """The web page: two anonymous answers side by side, votes, and a leaderboard.
+
+    A vote is on the disk before the names are shown. It needs the extra `arena`. Ctrl-C ends it.
+    """
+    from gristmill.arena.web import serve as serve_page
+
+    try:
+        serve_page(config, host, port, lambda address: _print([f"the arena is at {address}"]))
+    except KeyboardInterrupt:
+        _print(["stopped; the votes are in the file that the config names"])
+
+
 def _print(lines: list[str]) -> None:
     for line in lines:
         OUT.print(line, markup=False, soft_wrap=True)
