@@ -49,7 +49,12 @@ def within(found: dict, truth: np.ndarray, models: list[str]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("method", "ci"), [("davidson", "sandwich"), ("bt", "sandwich"), ("bt", "bootstrap")]
+    ("method", "ci"),
+    [
+        ("davidson", "sandwich"),
+        ("bt", "sandwich"),
+        pytest.param("bt", "bootstrap", marks=pytest.mark.slow),
+    ],
 )
 def test_intervals_cover_the_truth(method: Method, ci: str) -> None:
     """95 +/- 2 %, over 200 boards with ties and unequal pairing."""
