@@ -220,7 +220,11 @@ def test_a_script_speaks_word_by_word_over_its_latency():
         times = []
         async for _ in backend.stream(prompt("x"), 0, Sampling()):
             times.append(asyncio.get_running_loop().time() - start)
-        return times, await told(backend), await backend.sample(prompt("hello"), 0, Sampling(seed=7))
+        return (
+            times,
+            await told(backend),
+            await backend.sample(prompt("hello"), 0, Sampling(seed=7)),
+        )
 
     times, (pieces, response), whole = asyncio.run(main())
     assert pieces == [" Two", "  words", "\nand", " one. "]

@@ -12,7 +12,8 @@ COLUMNS = ("rank", "model", "rating", "lower", "upper", "se", "battles", "group"
 def as_csv(found: dict[str, Any]) -> bytes:
     """The ratings, a row each, best first; what is not finite is empty.
 
-    A model's name that a spreadsheet would take for a formula has an apostrophe in front.
+    A model's name that a spreadsheet would take for a formula has an apostrophe in front, and a
+    carriage return in one is a line feed: unlike that, it would end a row.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -23,6 +24,7 @@ def as_csv(found: dict[str, Any]) -> bytes:
 
 
 def _safe(value: Any) -> Any:
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-    )
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{value}" if value.startswith(tuple("=+-@\t\n")) else value

@@ -129,7 +129,10 @@ def fit(
     same models. tolerance: a larger one for a fit among many. Raises RunError where no maximum is
     reached.
     """
-    tied = method != "bt" and bool((cells.outcome == TIE).any())
+    ties = cells.outcome == TIE
+    if ties.all():
+        method = "bt"  # Models are equal then, whatever the parameter, which is infinite.
+    tied = method != "bt" and bool(ties.any())
     if method == "rao-kupper" and not tied:
         method = "bt"  # What it is with a parameter of 0.
     x = _start(cells, method, tied, start)

@@ -3,7 +3,7 @@
 Ratings of models that no chain of battles joins mean nothing beside each other. And where models
 fall into two sets of which one never lost a point to the other, the likelihood grows for ever as
 they move apart: there is a finite maximum if and only if every model can be reached from every
-other by a chain of wins and ties (Ford 1957).
+other by a chain of wins and ties (Ford 1957). A parameter of ties asks for more: see `bounded`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gristmill.arena.battles import A, B
+from gristmill.arena.battles import TIE, A, B
 from gristmill.arena.fit import Cells
 
 
@@ -47,6 +47,34 @@ def groups_of(cells: Cells) -> list[Group]:
         left &= ~members
         found.append(_group(beat, members, cells))
     return sorted(found, key=lambda group: (-len(group.models), -len(group.core)))
+
+
+def bounded(cells: Cells) -> bool:
+    """Whether a parameter of ties has a maximum together with the strengths of a core.
+
+    It has none where strengths can be given so that every winner is ahead by 1 or more and tied
+    models are at most 1 apart: the larger they grow, together with the parameter, the likelier is
+    every battle. Then no cycle of battles has more wins than ties. Battles that are all tied, or
+    none of them, do not need the parameter.
+    """
+    tie = cells.outcome == TIE
+    if tie.all() or not tie.any():
+        return True
+    won = cells.outcome == A
+    winner, loser = np.where(won, cells.i, cells.j)[~tie], np.where(won, cells.j, cells.i)[~tie]
+    if np.isin(winner * np.int64(cells.size) + loser, loser * np.int64(cells.size) + winner).any():
+        return True
+    # Shortest paths (Bellman and Ford): they exist unless a cycle is negative.
+    start = np.concatenate([winner, cells.i[tie], cells.j[tie]])
+    end = np.concatenate([loser, cells.j[tie], cells.i[tie]])
+    most = np.where(np.arange(len(start)) < len(winner), -1, 1)
+    reached = np.zeros(cells.size, dtype=np.int64)
+    for _ in range(cells.size + 1):
+        before = reached.copy()
+        np.minimum.at(reached, end, before[start] + most)
+        if (reached == before).all():
+            return False
+    return True
 
 
 def _group(beat: np.ndarray, members: np.ndarray, cells: Cells) -> Group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -121,7 +122,14 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
         raise MissingExtra("a picture of the heat map", "arena") from None
     size = len(table.models)
     side = 0.42 * size if size <= WRITTEN else 11.0
-    figure = Figure(figsize=(side + 3.2, side + 2.6), dpi=150, layout="constrained")
+    names = [label(model, 40) for model in table.models]
+    font = 8.5 if size <= WRITTEN else max(3.5, min(7.0, 380 / size))
+    room = 0.7 * font / 72 * max(map(len, names))
+    figure = Figure(
+        figsize=(side + max(3.2, 1.6 + room), side + max(2.6, 1.2 + room)),
+        dpi=150,
+        layout="constrained",
+    )
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     shown = np.full((size, size), np.nan)
@@ -131,8 +139,6 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
         "win rate", ["#8f3b05", "#e08a4b", "#e6e9ed", "#5b9fd6", "#0a4f8a"]
     )
     image = axes.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=0, vmax=1)
-    names = [label(model, 40) for model in table.models]
-    font = 8.5 if size <= WRITTEN else max(3.5, min(7.0, 380 / size))
     axes.set_xticks(range(size), names, rotation=90, fontsize=font, parse_math=False)
     axes.set_yticks(range(size), names, fontsize=font, parse_math=False)
     axes.xaxis.tick_top()
@@ -158,7 +164,10 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"], fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[union-attr]
     file = io.BytesIO()
-    figure.savefig(file, format="png", facecolor="white", metadata={"Software": "gristmill"})
+    with warnings.catch_warnings():
+        # A letter that no font has is a box; the page shows it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format="png", facecolor="white", metadata={"Software": "gristmill"})
     return file.getvalue()
 
 

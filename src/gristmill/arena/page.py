@@ -130,12 +130,16 @@ def _boards(battles: Battles, found: dict[str, Any], settings: Settings) -> list
                     settings.model_copy(update={"category": name, "anchor": None}),
                     judges=False,
                 )
-                if anchor and any(row["model"] == anchor[0] for row in one["ratings"]):
+                if anchor and any(
+                    row["model"] == anchor[0] and row["rating"] is not None
+                    for row in one["ratings"]
+                ):
                     one = rank(
                         battles, settings.model_copy(update={"category": name}), judges=False
                     )
             except (DataError, RunError) as error:
-                boards.append({"name": title(name), "problem": str(error), "battles": rows.sum()})
+                said = {"problem": str(error), "battles": int(rows.sum())}
+                boards.append({"name": title(name), "key": name, **said})
                 continue
         boards.append(
             {

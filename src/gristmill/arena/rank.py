@@ -17,7 +17,7 @@ from gristmill.arena.groups import Group, groups_of
 from gristmill.arena.rate import Rated, rate
 from gristmill.arena.style import FEATURES
 from gristmill.arena.suspects import suspects
-from gristmill.arena.uncertainty import percentiles
+from gristmill.arena.uncertainty import opened, percentiles
 from gristmill.arena.words import warnings
 from gristmill.errors import ConfigError, DataError
 from gristmill.parts import Options
@@ -89,7 +89,9 @@ def rank(
     A rating is on the scale of 400 points for odds of ten to one, its group's mean 1000 unless
     anchored; `lower` and `upper` are the ends of the 95 % interval, `rank` is 1 + the number of
     models of the group whose lower end is above this one's upper. A model without a finite rating
-    has null, and says why in `note`. judges: whether to look for suspect ones. Raises DataError or ConfigError.
+    has null, and says why in `note`. judges: whether to look for suspect ones.
+
+    Raises DataError or ConfigError.
     """
     settings = settings or Settings()
     battles = of_category(battles, settings.category)
@@ -153,7 +155,8 @@ def _style(battles: Battles, settings: Settings) -> dict[str, np.ndarray]:
 
 def _rate_elo(battles: Battles, group: Group, settings: Settings) -> Rated:
     ratings = elo(battles)[group.models]
-    spread = percentiles(elo_rounds(battles, settings.rounds, settings.seed)[:, group.models])
+    rounds = elo_rounds(battles, settings.rounds, settings.seed)[:, group.models]
+    spread = opened(percentiles(rounds), len(ratings))
     shift = CENTRE - ratings.mean()
     return Rated(
         rating=ratings + shift,

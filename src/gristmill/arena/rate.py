@@ -9,9 +9,9 @@ import numpy as np
 
 from gristmill.arena.battles import Battles, Names
 from gristmill.arena.fit import CENTRE, SCALE, Cells, Fit, cells_of, fit
-from gristmill.arena.groups import Group
+from gristmill.arena.groups import Group, bounded
 from gristmill.arena.likelihood import probabilities
-from gristmill.arena.uncertainty import Spread, bootstrap, clustered, sandwich
+from gristmill.arena.uncertainty import Spread, bootstrap, clustered, opened, sandwich
 from gristmill.errors import DataError
 
 if TYPE_CHECKING:
@@ -62,10 +62,15 @@ def rate(battles: Battles, group: Group, settings: Settings, style: dict[str, np
     part, covariates = _among(battles, members, style)
     by_cluster = settings.intervals == "cluster"
     cells = cells_of(part, covariates, rows=by_cluster)
+    at = [place[model] for model in members.tolist()]
+    if settings.l2 == 0 and settings.method != "bt" and not bounded(cells):
+        for model in at:
+            rated.note[model] = "no maximum"
+        return rated
     found = fit(cells, settings.method, l2=settings.l2)  # type: ignore[arg-type]
     spread, clusters = _spread(found, cells, part, settings)
-    at = [place[model] for model in members.tolist()]
     size = len(members)
+    spread = opened(spread, size)
     rated.rating[at] = CENTRE + SCALE * found.theta
     rated.se[at] = SCALE * spread.se[:size]
     rated.lower[at] = CENTRE + SCALE * spread.lower[:size]

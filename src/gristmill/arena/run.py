@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from gristmill.arena.boards import of_category
 from gristmill.arena.export import as_csv
 from gristmill.arena.rank import Settings, rank
 from gristmill.arena.read import read
@@ -54,7 +55,7 @@ def heatmap_files(
 
     battles = read(sources, chosen.wanted)
     found = rank(battles, chosen)
-    table = heat(battles, found)
+    table = heat(of_category(battles, chosen.category), found)
     for out in outs:
         draw = heat_picture if out.suffix.lower() == ".png" else heat_page
         _write(out, draw(table, found, _name(sources)))

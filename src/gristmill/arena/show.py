@@ -74,4 +74,8 @@ def interval(row: dict[str, Any]) -> str:
         return "–"
     if upper is None:
         return f"{decimal(lower, 0)} or more"
-    return f"{decimal(upper, 0)} or less" if lower is None else f"{lower:,.0f} to {upper:,.0f}"
+    return (
+        f"{decimal(upper, 0)} or less"
+        if lower is None
+        else f"{decimal(lower, 0)} to {decimal(upper, 0)}"
+    )

@@ -98,7 +98,8 @@ def stability(battles: Battles, settings: Settings, most: int) -> Stability | No
         ]
         path = "M" + " L".join(f"{a:.1f},{b:.1f}" for a, b, _ in points)
         lines.append(Line(model, number, path, points, points[-1][1], points[-1][1]))
-    step = next(s for s in (10, 20, 25, 50, 100, 200, 500, 1000, 5000) if (high - low) / s <= 7)
+    steps = (10, 20, 25, 50, 100, 200, 500, 1000, 5000, 20_000)
+    step = next((s for s in steps if (high - low) / s <= 7), steps[-1])
     marks = np.arange(np.ceil(low / step) * step, high, step)
     return Stability(
         _labelled(lines),

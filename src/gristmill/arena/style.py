@@ -4,7 +4,7 @@ Four features are counted in all answers of a side, in Markdown outside of code:
 tokens (UTF-8 bytes / 4), headers, list items, and passages in bold. A battle's covariate is
 (a - b) / (a + b + 1), from -1 to 1, so that ten against five headers weighs as twenty against ten,
 nearly (Li et al., "Does Style Matter?", LMSYS blog, August 2024; there without the 1, and with its
-own guard against 0). Each is brought to mean 0 and standard deviation 1 where ratings are fitted.
+own guard against 0). Each is brought to a root mean square of 1 where ratings are fitted.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ FEATURES = ("length", "headers", "lists", "bold")
 BYTES_PER_TOKEN = 4
 
 _CODE = re.compile(r"^(```|~~~).*?(?:^\1|\Z)", re.DOTALL | re.MULTILINE)
-_HEADER = re.compile(r"^ {0,3}#{1,6}\s+\S", re.MULTILINE)
-_ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,3}[.)])\s+\S", re.MULTILINE)
+_HEADER = re.compile(r"^ {0,3}#{1,6}[ \t]+\S", re.MULTILINE)
+_ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)[^*\n]+?(?<=\S)\*\*|__(?=\S)[^_\n]+?(?<=\S)__")
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from gristmill.arena.battles import A, B, Battles
 from gristmill.arena.fit import cells_of, fit
-from gristmill.arena.groups import groups_of
+from gristmill.arena.groups import bounded, groups_of
 
 LEAST = 5
 """Decisive votes below which nothing can be said of a judge."""
@@ -48,7 +48,8 @@ def suspects(battles: Battles, rate: float, seed: int) -> dict[str, Any] | None:
     d = strengths[battles.a[rows]] - strengths[battles.b[rows]]
     rows, d = rows[np.isfinite(d)], d[np.isfinite(d)]
     codes = judges.codes[rows]
-    won = battles.outcome[rows] == A
+    # From the stronger model's side, so that the sides of a battle decide nothing.
+    won, d = (battles.outcome[rows] == A) != (d < 0), np.abs(d)
     p = 0.5 * (1 + np.tanh(d / 2))
     size = len(judges.names)
     votes = np.bincount(judges.codes[judges.codes >= 0], minlength=size)
@@ -68,19 +69,18 @@ def suspects(battles: Battles, rate: float, seed: int) -> dict[str, Any] | None:
             chance = _simulated(float(score[judge]), d[own], p[own], (seed, int(judge)), rate)
         if chance < rate:
             own = np.flatnonzero(codes == judge) if own is None else own
-            stronger = np.where(won[own], d[own] > 0, d[own] < 0)
             flagged.append(
                 {
                     "judge": judges.names[judge],
                     "votes": int(votes[judge]),
                     "decisive": int(counted[judge]),
-                    "agreement": float(stronger.mean()),
-                    "expected": float(np.maximum(p[own], 1 - p[own]).mean()),
+                    "agreement": float((won[own] & (d[own] > 0)).mean()),
+                    "expected": float(p[own].mean()),
                     "p": chance,
                 }
             )
     return {
-        "judges": size,
+        "judges": int((votes > 0).sum()),
         "tested": len(tested),
         "rate": rate,
         "expected": rate * len(tested),
@@ -96,7 +96,9 @@ def _strengths(battles: Battles) -> np.ndarray:
         if len(group.core):
             keep = np.zeros(cells.size, dtype=bool)
             keep[group.core] = True
-            found[keep] = fit(cells.within(keep), "davidson").theta
+            inner = cells.within(keep)
+            if bounded(inner):
+                found[keep] = fit(inner, "davidson").theta
     return found
 
 

@@ -14,9 +14,9 @@ from math import sqrt
 
 import numpy as np
 
-from gristmill.arena.battles import UNNAMED
+from gristmill.arena.battles import TIE, UNNAMED
 from gristmill.arena.fit import Cells, Fit, assemble, fit, information, solve, weighted
-from gristmill.arena.groups import groups_of
+from gristmill.arena.groups import bounded, groups_of
 from gristmill.intervals import Z95
 
 _TOLERANCE = 1e-7
@@ -33,6 +33,15 @@ class Spread:
     se: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+
+
+def opened(spread: Spread, strengths: int) -> Spread:
+    """The same; open where no strength has any spread. Battles that are all alike, as when all are
+    tied, do not say how far off ratings may be."""
+    if spread.se[:strengths].any():
+        return spread
+    far = np.full(len(spread.se), np.inf)
+    return Spread(far, -far, far)
 
 
 def sandwich(found: Fit, cells: Cells, l2: float = 0.0) -> Spread:
@@ -155,8 +164,10 @@ def _again(found: Fit, cells: Cells, l2: float) -> np.ndarray:
     method = found.method
     whole = [] if l2 > 0 else groups_of(cells)
     if l2 > 0 or (len(whole) == 1 and len(whole[0].core) == cells.size):
+        if l2 == 0 and method != "bt" and not bounded(cells):
+            return np.full(found.free, np.nan)
         again = fit(cells, method, l2=l2, start=found, tolerance=_TOLERANCE)
-        return _padded(found, again)
+        return _padded(found, again, cells)
     result = np.full(found.free, np.nan)
     group = whole[0]
     result[group.above], result[group.below] = np.inf, -np.inf
@@ -164,17 +175,21 @@ def _again(found: Fit, cells: Cells, l2: float) -> np.ndarray:
         keep = np.zeros(cells.size, dtype=bool)
         keep[group.core] = True
         start = replace(found, theta=found.theta[keep])
-        part = fit(cells.within(keep), method, start=start, tolerance=_TOLERANCE)
+        inner = cells.within(keep)
+        if method != "bt" and not bounded(inner):
+            return result
+        part = fit(inner, method, start=start, tolerance=_TOLERANCE)
         # Of fewer models the mean is another: they are put where the others last saw them.
         result[group.core] = part.theta + found.theta[keep].mean()
-        result[cells.size :] = _padded(found, part)[len(part.theta) :]
+        result[cells.size :] = _padded(found, part, inner)[len(part.theta) :]
     return result
 
 
-def _padded(found: Fit, again: Fit) -> np.ndarray:
-    """The parameters; that of ties may be missing, where no tie was drawn."""
+def _padded(found: Fit, again: Fit, cells: Cells) -> np.ndarray:
+    """The parameters; that of ties may be missing, where no tie was drawn, or nothing else."""
     if found.ties is not None and again.ties is None:
         none = -np.inf if found.method == "davidson" else 0.0
+        none = np.inf if (cells.outcome == TIE).all() else none
         return np.concatenate([again.theta, [none], again.style])
     return parameters(again)
 

@@ -27,6 +27,8 @@ def warnings(found: dict[str, Any], notes: Sequence[str]) -> list[str]:
             f"The battles have only {plural(found['clusters'], found['cluster_by'])} as clusters; "
             "intervals of so few are rough."
         )
+    if found["ties"]["share"] == 1:
+        said.append("All battles were tied: nothing tells the models apart.")
     if found["method"] == "davidson" and found["ties"]["share"] == 0:
         said.append("No battle was tied: Davidson's model is then Bradley and Terry's.")
     if found["method"] == "rao-kupper" and found["ties"]["share"] == 0:
@@ -78,6 +80,8 @@ def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:
         "likeliest",
         "not comparable": "cannot be placed: no chain of wins and ties leads to the others "
         "and back",
+        "no maximum": "have no likeliest ratings: ever larger ones, together with an ever larger "
+        "parameter of ties, explain their battles ever better; use bt",
     }
     for note, why in kinds.items():
         models = [label(row["model"], 60) for row in rows if row["note"] == note]

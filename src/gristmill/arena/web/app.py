@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from importlib.resources import files
 from typing import Any
 
@@ -183,13 +184,15 @@ class Page:
 
     async def _follow(self, found: Round, typed: str | None = None) -> AsyncGenerator[Updates]:
         """The answers while they come, and then what may be done with them."""
-        yield {self._round: found.name, **self._shown(found, typed)}
-        answers = self._arena.answers(found)
-        try:
+        began = False
+        async with aclosing(self._arena.answers(found)) as answers:
             async for _ in answers:
-                yield self._talks(self._view(found))
-        finally:
-            await answers.aclose()
+                if began:
+                    yield self._talks(self._view(found))
+                else:
+                    # Not before the answers have begun, so that they are ended in any case.
+                    began = True
+                    yield {self._round: found.name, **self._shown(found, typed)}
         yield self._shown(found)
 
     def _on_vote(self, winner: str) -> Callable[..., Any]:
@@ -218,7 +221,7 @@ class Page:
             return {self._round: gr.skip()}
         return {
             self._round: None,
-            **self._shown(None, ""),
+            **self._shown(None),
             self._timer: gr.Timer(active=False),
         }
 

@@ -30,9 +30,13 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-CLOSED = ("upload", "file", "proxy", "stream", "component_server", "deep_link", "vibe", "reload")
-"""Routes of Gradio that this page has no use for, and that read or write files or fetch
-addresses for a visitor."""
+OPEN = frozenset(
+    ("", "config", "theme.css", "static", "assets", "svelte", "favicon.ico", "robots.txt")
+)
+"""Paths of the page, by their first part."""
+OPEN_CALLS = frozenset(("queue", "heartbeat", "cancel", "reset", "startup-events", "theme.css"))
+"""... and below `gradio_api`. Gradio's others take files, read files, or fetch addresses for a
+visitor; this page has no use for them."""
 
 Message = MutableMapping[str, Any]
 
@@ -60,17 +64,16 @@ class Wall:
                 message = {**message, "headers": [*kept, *HEADERS]}
             await send(message)
 
-        if is_closed(scope["path"]):
+        if not is_open(scope["path"]):
             await guarded({"type": "http.response.start", "status": 404, "headers": []})
             await guarded({"type": "http.response.body", "body": b""})
             return
         await self._app(scope, receive, guarded)
 
 
-def is_closed(path: str) -> bool:
-    """Whether a path is one of Gradio's that nobody needs here."""
-    parts = [part for part in path.split("/") if part]
-    if parts and parts[0] in ("gradio_api", "api"):
-        parts = parts[1:]
-    name = parts[0] if parts else ""
-    return name.split("=")[0].removesuffix("_progress") in CLOSED
+def is_open(path: str) -> bool:
+    """Whether a path is one that the page needs."""
+    first, *rest = [part for part in path.split("/") if part] or [""]
+    if first == "gradio_api":
+        return bool(rest) and rest[0] in OPEN_CALLS
+    return first in OPEN
