@@ -99,10 +99,14 @@ def test_every_key_of_the_arena_is_documented() -> None:
     from gristmill.arena.contestants import Contestant
     from gristmill.arena.duel.config import Config
     from gristmill.arena.rank import Settings
+    from gristmill.arena.web.config import LeaderboardOptions, Limits, PageConfig
 
     page = (ROOT / "docs/arena.md").read_text(encoding="utf-8")
     for name in [*Config.model_fields, *(set(Contestant.model_fields) - set(Calling.model_fields))]:
         assert re.search(rf"\b{name}\b", page), f"docs/arena.md does not mention '{name}'"
+    for part in (PageConfig, Limits, LeaderboardOptions):
+        for name in part.model_fields:
+            assert re.search(rf"\b{name}\b", page), f"docs/arena.md does not mention '{name}'"
     for name in Settings.model_fields:
         option = f"--{name.replace('_', '-')}"
         assert option in page, f"docs/arena.md does not mention '{option}'"

@@ -65,6 +65,16 @@ serve(Path("arena.yaml"), port=0, ready=lambda address: print(address, flush=Tru
 VOTES = ("#vote-model_a", "#vote-model_b", "#vote-tie", "#vote-both_bad")
 
 
+@pytest.fixture
+def processes() -> Iterator[list[SimpleNamespace]]:
+    """Servers of one test, which do not outlive it however it ends."""
+    started: list[SimpleNamespace] = []
+    yield started
+    for each in started:
+        if each.process.poll() is None:
+            stop(each)
+
+
 def start(folder: Path) -> SimpleNamespace:
     """The server of a folder's `arena.yaml`, as a process of its own."""
     log = (folder / "log").open("a")
@@ -358,9 +368,10 @@ def test_doors_that_nobody_needs_are_closed(page, server):
     assert "script-src-attr 'none'" in headers["content-security-policy"]
 
 
-def test_a_kill_loses_no_vote_that_was_shown(browser, tmp_path):
+def test_a_kill_loses_no_vote_that_was_shown(browser, tmp_path, processes):
     folder = folder_of(tmp_path)
     running = start(folder)
+    processes.append(running)
     context = browser.new_context()
     page = visit(context, running.address)
     for number in range(3):
@@ -373,6 +384,7 @@ def test_a_kill_loses_no_vote_that_was_shown(browser, tmp_path):
     stored = list(read_votes(running.votes))
     assert [b.prompt for b in stored] == ["prompt 0", "prompt 1", "prompt 2", "the last"]
     again = start(folder)
+    processes.append(again)
     page = visit(context, again.address)
     ask(page, "after it")
     vote(page)
