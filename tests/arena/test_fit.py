@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fights import battles_of, davidson_outcomes, drawn_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from fights import battles_of, davidson_outcomes, drawn_pairs
 from gristmill.arena.battles import Battles
 from gristmill.arena.fit import SCALE, Cells, Fit, cells_of, fit, weighted
 from gristmill.arena.likelihood import Method, probabilities, terms

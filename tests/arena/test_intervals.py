@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fights import battles_of, davidson_outcomes, drawn_pairs, judged
 
+from fights import battles_of, davidson_outcomes, drawn_pairs, judged
 from gristmill.arena.battles import Battles
 from gristmill.arena.fit import SCALE, cells_of, fit
 from gristmill.arena.likelihood import Method
@@ -201,3 +201,16 @@ class TestBootstrap:
         assert np.isfinite(spread.upper[0])
         assert spread.lower[1] == -np.inf
         assert spread.upper[1] == np.inf
+
+
+def test_a_handful_of_battles_does_not_make_a_model_certain() -> None:
+    """One tie is explained wholly by equal strength: the sandwich alone has no error left."""
+    rng = np.random.default_rng(11)
+    many = drawn(rng, world(rng, 3), 3000)
+    a, b = np.append(many.a, 3), np.append(many.b, 0)
+    battles = battles_of(a, b, np.append(many.outcome, 2), 4)
+    rows = {row["model"]: row for row in rank(battles)["ratings"]}
+    assert rows["m03"]["rating"] == pytest.approx(rows["m00"]["rating"], abs=1e-6)
+    # A difference of one battle has a standard error of 2 in natural logarithms.
+    assert rows["m03"]["se"] > 200
+    assert rows["m00"]["se"] < 120

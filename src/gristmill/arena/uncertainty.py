@@ -21,6 +21,9 @@ from gristmill.intervals import Z95
 
 _TOLERANCE = 1e-7
 """Of a bootstrap round's fit. Newton's method has then less than a thousandth of a point to go."""
+FEW = 10
+"""Battles of a model below which the sandwich alone is not believed: a single tie, which the fit
+explains wholly, would leave nothing open. The interval is then at least the information's."""
 _TABLE = 1 << 22
 """Numbers in the table of clusters' scores that is held at once."""
 
@@ -48,7 +51,7 @@ def sandwich(found: Fit, cells: Cells, l2: float = 0.0) -> Spread:
     """Intervals for independent battles."""
     at, weight, tied = found.terms, cells.weight, found.ties is not None
     scores = assemble(cells, weight * at.d**2, weight * at.d * at.t, weight * at.t**2, tied)
-    return _normal(found, _between(found, cells, scores, l2), Z95)
+    return _normal(found, cells, scores, l2, Z95)
 
 
 def clustered(
@@ -69,7 +72,7 @@ def clustered(
         return Spread(far, -far, far), count
     scores = _scores_of(found, cells, codes, count) * (count / (count - 1))
     width = float(stdtrit(count - 1, 0.975))
-    return _normal(found, _between(found, cells, scores, l2), width), count
+    return _normal(found, cells, scores, l2, width), count
 
 
 def _numbered(clusters: np.ndarray) -> np.ndarray:
@@ -106,22 +109,26 @@ def _scores_of(found: Fit, cells: Cells, codes: np.ndarray, count: int) -> np.nd
     return total
 
 
-def _between(found: Fit, cells: Cells, scores: np.ndarray, l2: float) -> np.ndarray:
+def _normal(found: Fit, cells: Cells, scores: np.ndarray, l2: float, width: float) -> Spread:
+    """Intervals of the sandwich with `scores` inside, `width` standard errors to each side."""
+    size = cells.size
     bread = information(cells, found.terms, found.ties is not None)
-    bread[: cells.size, : cells.size] += l2 * np.eye(cells.size)
-    half = solve(bread, scores, cells.size)
-    return solve(bread, half.T, cells.size)
-
-
-def _normal(found: Fit, covariance: np.ndarray, width: float) -> Spread:
+    bread[:size, :size] += l2 * np.eye(size)
+    half = solve(bread, scores, size)
+    se = _errors(solve(bread, half.T, size), size)
+    battles = np.bincount(cells.i, cells.weight, size) + np.bincount(cells.j, cells.weight, size)
+    if se[:size].any() and (few := np.flatnonzero(battles < FEW)).size:
+        plain = _errors(solve(bread, np.eye(len(bread)), size), size)
+        se[few] = np.maximum(se[few], plain[few])
     centre = parameters(found)
-    size = len(found.theta)
-    # Strengths are given from their mean: the error of that is not theirs.
-    from_mean = np.eye(len(centre))
-    from_mean[:size, :size] -= 1 / size
-    covariance = from_mean @ covariance @ from_mean.T
-    se = np.sqrt(np.maximum(np.diag(covariance), 0))
     return Spread(se, centre - width * se, centre + width * se)
+
+
+def _errors(covariance: np.ndarray, size: int) -> np.ndarray:
+    """Standard errors. Strengths are given from their mean: the error of that is not theirs."""
+    from_mean = np.eye(len(covariance))
+    from_mean[:size, :size] -= 1 / size
+    return np.sqrt(np.maximum(np.diag(from_mean @ covariance @ from_mean.T), 0))
 
 
 def parameters(found: Fit) -> np.ndarray:
