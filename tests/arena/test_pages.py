@@ -134,7 +134,7 @@ class TestHeat:
         assert 400 < height < 4000
 
     def test_a_picture_of_many(self) -> None:
-        lots = world([f"m{n:02d}" for n in range(40)], 1)
+        lots = world([f"m{n:02d}" for n in range(28)], 1)
         found = rank(lots)
         width, height = size_of(heat_picture(heat(lots, found), found, "votes.csv"))
         assert min(width, height) > 1800

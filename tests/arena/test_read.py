@@ -588,9 +588,9 @@ class TestBadFiles:
         assert "'model_a' is not UTF-8" in problem(lambda: read([path]))
 
     def test_a_large_array_is_one_line(self, tmp_path: Path) -> None:
-        path = write_rows(tmp_path / "x.json", [row(note="x" * 100)] * 60_000)
+        path = write_rows(tmp_path / "x.json", [row(note="x" * 500)] * 18_000)
         assert path.stat().st_size > 8 << 20
-        assert len(read([path])) == 60_000
+        assert len(read([path])) == 18_000
 
     @given(content=st.binary(max_size=300))
     def test_no_file_is_more_than_an_error(
@@ -606,9 +606,7 @@ class TestBadFiles:
                 except DataError as error:
                     assert len(str(error).splitlines()) == 1
 
-    @pytest.mark.parametrize(
-        "case", ["rubbish csv", "rubbish parquet", "rubbish sqlite", "long header", "utf-8"]
-    )
+    @pytest.mark.parametrize("case", ["rubbish csv", "rubbish sqlite", "long header"])
     def test_on_the_command_line(self, tmp_path: Path, case: str) -> None:
         name, write = BAD_FILES[case]
         said = write(tmp_path / name)

@@ -107,6 +107,8 @@ def text_of(value: Any, name: str) -> str | None:
     """A name given as text or number; None for none. name: of the column, for the error."""
     if value is None or value == "":
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # What pandas makes of whole numbers where some are missing.
     if isinstance(value, bool | float) or not isinstance(value, str | int):
         raise Unusable("bad_name", f"'{name}' is {value!r:.60}; give a text or a whole number")
     return str(value)

@@ -22,6 +22,7 @@ from gristmill.arena.table import has_texts, read_table
 from gristmill.errors import DataError
 from gristmill.intake.files import BadLine, read_rows
 from gristmill.intake.turns import Unusable
+from gristmill.page.text import plural
 
 VOTES = (".sqlite", ".db")
 LINES = (".jsonl", ".ndjson", ".json")
@@ -65,7 +66,8 @@ def _read_one(path: Path, wanted: frozenset[str], covariates: Sequence[str]) -> 
         for battle, row in _records(path, left_out):
             gathered.add(battle, row)
         found = gathered.battles(
-            f"{path.name}: {count:,} {what}" for what, count in sorted(left_out.items())
+            f"{path.name}: {plural(count, 'event')} of the log left out: {what}."
+            for what, count in sorted(left_out.items())
         )
     if not len(found):
         said = "; ".join(found.notes)
@@ -99,7 +101,7 @@ def _records(path: Path, left_out: Counter[str]) -> Iterator[tuple[Battle, Mappi
             if is_event(row):
                 vote = vote_of(row)
                 if vote is None:
-                    left_out["events of the log are no anonymous votes, and left out"] += 1
+                    left_out["no anonymous vote"] += 1
                     continue
                 row = vote
             yield battle_of(row), row
