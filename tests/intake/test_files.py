@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gristmill import tutor
@@ -106,3 +109,12 @@ class TestTutor:
         assert first.messages[0].content == question.text
         assert (first.answer, first.category) == (question.answer, question.kind)
         assert first.source == "tutor:2:seed=1"
+
+
+def test_dates_in_nanoseconds_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    times = pa.array([1_700_000_000_123_456_789, None], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"prompt": ["a", "b"], "asked": times}), path)
+    first, second = rows(str(path))
+    assert first["asked"] == datetime.fromtimestamp(1_700_000_000, UTC).replace(microsecond=123_456)
+    assert second == {"prompt": "b"}

@@ -146,12 +146,21 @@ def _parquet_rows(path: Path) -> Iterator[Found]:
         with pq.ParquetFile(path) as file:
             number = 0
             for batch in file.iter_batches(batch_size=1024):
-                for row in batch.to_pylist():
+                for row in _to_microseconds(batch).to_pylist():
                     number += 1
                     where = f"{path.name}:{number}"
                     yield where, {k: v for k, v in row.items() if v is not None}, str(row)[:2000]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from None
+
+
+def _to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Python's dates have no nanoseconds; those of a file lose them."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            kind = pa.timestamp("us", field.type.tz)
+            batch = batch.set_column(place, field.name, batch.column(place).cast(kind, safe=False))
+    return batch
 
 
 def _csv_rows(path: Path, column: str | None) -> Iterator[Found]:
