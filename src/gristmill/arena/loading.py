@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pv
@@ -49,9 +48,9 @@ def load(path: Path, columns: list[str], plain: Sequence[str]) -> pa.Table:
     try:
         if path.suffix.lower() == ".parquet":
             names = [c for c in columns if c not in plain]
-            # Without partitions: the names of folders are no columns.
-            apart: Any = {"partitioning": None}
-            return pq.read_table(path, columns=columns, read_dictionary=names, **apart)
+            # Not `read_table`: it takes the names of folders for columns, and loads pandas.
+            with pq.ParquetFile(path, read_dictionary=names) as file:
+                return file.read(columns=columns)
         try:
             return _load_csv(path, columns, plain, BLOCK)
         except pa.ArrowInvalid as error:
