@@ -624,3 +624,16 @@ class TestBadFiles:
             f"error: {path}: row 2: 'winner' is 'draw', not one of model_a, model_b, tie, "
             "both_bad\n"
         )
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_that_is_there_twice_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"twice.{kind}"
+    names = ["model_a", "model_b", "winner", "winner"]
+    if kind == "csv":
+        path.write_text(",".join(names) + "\na,b,tie,model_a\n")
+    else:
+        columns = [pa.array([value]) for value in ("a", "b", "tie", "model_a")]
+        pq.write_table(pa.Table.from_arrays(columns, names=names), path)
+    with pytest.raises(DataError, match="column 'winner' is there twice; leave one out"):
+        read([path])

@@ -47,7 +47,9 @@ def load(path: Path, columns: list[str], plain: Sequence[str]) -> pa.Table:
     columns = list(dict.fromkeys(columns))
     try:
         if path.suffix.lower() == ".parquet":
-            names = [c for c in columns if c not in plain]
+            schema = pq.read_schema(path)
+            flat = [c for c in columns if not pa.types.is_nested(schema.field(c).type)]
+            names = [c for c in flat if c not in plain]
             # Not `read_table`: it takes the names of folders for columns, and loads pandas.
             with pq.ParquetFile(path, read_dictionary=names) as file:
                 return file.read(columns=columns)

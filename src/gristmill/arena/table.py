@@ -29,6 +29,7 @@ from gristmill.arena.fields import (
 from gristmill.arena.loading import columns_of, given_back, load
 from gristmill.errors import DataError
 from gristmill.intake.turns import Unusable, number_of
+from gristmill.page.text import one_line
 
 
 def has_texts(path: Path) -> bool:
@@ -47,9 +48,12 @@ def read_table(path: Path, wanted: frozenset[str], covariates: Sequence[str]) ->
         for kind, names in ALIASES.items()
         if kind in kinds and (name := next((n for n in names if n in header), None))
     }
+    needed = (*SIDES, *columns.values(), *covariates)
+    if twice := next((name for name in needed if header.count(name) > 1), None):
+        raise DataError(f"{path}: column '{one_line(twice)}' is there twice; leave one out")
     with given_back():
         plain = [*covariates, *(columns[k] for k in ("time",) if k in columns)]
-        table = load(path, [*SIDES, *columns.values(), *covariates], plain)
+        table = load(path, [*needed], plain)
         try:
             return _battles(table, columns, covariates)
         except Unusable as error:
