@@ -22,7 +22,7 @@ FLOORS = {
     "nemotron": 1, "tutor": 1, "packing": 1,
     "intake": 2,
     "backends": 3,
-    "recipes": 4, "judges": 4, "filters": 4,
+    "recipes": 4, "judges": 4, "filters": 4, "live": 4,
     "mill": 5, "train": 5, "bench": 5, "arena": 5, "serve": 5,
     "report": 6, "score": 6, "display": 6, "summary": 6,
     "pipeline": 7, "quickstart": 7, "flywheel": 7,

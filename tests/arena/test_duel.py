@@ -383,9 +383,9 @@ def test_a_wrong_model_is_found_before_any_call(tmp_path: Path) -> None:
 def test_progress_is_told_in_plain_lines(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     from rich.console import Console
 
-    from gristmill.arena.duel import show
+    from gristmill import live
 
-    monkeypatch.setattr(show, "PLAIN_EVERY", -1.0)
+    monkeypatch.setattr(live, "PLAIN_EVERY", -1.0)
     with Shown(Console(force_terminal=False, width=200)) as watch:
         battle(config(tmp_path), tmp_path / "out", watch)
     told = capsys.readouterr().out

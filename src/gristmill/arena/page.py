@@ -14,7 +14,7 @@ from gristmill.arena.battles import BOTH_BAD, TIE, A, B, Battles
 from gristmill.arena.boards import OVERALL, there, title
 from gristmill.arena.heatmap import cells, heat, templates
 from gristmill.arena.rank import Settings, rank
-from gristmill.arena.stability import Stability, stability
+from gristmill.arena.stability import stability
 from gristmill.errors import DataError, RunError
 from gristmill.page.frame import Tile
 from gristmill.page.text import label, percent, whole
@@ -45,7 +45,7 @@ def leaderboard_page(
         "axis": _axis(found["ratings"]),
         "boards": boards,
         "board_title": title(found["category"]),
-        "stability": _stability(shown, settings),
+        "stability": stability(shown, settings, DRAWN),
         "heat": cells(heat(shown, found)),
         "votes": _votes(shown),
         "agreement": agreement(shown) if "id" in shown.names else None,
@@ -153,10 +153,6 @@ def _boards(battles: Battles, found: dict[str, Any], settings: Settings) -> list
             }
         )
     return boards
-
-
-def _stability(battles: Battles, settings: Settings) -> Stability | None:
-    return stability(battles, settings, DRAWN)
 
 
 def _votes(battles: Battles) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -99,14 +99,12 @@ def rank(
         battles = battles.in_time()
     style = _style(battles, settings)
     groups = groups_of(cells_of(battles))
-    rows, fits = [], []
-    for number, group in enumerate(groups, 1):
-        rated = (
-            _rate_elo(battles, group, settings)
-            if settings.method == "elo"
-            else rate(battles, group, settings, style)
-        )
-        fits.append(rated)
+    if settings.method == "elo":
+        fits = _rate_elo(battles, groups, settings)
+    else:
+        fits = [rate(battles, group, settings, style) for group in groups]
+    rows = []
+    for number, (group, rated) in enumerate(zip(groups, fits, strict=True), 1):
         rows += _rows(battles, group, rated, number, settings)
     if settings.anchor and settings.anchor[0] not in {row["model"] for row in rows}:
         raise ConfigError(_unknown_anchor(settings.anchor[0], battles.models))
@@ -153,9 +151,14 @@ def _style(battles: Battles, settings: Settings) -> dict[str, np.ndarray]:
     return found
 
 
-def _rate_elo(battles: Battles, group: Group, settings: Settings) -> Rated:
-    ratings = elo(battles)[group.models]
-    rounds = elo_rounds(battles, settings.rounds, settings.seed)[:, group.models]
+def _rate_elo(battles: Battles, groups: Sequence[Group], settings: Settings) -> list[Rated]:
+    """Every group's ratings, from one pass over all battles."""
+    ratings = elo(battles)
+    rounds = elo_rounds(battles, settings.rounds, settings.seed)
+    return [_of_group(ratings[g.models], rounds[:, g.models]) for g in groups]
+
+
+def _of_group(ratings: np.ndarray, rounds: np.ndarray) -> Rated:
     spread = opened(percentiles(rounds), len(ratings))
     shift = CENTRE - ratings.mean()
     return Rated(

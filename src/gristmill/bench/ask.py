@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Iterator
 from pathlib import Path
 
-from gristmill.backends.base import Backend
+from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.bench.items import Item, Refused
 from gristmill.bench.judges import Judge
 from gristmill.bench.outcomes import Outcome
-from gristmill.errors import BackendError, RunError
 from gristmill.log import Log
-
-AHEAD = 4
-"""Items under way for each call in flight: enough to sort them by length, and that a slow one
-does not hold the rest."""
-
-PATIENCE = 64
-"""Failures in a row after which the judge is taken to be down. Items that no try can change
-(too long, refused) do not count."""
-
-HOPELESS = ("too_long", "bad_request", "bad_reply", "unreadable")
-"""Failures that lie in the item or the model, and not in the connection."""
-
-
-@dataclass
-class Progress:
-    """How far a judge is, the `number`-th of `judges`. rows: of the data. done: items with a
-    verdict, those of earlier sessions among them."""
-
-    judge: str
-    number: int
-    judges: int
-    rows: int
-    done: int = 0
-    tokens: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-
-
-Watch = Callable[[Progress], None]
 
 
 class Outcomes:
@@ -95,33 +62,18 @@ async def ask_all(
     A failed call is an outcome of its own, counted and tried again by the next run; it is never a
     score. Raises BackendFatal, StorageError, and RunError where nothing but failures comes back.
     """
-    wanted = _wanted(items, outcomes, progress)
-    first = next(wanted, None)
-    if first is None:
-        return
-    ahead = AHEAD * judge.settings.concurrency
-    in_row = 0
-    async with judge.open() as backend:
-        pending: set[asyncio.Task[tuple[Item, Outcome]]] = set()
-        ended: set[asyncio.Task[tuple[Item, Outcome]]] = set()
-        waiting = chain([first], wanted)
-        try:
-            while True:
-                more = islice(waiting, ahead - len(pending))
-                pending |= {_start(judge, backend, item) for item in more}
-                if not pending:
-                    break
-                ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in ended:
-                    item, outcome = task.result()
-                    outcomes.add(item.key, outcome)
-                    in_row = _count(progress, outcome, in_row)
-                watch(progress)
-        finally:
-            for task in pending:
-                task.cancel()
-            # Of several that failed at once only one is raised; the others were heard, too.
-            await asyncio.gather(*pending, *ended, return_exceptions=True)
+
+    def keep(item: Item, found: Outcome | Failed) -> int:
+        outcome = _failure(found) if isinstance(found, Failed) else found
+        outcomes.add(item.key, outcome)
+        return outcome.prompt_tokens + outcome.completion_tokens
+
+    work = Work(judge.open, judge.settings.concurrency, judge.ask, keep)
+    await call_all(work, _wanted(items, outcomes, progress), progress, watch)
+
+
+def _failure(found: Failed) -> Outcome:
+    return Outcome(failure=(found.kind, found.detail))
 
 
 def _wanted(
@@ -138,31 +90,3 @@ def _wanted(
             continue
         under_way.add(key)
         yield item
-
-
-def _start(judge: Judge, backend: Backend, item: Item) -> asyncio.Task[tuple[Item, Outcome]]:
-    return asyncio.create_task(_ask(judge, backend, item))
-
-
-async def _ask(judge: Judge, backend: Backend, item: Item) -> tuple[Item, Outcome]:
-    try:
-        return item, await judge.ask(backend, item)
-    except BackendError as error:
-        return item, Outcome(failure=(error.kind, str(error)))
-
-
-def _count(progress: Progress, outcome: Outcome, in_row: int) -> int:
-    """Count an outcome; returns how many failures have come in a row."""
-    if outcome.failure is None:
-        progress.done += 1
-        progress.tokens += outcome.prompt_tokens + outcome.completion_tokens
-        return 0
-    kind, detail = outcome.failure
-    progress.failed[kind] += 1
-    in_row += kind not in HOPELESS
-    if in_row >= PATIENCE:
-        raise RunError(
-            f"{progress.judge}: {in_row} calls in a row failed, the last with {kind}: {detail}; "
-            "put it right and run again: what is judged is kept"
-        )
-    return in_row

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from gristmill.backends import loop
-from gristmill.bench.ask import Outcomes, Progress, Watch, ask_all
+from gristmill.backends.many import Progress, Watch
+from gristmill.bench.ask import Outcomes, ask_all
 from gristmill.bench.figures import figures
 from gristmill.bench.items import Item
 from gristmill.bench.judges import folder_name, identity
@@ -48,7 +49,7 @@ def evaluate(
             place = folder / JUDGES / folder_name(judge)
             store = stack.enter_context(Outcomes(place / "outcomes.log"))
             write_atomically(place / "judge.json", _json(identity(judge)))
-            progress = Progress(judge.name, number, len(evaluation.judges), bench.rows)
+            progress = Progress("", judge.name, number, len(evaluation.judges), bench.rows)
             began = time.perf_counter()
             every = evaluation.items()
             loop.run(ask_all(judge, every, store, progress, watch or (lambda _: None)))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gristmill.bench.ask import Watch
+from gristmill.backends.many import Watch
 from gristmill.bench.card import write_card
 from gristmill.bench.choose import Request, judges_of
 from gristmill.bench.evaluate import Evaluation, evaluate

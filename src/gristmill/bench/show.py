@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
+from gristmill.backends.many import Progress
 from gristmill.bench import words
-from gristmill.bench.ask import Progress
+from gristmill.live import Bar
 from gristmill.page.text import NARROW, duration, label
 
-PLAIN_EVERY = 5.0
-"""Seconds between plain lines."""
 
+class Shown(Bar):
+    """The bar of an evaluation."""
 
-class Shown:
-    """Use as a context manager, and as the `watch` of an evaluation."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-        self._last = self._began = time.monotonic()
-        self._judge = ""
-        self._before = 0
-
-    def __enter__(self) -> Shown:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def __call__(self, progress: Progress) -> None:
-        """Show how far the judge is."""
-        now = time.monotonic()
-        if progress.judge != self._judge:
-            self._judge, self._began = progress.judge, now
-            self._before = progress.done
-        if self._live:
-            grid = Table.grid(padding=(0, 1))
-            bar = ProgressBar(total=progress.rows, completed=progress.done, width=36)
-            grid.add_row(bar, Text(self._line(progress, now)))
-            self._live.update(grid)
-        elif now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self._console.print(
-                self._line(progress, now), soft_wrap=True, highlight=False, markup=False
-            )
-
-    def _line(self, progress: Progress, now: float) -> str:
-        done = progress.done - self._before
-        rate = done / max(now - self._began, 1e-9)
-        which = f" ({progress.number} of {progress.judges})" if progress.judges > 1 else ""
-        parts = [f"{label(progress.judge, 60)}{which}: {progress.done:,} of {progress.rows:,}"]
+    def line(self, progress: Progress, done: int, seconds: float) -> str:
+        """See Bar."""
+        which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
+        parts = [f"{label(progress.who, 60)}{which}: {progress.done:,} of {progress.total:,}"]
         if done > 0:
+            rate = done / seconds
             parts.append(f"{rate:,.0f}/s")
-            parts.append(f"{progress.tokens / max(now - self._began, 1e-9):,.0f} tokens/s")
-            parts.append(f"{duration((progress.rows - progress.done) / rate)} left")
+            parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+            parts.append(f"{duration((progress.total - progress.done) / rate)} left")
         if progress.failed:
             kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
             parts.append(f"without a verdict: {kinds}")

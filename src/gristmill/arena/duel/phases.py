@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from gristmill.arena.duel.bouts import Bout, Bouts
-from gristmill.arena.duel.calls import Failed, Progress, Watch, Work, call_all
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.duel.results import Results
 from gristmill.arena.store import Votes
 from gristmill.backends import ChatBackend, loop
 from gristmill.backends.base import Backend
+from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError
 from gristmill.records import Prompt, Response
 from gristmill.storage import digest

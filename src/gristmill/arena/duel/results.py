@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gristmill.arena.duel.calls import Failed
+from gristmill.backends.many import Failed
 from gristmill.errors import StorageError
 from gristmill.log import Log
 

@@ -15,13 +15,13 @@ import orjson
 from gristmill.arena.agreement import agreement
 from gristmill.arena.battles import Battle, Battles
 from gristmill.arena.duel.bouts import Bouts, model_identity
-from gristmill.arena.duel.calls import Watch
 from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.duel.phases import Court, answer
 from gristmill.arena.duel.results import Results
 from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
+from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.files import check_files
 from gristmill.storage import differences, locked, versions, write_atomically

@@ -2,72 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
-from gristmill.arena.duel.calls import Progress
+from gristmill.backends.many import Progress
+from gristmill.live import Bar
 from gristmill.page.text import duration, label
 
-PLAIN_EVERY = 5.0
-"""Seconds between plain lines."""
 
+class Shown(Bar):
+    """The bar of a run of battles, or of tagging."""
 
-class Shown:
-    """Use as a context manager, and as the `watch` of a run."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-        self._last = self._began = time.monotonic()
-        self._task: tuple[str, str] | None = None
-        self._before = 0
-
-    def __enter__(self) -> Shown:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def __call__(self, progress: Progress) -> None:
-        """Show how far the model is."""
-        now = time.monotonic()
-        if (progress.phase, progress.who) != self._task:
-            self._task, self._began = (progress.phase, progress.who), now
-            self._before = progress.done
-        line = _line(progress, progress.done - self._before, now - self._began)
-        if self._live:
-            grid = Table.grid(padding=(0, 1))
-            bar = ProgressBar(total=max(progress.total, 1), completed=progress.done, width=36)
-            grid.add_row(bar, Text(line))
-            self._live.update(grid)
-        elif now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def _line(progress: Progress, done: int, seconds: float) -> str:
-    seconds = max(seconds, 1e-9)
-    which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
-    who = f"{progress.phase} of {label(progress.who, 60)}{which}"
-    parts = [f"{who}: {progress.done:,} of {progress.total:,}"]
-    if done > 0:
-        rate = done / seconds
-        parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min")
-        parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
-        parts.append(f"{duration((progress.total - progress.done) / rate)} left")
-    if progress.failed:
-        kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
-        parts.append(f"failed: {kinds}")
-    return ", ".join(parts)
+    def line(self, progress: Progress, done: int, seconds: float) -> str:
+        """See Bar."""
+        which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
+        who = f"{progress.phase} of {label(progress.who, 60)}{which}"
+        parts = [f"{who}: {progress.done:,} of {progress.total:,}"]
+        if done > 0:
+            rate = done / seconds
+            parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min")
+            parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+            parts.append(f"{duration((progress.total - progress.done) / rate)} left")
+        if progress.failed:
+            kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
+            parts.append(f"failed: {kinds}")
+        return ", ".join(parts)
 
 
 def battle_lines(summary: dict[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ import orjson
 from pydantic import Field
 
 from gristmill.arena.battles import Battle
-from gristmill.arena.duel.calls import Failed, Progress, Watch, Work, call_all
 from gristmill.arena.duel.identity import identity
 from gristmill.arena.duel.results import Results
 from gristmill.arena.tags import derive
@@ -21,6 +20,7 @@ from gristmill.arena.tags.texts import texts_of
 from gristmill.backends import ChatBackend, loop, open_chat
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError, DataError, StorageError
 from gristmill.records import Message, Prompt, Sampling, prompt_id
 from gristmill.storage import digest, locked

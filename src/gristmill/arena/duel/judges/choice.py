@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gristmill.arena.duel.calls import both
 from gristmill.arena.duel.judges.base import Judge, Turns, Verdict
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
+from gristmill.backends.many import both
 from gristmill.errors import BackendError
 from gristmill.judges._asking import Asking, Said
 from gristmill.records import Message

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gristmill.arena.duel.calls import both
 from gristmill.arena.duel.judges.base import Judge, Turns, Verdict
 from gristmill.backends import RewardBackend
 from gristmill.backends.base import Backend
+from gristmill.backends.many import both
 from gristmill.judges import reward
 from gristmill.records import Prompt, Response, prompt_id
 

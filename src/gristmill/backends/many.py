@@ -31,8 +31,8 @@ R = TypeVar("R")
 class Progress:
     """How far a model is, the `number`-th of `of` in its phase.
 
-    phase: `answers`, `verdicts` or `hard prompts`. total: tasks. done: those with a result,
-    earlier sessions' among them. failed: those without one, by reason.
+    phase: `answers`, `verdicts` or `hard prompts`; empty where there is but one. total: tasks.
+    done: those with a result, earlier sessions' among them. failed: those without one, by reason.
     """
 
     phase: str
