@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.intake.files import check_files, count_rows
-from gristmill.mill import Config, Session
+from gristmill.mill import Config, Session, Writing
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -27,9 +27,11 @@ class Display:
 
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
         self._console = console
-        check_files([source.file for source in config.prompts])
-        counts = [count_rows(source.file) for source in config.prompts]
+        check_files(config.files)
+        counts = [count_rows(file) for file in config.files]
         rows = sum(c for c in counts if c is not None) if None not in counts else None
+        if len(config.files) < len(config.prompts):
+            rows = None  # what recipes will write is not written yet
         if limit is not None:
             rows = limit if rows is None else min(rows, limit)
         self._rows = rows
@@ -51,9 +53,12 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def __call__(self, session: Session) -> None:
-        """Show how far the session is."""
+    def __call__(self, session: Session | Writing) -> None:
+        """Show how far the session is, or the prompts that are being written before it."""
         now = time.monotonic()
+        if isinstance(session, Writing):
+            self._show_writing(session, now)
+            return
         requests = sum(b.traffic.requests for b in session.backends())
         spent = session.purse.spent()
         tokens = spent.prompt_tokens + spent.completion_tokens + spent.judge_tokens
@@ -68,6 +73,17 @@ class Display:
                 highlight=False,
                 markup=False,
             )
+
+    def _show_writing(self, writing: Writing, now: float) -> None:
+        line = writing_line(writing, now - writing.started)
+        if self._live:
+            top = Table.grid(padding=(0, 1))
+            bar = ProgressBar(total=writing.wanted, completed=writing.delivered, width=36)
+            top.add_row(bar, Text(line))
+            self._live.update(top)
+        elif now - self._last_line >= PLAIN_EVERY:
+            self._last_line = now
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _done(self, session: Session) -> int:
         tally = session.tally
@@ -121,6 +137,17 @@ class Display:
         if any(p.input or p.output for p in session.purse.prices):
             parts.append(f"${session.purse.usd:,.2f}")
         return ", ".join(parts)
+
+
+def writing_line(writing: Writing, seconds: float) -> str:
+    """How far a source is that a model writes: prompts, calls, tokens, and the time left."""
+    done, of = writing.delivered, writing.wanted
+    seconds = max(seconds, 1e-9)
+    left = f", {_clock((of - done) * seconds / done)} left" if done else ""
+    return (
+        f"{writing.name}: {done:,} of {of:,} prompts{left} | {writing.calls:,} calls, "
+        f"{writing.calls / seconds:,.0f} calls/s, {writing.tokens / seconds:,.0f} tokens/s"
+    )
 
 
 def _kept(session: Session) -> str:

@@ -8,9 +8,10 @@ Every step returns a new record, none is ever changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 """HelpSteer2's five attributes, always in this order, each 0 to 4."""
@@ -32,6 +33,9 @@ class Prompt:
     answer: ground truth, where there is one.
     source: where it came from: `prompts.jsonl` or `recipe:open_qa`.
     parents: ids of what it was made from (topic, draft, document), oldest first.
+    tests: a program that tests the code in an answer; the judge `code` runs it.
+    constraints: what can be checked in an answer, each one JSON, `{"paragraphs": {"count": 3}}`;
+    the judge `format` does.
     """
 
     id: str
@@ -41,16 +45,23 @@ class Prompt:
     language: str | None = None
     source: str = ""
     parents: tuple[str, ...] = ()
+    tests: str | None = None
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample. temperature 0 is greedy; max_tokens counts new tokens; seed is the run's."""
+    """How to sample. temperature 0 is greedy; max_tokens counts new tokens; seed is the run's.
+
+    schema: a JSON schema that the answer must match, for a server that can hold a model to one
+    (`response_format`); other backends pass it over.
+    """
 
     temperature: float = 0.8
     top_p: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +93,21 @@ class Score:
 class Verdict:
     """What one judge says of one response.
 
-    reward: the scalar that selection ranks by; finite.
+    reward: the scalar that selection ranks by, finite; None where the judge has no say about such
+    a prompt (a math judge, where no answer is given), which is not a failure and not a score.
     attributes: the five, where the judge knows them.
+    detail: its reasons, or the evidence. turns: the reward of each turn of the assistant, where
+    it graded them all, the response's last. weight: in the reward of several judges together.
     """
 
     judge: str
     model: str
-    reward: float
+    reward: float | None
     attributes: tuple[float, float, float, float, float] | None = None
     tokens: int = 0
+    detail: str = ""
+    turns: tuple[float, ...] = ()
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +149,22 @@ class Graded:
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Keep or drop. `reason` is empty for kept, else the first filter that said no, with detail
-    after a colon: `threshold:correctness`, `dedup`, `error:timeout`."""
+    after a colon: `threshold:correctness`, `dedup`, `error:timeout`; `evidence` is what it saw.
+
+    text: what the response reads after filters that change it; None as it was.
+    """
 
     keep: bool
     reason: str = ""
+    evidence: str = ""
+    text: str | None = None
+
+
+class Drop(NamedTuple):
+    """Why a filter drops a response: a few stable words, and what it saw."""
+
+    reason: str
+    evidence: str
 
 
 KEPT = Decision(True)

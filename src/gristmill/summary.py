@@ -24,7 +24,9 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     f = forecast(config, limit)
     _head(console, f"Forecast for '{config.name}': nothing was called")
     table = _table()
-    table.add_row("prompts", f"{f.prompts:,} ({f.bad_input:,} bad, {f.duplicates:,} duplicates)")
+    bad = f"{f.bad_input:,} bad, {f.duplicates:,} duplicates"
+    to_write = f", {f.written:,} of them still to be written by recipes" if f.written else ""
+    table.add_row("prompts", f"{f.prompts:,} ({bad}{to_write})")
     table.add_row("calls", f"{f.calls:,}")
     table.add_row("prompt tokens", f"{f.prompt_tokens:,}")
     table.add_row("completion tokens", f"at most {f.completion_tokens:,}")
@@ -58,6 +60,9 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         table.add_row(Text(f"  {reason}"), f"{count:,}")
     for name, count in rows.items():
         table.add_row(f"data/{name}.parquet", f"{count:,} rows")
+    for source in m["recipes"]:
+        delivered, wanted = source["delivered"], source["wanted"]
+        table.add_row(f"written by {source['name']}", f"{delivered:,} of {wanted:,} prompts")
     retries = m["requests"]["retries"]
     again = f", {retries:,} of them retries" if retries else ""
     table.add_row("requests", f"{m['requests']['sent']:,}{again}")

@@ -8,12 +8,15 @@ scripted:name              answers from a function or file, for tests and dry ru
 """
 
 from gristmill.backends.base import Backend, ChatBackend, Meter, RewardBackend, Traffic
+from gristmill.backends.remembered import Calls, Remembered
 from gristmill.backends.resolve import open_chat, open_reward
 
 __all__ = [
     "Backend",
+    "Calls",
     "ChatBackend",
     "Meter",
+    "Remembered",
     "RewardBackend",
     "Traffic",
     "open_chat",

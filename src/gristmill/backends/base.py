@@ -61,7 +61,12 @@ class Backend:
 
 
 class ChatBackend(Backend):
-    """A model that answers. Override `sample`, and `stream` where the answer comes in pieces."""
+    """A model that answers. Override `sample`, and `stream` where the answer comes in pieces.
+
+    takes_schema: whether it may be able to hold its answer to `Sampling.schema`.
+    """
+
+    takes_schema = False
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """The `index`-th response to `prompt`; its seed is

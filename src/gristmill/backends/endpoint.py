@@ -67,6 +67,8 @@ class _Endpoint:
 class ChatEndpoint(ChatBackend):
     """A chat model behind a server. `sample` sends one request, and again while it fails."""
 
+    takes_schema = True
+
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
         super().__init__(model)
         self._end = _Endpoint(self, options)
@@ -118,6 +120,9 @@ class ChatEndpoint(ChatBackend):
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
         }
+        if sampling.schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": sampling.schema}
+            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         rest = {k: v for k, v in {**fields, **extra}.items() if v is not None}
         self._head, self._tail = _around(self._end.address.name, rest)
         self._seeded = "seed" not in extra

@@ -13,6 +13,7 @@ from rich.markup import escape
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.console import ERR, INTERRUPTED, OUT
+from gristmill.cli.prompts import prompts
 from gristmill.cli.training import training
 from gristmill.errors import GristmillError, RunError
 
@@ -99,6 +100,9 @@ def run(
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+app.command()(prompts)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 One file a filter; see `base` to add one. `_decide` runs them, `_select` is best-of-n and pairs.
 """
 
-from gristmill.filters._decide import decide
+from gristmill.filters._decide import changed, decide, survey
 from gristmill.filters._select import Pair, best, pair
 
-__all__ = ["Pair", "best", "decide", "pair"]
+__all__ = ["Pair", "best", "changed", "decide", "pair", "survey"]

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from gristmill.filters.base import Filter
-from gristmill.records import KEPT, Decision, Graded
+from gristmill.records import KEPT, Decision, Drop, Graded, Prompt, Sample
 
 
 def decide(filters: Sequence[Filter], graded: Graded) -> tuple[Decision, ...]:
     """A decision for each sample, in order. A failed sample is dropped with its `error:` reason,
     a blank response as `empty_response`."""
-    decisions = []
-    for sample in graded.samples:
-        if sample.failure is not None:
-            decisions.append(Decision(False, sample.failure.reason))
-            continue
-        if sample.response is None or not sample.response.text.strip():
-            decisions.append(Decision(False, "empty_response"))
-            continue
-        for f in filters:
-            if reason := f.reason(graded.prompt, sample):
-                decisions.append(Decision(False, reason))
-                break
-        else:
-            decisions.append(KEPT)
-    return tuple(decisions)
+    return tuple(_decision(filters, graded.prompt, sample) for sample in graded.samples)
+
+
+def _decision(filters: Sequence[Filter], prompt: Prompt, sample: Sample) -> Decision:
+    if sample.failure is not None:
+        return Decision(False, sample.failure.reason, sample.failure.message)
+    if sample.response is None or not sample.response.text.strip():
+        return Decision(False, "empty_response")
+    changed: str | None = None
+    for f in filters:
+        if said := f.reason(prompt, sample):
+            reason, evidence = said if isinstance(said, Drop) else (said, "")
+            return Decision(False, reason, evidence)
+        if (text := f.change(prompt, sample)) is not None:
+            # Later filters see what will be exported.
+            assert sample.response is not None
+            changed, sample = text, replace(sample, response=replace(sample.response, text=text))
+    return KEPT if changed is None else Decision(True, text=changed)
+
+
+def changed(graded: Graded, decisions: Sequence[Decision]) -> Graded:
+    """The prompt with its responses as they read after filters that change them."""
+    if all(d.text is None for d in decisions):
+        return graded
+    samples = tuple(
+        s
+        if d.text is None or s.response is None
+        else replace(s, response=replace(s.response, text=d.text))
+        for s, d in zip(graded.samples, decisions, strict=True)
+    )
+    return replace(graded, samples=samples)
 
 
 def survey(filters: Sequence[Filter], everything: Iterable[Graded]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Self
+
 from gristmill.parts import Options
-from gristmill.records import Prompt, Sample
+from gristmill.records import Drop, Prompt, Sample
 
 
 class Filter(Options):
@@ -14,6 +17,10 @@ class Filter(Options):
     sees the samples in the order of the input, whatever order they were finished in.
     """
 
+    def located(self, folder: Path) -> Self:
+        """The filter with its files' relative paths starting from a folder, the config's."""
+        return self
+
     @property
     def needs_survey(self) -> bool:
         """True if the filter must see every sample (`survey`) before it can decide on one."""
@@ -22,9 +29,17 @@ class Filter(Options):
     def survey(self, prompt: Prompt, sample: Sample) -> None:
         """Look at one sample before any decision. Called only if `needs_survey`."""
 
-    def reason(self, prompt: Prompt, sample: Sample) -> str:
-        """Empty to keep; else why not, a few stable words: `threshold:correctness`.
+    def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
+        """Empty to keep; else why not, a few stable words: `threshold:correctness`, or these and
+        the evidence as a `Drop`.
 
         Called with samples that have a response and all their verdicts.
         """
         raise NotImplementedError
+
+    def change(self, prompt: Prompt, sample: Sample) -> str | None:
+        """What the response is to read instead, for a filter that masks; None leaves it.
+
+        Called with samples that this filter keeps.
+        """
+        return None

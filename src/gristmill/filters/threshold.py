@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from gristmill.filters.base import Filter
 from gristmill.parts import Options
-from gristmill.records import ATTRIBUTES, Prompt, Sample, Verdict
+from gristmill.records import ATTRIBUTES, Drop, Prompt, Sample, Verdict
 
 Bound = dict[str, float]
 
@@ -67,11 +67,16 @@ class Threshold(Filter):
     """How long is it for what was asked? 0 to 4; a max keeps rambling out."""
     reward: Range | None = None
     """The scalar that selection ranks by; its range depends on the reward model."""
+    judges: dict[str, Range] = Field(default_factory=dict)
+    """Bounds on what single judges gave, by name: `{math: 1}` keeps right answers. A judge that
+    has no say about a prompt, as `math` where no answer is known, drops nothing."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> Threshold:
-        if not any(getattr(self, n) for n in (*ATTRIBUTES, "reward")):
-            raise ValueError(f"name at least one of {', '.join((*ATTRIBUTES, 'reward'))}")
+        if not self._ranges() and not self.judges:
+            raise ValueError(f"name at least one of {', '.join((*ATTRIBUTES, 'reward', 'judges'))}")
+        if any(r.by_quantile for r in self.judges.values()):
+            raise ValueError("judges: quantiles are of attributes and reward; give min or max")
         return self
 
     def _ranges(self) -> list[tuple[str, Range]]:
@@ -113,23 +118,38 @@ class Threshold(Filter):
             result.append((name, low, high))
         return result
 
-    def reason(self, prompt: Prompt, sample: Sample) -> str:
+    def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         for name, low, high in self._bounds:
             value = score_of(sample.verdicts, name)
             if value is None:
                 return f"threshold:no_{name}"
             if not low <= value <= high:
                 return f"threshold:{name}"
+        return self._by_judge(sample.verdicts) if self.judges else ""
+
+    @cached_property
+    def _judge_bounds(self) -> list[tuple[str, float, float]]:
+        return [self._fixed(name, bounds) for name, bounds in self.judges.items()]
+
+    def _by_judge(self, verdicts: tuple[Verdict, ...]) -> str | Drop:
+        for name, low, high in self._judge_bounds:
+            asked = [v for v in verdicts if v.judge == name]
+            if not asked:
+                return Drop(f"threshold:no_{name}", "no such judge graded it")
+            for verdict in asked:
+                if verdict.reward is not None and not low <= verdict.reward <= high:
+                    return Drop(f"threshold:{name}", verdict.detail)
         return ""
 
 
 def score_of(verdicts: tuple[Verdict, ...], name: str) -> float | None:
-    """The mean of one score over the judges that give it; None where none does."""
-    if name == "reward":
-        if len(verdicts) == 1:
-            return verdicts[0].reward
-        values = [v.reward for v in verdicts]
-    else:
+    """One score over the judges that give it: of an attribute the mean, of the reward the mean by
+    the judges' weights; None where none gives it."""
+    if name != "reward":
         at = ATTRIBUTES.index(name)
         values = [v.attributes[at] for v in verdicts if v.attributes is not None]
-    return sum(values) / len(values) if values else None
+        return sum(values) / len(values) if values else None
+    if len(verdicts) == 1:
+        return verdicts[0].reward
+    given = [(v.weight, v.reward) for v in verdicts if v.reward is not None and v.weight]
+    return sum(w * r for w, r in given) / sum(w for w, _ in given) if given else None

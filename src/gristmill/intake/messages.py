@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gristmill.errors import DataError
 from gristmill.intake.files import BadLine, read_rows
 from gristmill.records import Message
 
@@ -32,6 +33,40 @@ def read_conversations(
             yield row, _conversation(row)
         except ValueError as error:
             yield row, BadLine(where, "input:bad_conversation", str(error), raw)
+
+
+def asked(row: dict[str, Any]) -> tuple[Message, ...]:
+    """The messages of a prompt's row: `messages`, or `prompt` as a text or a list of messages; the
+    last is the user's. Raises ValueError saying what is wrong."""
+    if "messages" in row:
+        return turns(row["messages"], "messages", "user")
+    if "prompt" not in row:
+        raise ValueError("neither 'prompt' nor 'messages'")
+    text = row["prompt"]
+    if isinstance(text, list):
+        return turns(text, "prompt", "user")
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("'prompt' is empty or not a text")
+    return (Message("user", text),)
+
+
+def asked_in(source: str | Path) -> Iterator[str]:
+    """The user's last turn of each prompt in a file; rows that are no prompts are passed over.
+
+    Raises DataError where the file cannot be read, or holds no prompt at all.
+    """
+    found = False
+    for _, row, _ in read_rows(source, None):
+        if isinstance(row, BadLine):
+            continue
+        try:
+            text = asked(row)[-1].content
+        except ValueError:
+            continue
+        found = True
+        yield text
+    if not found:
+        raise DataError(f"{source}: no row has 'prompt' or 'messages'")
 
 
 def _conversation(row: dict[str, Any]) -> tuple[Message, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gristmill.backends.base import Backend
+from gristmill.errors import BackendError
 from gristmill.parts import Options
 from gristmill.records import Prompt, Response, Verdict
 
@@ -20,3 +23,38 @@ class Judge(Options):
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         """Grade one response. Raises BackendError when there is no verdict; never a default."""
         raise NotImplementedError
+
+
+class Rules(Backend):
+    """In the place of a model, where rules decide: it is opened and closed, and never asked."""
+
+
+class GroundTruth(Judge):
+    """A judge that calls no model: a response is right (reward 1) or wrong (0), or partly.
+
+    Of a prompt that says nothing of what is right, its verdict has no reward.
+    """
+
+    def open(self) -> Backend:
+        return Rules(type(self).__name__.lower())
+
+
+class GroupJudge(Judge):
+    """A judge that looks at all responses to a prompt together. Override `open` and `compare`."""
+
+    def calls(self, responses: int) -> int:
+        """Calls that comparing so many responses may take, for forecast and budget."""
+        return responses
+
+    async def compare(
+        self, backend: Backend, prompt: Prompt, responses: Sequence[Response]
+    ) -> Sequence[Verdict | BackendError]:
+        """A verdict on each response, in order, or why there is none. Calls are remembered, so
+        that a prompt whose comparison was cut off repeats none of them."""
+        raise NotImplementedError
+
+    async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
+        (found,) = await self.compare(backend, prompt, [response])
+        if isinstance(found, BackendError):
+            raise found
+        return found

@@ -50,11 +50,15 @@ class Purse(Meter):
         self.completion_tokens = before.completion_tokens
         self.judge_tokens = before.judge_tokens
         self.usd = before.usd
+        self.closed = ""
+        """Why no further call for prompts may be sent; empty while they may."""
 
     def take_request(self) -> None:
         limit = self._budget.requests
         if limit is not None and self.requests >= limit:
             raise BackendError("budget", f"the budget of {limit} requests is spent")
+        if self.closed:
+            raise BackendError("budget", self.closed)
         self.requests += 1
 
     def add_response(self, prompt_tokens: int, completion_tokens: int) -> None:
@@ -63,6 +67,19 @@ class Purse(Meter):
         self.completion_tokens += completion_tokens
         price = self.prices[0]
         self.usd += (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
+
+    def add_call(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count one answer of a model that writes prompts."""
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        self.usd += (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
+        if (b := self._budget).tokens is not None and self._tokens() >= b.tokens:
+            self.closed = f"budget.tokens: {self._tokens():,} of {b.tokens:,} used"
+        elif b.usd is not None and self.usd >= b.usd:
+            self.closed = f"budget.usd: {self.usd:.2f} of {b.usd:.2f} spent"
+
+    def _tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens + self.judge_tokens
 
     def add_verdict(self, judge: int, tokens: int) -> None:
         """Count one verdict of the `judge`-th judge. Its tokens are counted at the input price."""
@@ -75,7 +92,7 @@ class Purse(Meter):
         if b.requests is not None and self.requests + next_calls > b.requests:
             used = f"{self.requests:,} of {b.requests:,} sent"
             return f"budget.requests: {used}, the next prompt may need more than are left"
-        tokens = self.prompt_tokens + self.completion_tokens + self.judge_tokens
+        tokens = self._tokens()
         if b.tokens is not None and tokens >= b.tokens:
             return f"budget.tokens: {tokens:,} of {b.tokens:,} used"
         if b.usd is not None and self.usd >= b.usd:

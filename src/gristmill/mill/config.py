@@ -5,26 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SkipValidation, field_validator, model_validator
 
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
-from gristmill.intake.files import located
 from gristmill.judges.base import Judge
+from gristmill.mill.prompts import PromptFile, Source, open_source
 from gristmill.parts import Options, build, name_of, open_part, read_yaml
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
 """What `export` may name. `rejected` is always written."""
-
-
-class PromptFile(Options):
-    """Prompts from a file."""
-
-    file: str
-    """JSONL, Parquet or CSV, a relative path from the config's folder; or `tutor:4000`, questions
-    of the tutor world."""
 
 
 class Generate(Calling):
@@ -51,6 +43,17 @@ class Select(Options):
     min_gap: float = Field(default=0.1, ge=0)
     """Smallest reward gap between chosen and rejected. The default keeps pairs that a reward
     model's noise alone could turn round out of the preference data."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Of several judges in the reward, by name of the judge or of its model; 1 where not named, 0
+    for one that only filters. The reward is the weighted mean over the judges that give one."""
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, weights: dict[str, float]) -> dict[str, float]:
+        for name, weight in weights.items():
+            if weight < 0:
+                raise ValueError(f"the weight of '{name}' is negative; give 0 or more")
+        return weights
 
 
 class Budget(Options):
@@ -69,8 +72,9 @@ class Config(Options):
 
     name: str = "run"
     """Of the data set, as its card shows it."""
-    prompts: list[PromptFile]
-    """Where the prompts come from; one entry or a list, read in order."""
+    prompts: list[SkipValidation[Source]]
+    """Where the prompts come from: `{file: ...}`, `{recipe: ...}` or `{mix: [...]}`; one entry or
+    a list, read in order."""
     generate: Generate
     """Which model answers."""
     judges: list[Any] = Field(default_factory=list)
@@ -102,10 +106,16 @@ class Config(Options):
     def _some_prompts(cls, sources: Any) -> Any:
         if not isinstance(sources, list) or not sources:
             raise ValueError("name at least one source, for instance {file: prompts.jsonl}")
-        for source in sources:
-            if isinstance(source, dict) and "recipe" in source:
-                raise ValueError("recipes are not in this version; give {file: prompts.jsonl}")
-        return sources
+        try:
+            only = len(sources) == 1
+            return [open_source(s, "" if only else f"[{i}]") for i, s in enumerate(sources)]
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def files(self) -> list[str]:
+        """The prompt files; what recipes write stands in the run's folder (`mill.supply`)."""
+        return [s.file for s in self.prompts if isinstance(s, PromptFile)]
 
     @classmethod
     def load(cls, path: str | Path) -> Config:
@@ -136,8 +146,9 @@ class Config(Options):
             raise ConfigError("export: preference needs a judge; add one, or leave it out")
         if folder is None:
             return config
-        files = [PromptFile(file=located(source.file, folder)) for source in config.prompts]
-        return config.model_copy(update={"prompts": files})
+        placed = [source.located(folder) for source in config.prompts]
+        keep = [_placed(spec, i, folder) for i, spec in enumerate(config.keep)]
+        return config.model_copy(update={"prompts": placed, "keep": keep})
 
     def open_judges(self) -> list[Judge]:
         """The judges, validated."""
@@ -168,6 +179,16 @@ def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=_PACE)
     # Folders from before there was a reference know nothing of it.
     return {k: v for k, v in values.items() if k != "reference" or v is not None}
+
+
+def _placed(spec: Any, index: int, folder: Path) -> Any:
+    """A filter's entry with the paths in it starting from a folder."""
+    part = _part(Filter, "keep", spec, index)
+    moved = part.located(folder)
+    if moved is part:
+        return spec
+    ((name, _),) = spec.items()
+    return {name: moved.model_dump(exclude_unset=True)}
 
 
 def _part(kind: type[Any], key: str, spec: Any, index: int) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, RunError
-from gristmill.judges.base import Judge
+from gristmill.judges.base import GroupJudge, Judge
 from gristmill.mill.budget import Purse
 from gristmill.mill.config import Config
 from gristmill.mill.feed import Feed, Work
@@ -53,7 +54,10 @@ class Executor:
     def __post_init__(self) -> None:
         g = self.config.generate
         self._sampling = Sampling(g.temperature, g.top_p, g.max_tokens, self.config.seed)
-        self._calls = 1 + len(self.judges)
+        groups = [j for j, _ in self.judges if isinstance(j, GroupJudge)]
+        self._alone = len(self.judges) - len(groups)
+        together = sum(j.calls(g.responses) for j in groups)
+        self._calls = 1 + self._alone + ceil(together / g.responses)
 
     async def run(self, feed: Feed, need: int | None, tick: Callable[[], None]) -> None:
         """Work until the feed ends, `need` prompts are accepted, or `stopped` is set.
@@ -119,7 +123,7 @@ class Executor:
             # A cancelled one leaves its place empty, and the prompt unfinished.
             samples = tuple(s for s in under_way.samples if s is not None)
             if len(samples) == len(under_way.samples):
-                self._finish(under_way, samples)
+                self._finish(under_way, await self._compared(under_way.work, samples))
 
     def _finish(self, under_way: UnderWay, samples: tuple[Sample, ...]) -> None:
         if any(s.failure is not None and s.failure.kind == "budget" for s in samples):
@@ -136,7 +140,8 @@ class Executor:
         """One response and its verdicts; what the checkpoint knows is not asked for again."""
         known = work.known.get(index)
         response = known.response if known else None
-        verdicts = list(known.verdicts) if known else []
+        # What was said of the responses together is said anew: they may be others now.
+        verdicts = list(known.verdicts[: self._alone]) if known else []
         stage = "generate"
         try:
             if response is None:
@@ -145,7 +150,7 @@ class Executor:
                 self._save(work, index, response, verdicts)
             if not response.text.strip():
                 return Sample(index, response)
-            for number in range(len(verdicts), len(self.judges)):
+            for number in range(len(verdicts), self._alone):
                 judge, backend = self.judges[number]
                 stage = name_of(judge)
                 verdict = await judge.judge(backend, work.prompt, response)
@@ -157,9 +162,38 @@ class Executor:
             return Sample(index, response, tuple(verdicts), failure)
         return Sample(index, response, tuple(verdicts))
 
+    async def _compared(self, work: Work, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        """The samples of a prompt with what the judges say that look at them together."""
+        for number in range(self._alone, len(self.judges)):
+            judge, backend = self.judges[number]
+            assert isinstance(judge, GroupJudge)
+            able = [(s, r) for s in samples if s.failure is None and (r := _said(s)) is not None]
+            if not able:
+                return samples
+            self.in_flight += len(able)
+            try:
+                found = await judge.compare(backend, work.prompt, [r for _, r in able])
+            finally:
+                self.in_flight -= len(able)
+                self._room.set()
+            said = {s.index: v for (s, _), v in zip(able, found, strict=True)}
+            samples = tuple(
+                self._with(s, said[s.index], judge, number) if s.index in said else s
+                for s in samples
+            )
+        return samples
+
+    def _with(
+        self, sample: Sample, said: Verdict | BackendError, judge: Judge, number: int
+    ) -> Sample:
+        if isinstance(said, BackendError):
+            return replace(sample, failure=Failure(name_of(judge), said.kind, str(said)))
+        self.purse.add_verdict(number, said.tokens)
+        return replace(sample, verdicts=(*sample.verdicts, said))
+
     def _save(self, work: Work, index: int, response: Response, verdicts: list[Verdict]) -> None:
         # The only sample of a prompt, complete: the finished record follows at once.
-        complete = len(verdicts) == len(self.judges)
+        complete = len(verdicts) == self._alone == len(self.judges)
         if not (complete and self.config.generate.responses == 1):
             sample = Sample(index, response, tuple(verdicts))
             self.journal.add_partial(work.key, sample, self.purse.spent())
@@ -176,6 +210,12 @@ class Executor:
                 f"the last {self._failed_in_a_row} prompts all failed ({failures[-1].message}); "
                 "put that right and run again: it goes on from here"
             )
+
+
+def _said(sample: Sample) -> Response | None:
+    """The response, if it says anything."""
+    said = sample.response
+    return said if said is not None and said.text.strip() else None
 
 
 async def _tick(tick: Callable[[], None]) -> None:

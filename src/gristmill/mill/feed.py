@@ -29,7 +29,7 @@ class Work:
 
 def items(config: Config, limit: int | None) -> Iterator[Prompt | BadLine]:
     """All lines of the config's prompt files, the first `limit` of them."""
-    files = [source.file for source in config.prompts]
+    files = config.files
     return islice(read_prompts(files, config.generate.system), limit)
 
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gristmill.backends import open_chat
-from gristmill.intake.files import BadLine, check_files
+from gristmill.intake.files import BadLine
+from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill.budget import MILLION, prices
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
+from gristmill.mill.supply import to_write
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English text under the usual tokenizers; other scripts and code have fewer characters."""
+
+WRITTEN_CHARACTERS = 400
+"""Assumed of a prompt that a recipe is to write, and of what is asked for it."""
+
+WRITING_CALLS = 2
+"""Calls assumed for each such prompt: its refinement, and its share of the lists before it."""
 
 SECONDS_PER_CALL = 1.0
 """Assumed for the time; the figure is said beside the forecast."""
@@ -22,12 +30,14 @@ SECONDS_PER_CALL = 1.0
 class Forecast:
     """An upper estimate: every prompt done, every response as long as it may be.
 
-    calls: without retries. prompt_tokens and judge_tokens are estimated from characters,
-    completion_tokens is the most that max_tokens allows. usd: None where no price is given.
-    seconds: at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
+    prompts: all of them; written: those that recipes are to write, of whose length and calls a
+    guess is made. calls: without retries. prompt_tokens and judge_tokens are estimated from
+    characters, completion_tokens is the most that max_tokens allows. usd: None where no price is
+    given. seconds: at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
     """
 
     prompts: int
+    written: int
     bad_input: int
     duplicates: int
     calls: int
@@ -41,7 +51,8 @@ class Forecast:
 
 def forecast(config: Config, limit: int | None = None) -> Forecast:
     """Read the prompts and add up. Calls no model; raises what `run` would for bad input."""
-    check_files([source.file for source in config.prompts])
+    for source in config.prompts:
+        source.check()
     generate, judges = config.generate, config.open_judges()
     open_chat(generate.model, generate.backend_options())
     for judge in judges:
@@ -54,19 +65,25 @@ def forecast(config: Config, limit: int | None = None) -> Forecast:
         else:
             prompts += 1
             characters += _characters(item)
+    written = to_write(config, limit)
+    prompts += written
+    characters += written * WRITTEN_CHARACTERS
     n = generate.responses
-    prompt_tokens = int(n * characters / CHARACTERS_PER_TOKEN)
+    writing = written * WRITING_CALLS
+    prompt_tokens = int((n * characters + writing * WRITTEN_CHARACTERS) / CHARACTERS_PER_TOKEN)
     completion_tokens = prompts * n * generate.max_tokens
+    completion_tokens += int(writing * WRITTEN_CHARACTERS / CHARACTERS_PER_TOKEN)
     judge_tokens = len(judges) * (prompt_tokens + completion_tokens)
     price, *judge_prices = prices([generate, *judges])
     usd = (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
     usd += sum(p.input for p in judge_prices) * (prompt_tokens + completion_tokens) / MILLION
-    calls = prompts * n * (1 + len(judges))
+    calls = prompts * (n + sum(_judge_calls(j, n) for j in judges)) + writing
     seconds = calls * SECONDS_PER_CALL / generate.concurrency
     if generate.requests_per_minute:
         seconds = max(seconds, 60 * prompts * n / generate.requests_per_minute)
     return Forecast(
         prompts=prompts,
+        written=written,
         bad_input=bad,
         duplicates=duplicates,
         calls=calls,
@@ -77,6 +94,12 @@ def forecast(config: Config, limit: int | None = None) -> Forecast:
         seconds=seconds,
         limits=_limits(config, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
     )
+
+
+def _judge_calls(judge: Judge, responses: int) -> int:
+    if isinstance(judge, GroupJudge):
+        return judge.calls(responses)
+    return 0 if isinstance(judge, GroundTruth) else responses
 
 
 def _characters(prompt: Prompt) -> int:

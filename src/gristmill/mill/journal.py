@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
 from gristmill.log import Log
 from gristmill.mill.budget import Spent
@@ -21,6 +22,9 @@ PARTIAL_LIMIT = 64 << 20
 
 LOGS = ("finished.jsonl", "partial.jsonl")
 """The files of a checkpoint, in its folder."""
+
+CALLS = "calls.jsonl"
+"""Single calls of judges that make many for one verdict, in a checkpoint's folder."""
 
 FAILURE = 3
 """Where a packed sample holds its failure."""
@@ -39,6 +43,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._done, self._under_way = (Log(folder / name) for name in LOGS)
+        self.calls = Calls(folder / CALLS)
         self.finished: dict[int, int] = {}
         self.failed: set[int] = set()
         self._partial: dict[int, list[Any]] = {}
@@ -102,6 +107,7 @@ class Journal:
     def close(self) -> None:
         self._done.close()
         self._under_way.close()
+        self.calls.close()
 
     def add_spent(self, spent: Spent) -> None:
         """Remember what was spent on calls that left no other record, such as failed ones."""
@@ -120,7 +126,7 @@ def _pack(sample: Sample) -> list[Any]:
     return [
         sample.index,
         r and [r.text, r.model, r.finish_reason, r.prompt_tokens, r.completion_tokens],
-        [[v.judge, v.model, v.reward, v.attributes, v.tokens] for v in sample.verdicts],
+        [_pack_verdict(v) for v in sample.verdicts],
         f and [f.stage, f.kind, f.message],
     ]
 
@@ -130,6 +136,18 @@ def _unpack(packed: list[Any]) -> Sample:
     return Sample(
         index,
         Response(*response) if response else None,
-        tuple(Verdict(j, m, r, tuple(a) if a else None, t) for j, m, r, a, t in verdicts),
+        tuple(map(_unpack_verdict, verdicts)),
         Failure(*failure) if failure else None,
     )
+
+
+def _pack_verdict(v: Verdict) -> list[Any]:
+    packed: list[Any] = [v.judge, v.model, v.reward, v.attributes, v.tokens]
+    return [*packed, v.detail, v.turns] if v.detail or v.turns else packed
+
+
+def _unpack_verdict(packed: list[Any]) -> Verdict:
+    judge, model, reward, attributes, tokens, *more = packed
+    detail, turns = more or ("", ())
+    scores = tuple(attributes) if attributes else None
+    return Verdict(judge, model, reward, scores, tokens, detail, tuple(turns))

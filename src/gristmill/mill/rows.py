@@ -11,7 +11,7 @@ import pyarrow as pa
 from gristmill.filters import Pair
 from gristmill.filters.threshold import score_of
 from gristmill.intake.files import BadLine
-from gristmill.records import ATTRIBUTES, Graded, Prompt, Sample, as_dicts, response_id
+from gristmill.records import ATTRIBUTES, Decision, Graded, Prompt, Sample, as_dicts, response_id
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 PROVENANCE = pa.struct(
@@ -23,6 +23,16 @@ PROVENANCE = pa.struct(
         ("seed", pa.int64()),
         ("parents", pa.list_(pa.string())),
     ]
+)
+JUDGEMENTS = pa.list_(
+    pa.struct(
+        [
+            ("judge", pa.string()),
+            ("model", pa.string()),
+            ("reward", pa.float64()),
+            ("detail", pa.string()),
+        ]
+    )
 )
 _SCORES = [(name, pa.float32()) for name in ATTRIBUTES] + [("reward", pa.float64())]
 _IDS = [("prompt_id", pa.string()), ("response_id", pa.string())]
@@ -52,6 +62,7 @@ SCHEMAS = {
             *_IDS,
             ("kept", pa.bool_()),
             ("provenance", PROVENANCE),
+            ("judgements", JUDGEMENTS),
         ]
     ),
     "rejected": pa.schema(
@@ -64,6 +75,7 @@ SCHEMAS = {
             *_SCORES,
             ("source", pa.string()),
             ("provenance", PROVENANCE),
+            ("judgements", JUDGEMENTS),
         ]
     ),
 }
@@ -178,14 +190,15 @@ def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
         "response_id": response_id(graded.prompt.id, sample.index),
         "kept": kept,
         "provenance": graded.prompt,
+        "judgements": _judgements(sample),
     }
 
 
-def rejected_row(graded: Graded, sample: Sample, text: str, reason: str) -> Row:
+def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) -> Row:
     """A response that was put aside, or the failure in its place, with all that is known."""
     return {
-        "reason": reason,
-        "detail": sample.failure.message if sample.failure else None,
+        "reason": decision.reason,
+        "detail": decision.evidence or None,
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
         "prompt": text,
@@ -193,6 +206,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, reason: str) -> Row:
         **_scores(sample),
         "source": graded.prompt.source,
         "provenance": graded.prompt,
+        "judgements": _judgements(sample),
     }
 
 
@@ -204,6 +218,16 @@ def bad_line_row(line: BadLine) -> Row:
         "prompt": line.text,
         "source": line.where,
     }
+
+
+def _judgements(sample: Sample) -> list[dict[str, Any]] | None:
+    """What each judge said; None where one judge gave a reward and no reasons: it is there."""
+    if len(sample.verdicts) == 1 and not sample.verdicts[0].detail:
+        return None
+    return [
+        {"judge": v.judge, "model": v.model, "reward": v.reward, "detail": v.detail or None}
+        for v in sample.verdicts
+    ]
 
 
 def _scores(sample: Sample) -> dict[str, float | None]:

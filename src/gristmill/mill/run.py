@@ -15,11 +15,10 @@ from typing import Any
 
 import orjson
 
-from gristmill.backends import ChatBackend, loop, open_chat
+from gristmill.backends import ChatBackend, Remembered, loop, open_chat
 from gristmill.backends.base import Backend
 from gristmill.errors import DataError, StorageError
-from gristmill.intake.files import check_files
-from gristmill.judges.base import Judge
+from gristmill.judges.base import GroupJudge, Judge, Rules
 from gristmill.mill.budget import Purse, prices
 from gristmill.mill.config import Config
 from gristmill.mill.execute import Executor
@@ -27,6 +26,8 @@ from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.rows import Origin
+from gristmill.mill.supply import Supply
+from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Counts, Passage, as_metrics, write
 from gristmill.storage import versions, write_atomically
@@ -56,30 +57,38 @@ class Session:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        self.judges: list[tuple[Judge, Backend]] = [
-            (judge, judge.open()) for judge in self.config.open_judges()
-        ]
+        # Those that look at all responses together come last: they need them all.
+        judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
+        self.judges: list[tuple[Judge, Backend]] = [(j, self._opened(j)) for j in judges]
         generate = self.config.generate
         self.chat: ChatBackend = open_chat(generate.model, generate.backend_options())
         callers = [generate, *(judge for judge, _ in self.judges)]
         self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
-        self.tally = Tally(self.config.open_filters())
+        self.tally = Tally(self.config.open_filters(), self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit)
         self.executor = Executor(
             self.config, self.journal, self.purse, self.tally, self.chat, self.judges
         )
         self.started = time.monotonic()
 
+    def _opened(self, judge: Judge) -> Backend:
+        """The judge's backend; of one that makes many calls for one verdict, each is kept."""
+        backend = judge.open()
+        if isinstance(judge, GroupJudge) and isinstance(backend, ChatBackend):
+            return Remembered(backend, self.journal.calls)
+        return backend
+
     def backends(self) -> list[Backend]:
-        """The generating one first."""
-        return [self.chat, *(backend for _, backend in self.judges)]
+        """The generating one first; not those in whose place rules decide."""
+        models = (b for _, b in self.judges if not isinstance(b, Rules))
+        return [self.chat, *models]
 
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
         return Passage(self.config, self.journal, self.feed.offsets)
 
 
-Watch = Callable[[Session], None]
+Watch = Callable[[Session | Writing], None]
 
 
 def run(
@@ -88,23 +97,38 @@ def run(
     """Run a config into a folder; with the same folder again, it resumes.
 
     limit: look at the first so many lines of the prompt files only.
-    watch: called about twice a second with the running `Session`, for a display.
+    watch: called about twice a second with the running `Session`, for a display; before that
+    with the `Writing` of each source that a model writes.
     Raises InputError for what the user must put right and RunError for what failed; whatever
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    check_files([source.file for source in config.prompts], "prompt")
+    for source in config.prompts:
+        source.check()
+    watch = watch or (lambda _: None)
+    supply = Supply(config, folder, limit)
+    while True:
+        outcome = _run_once(config, folder, supply, limit, watch)
+        # Recipes without a count of their own write as many prompts as the target takes.
+        if outcome.status != "out_of_prompts" or not supply.grow(outcome.metrics):
+            return outcome
+
+
+def _run_once(
+    config: Config, folder: Folder, supply: Supply, limit: int | None, watch: Watch
+) -> Outcome:
     with folder.open(config) as journal, _calm_collector():
-        session = Session(config, journal, limit)
+        written = supply.write(journal, watch)
+        session = Session(supply.as_files(), journal, limit)
         try:
-            loop.run(_execute(session, watch or (lambda _: None)))
+            loop.run(_execute(session, watch))
         finally:
             _say_what_was_spent(folder, session)
         if not session.executor.stopped:
             journal.forget_partial(session.purse.spent())
         session.feed.note_finished()
         counts = write(session.passage(), folder.data, _origin(session))
-        return _outcome(folder, session, counts)
+        return _outcome(folder, session, counts, written)
 
 
 async def _execute(session: Session, watch: Watch) -> None:
@@ -206,8 +230,16 @@ def _traffic(session: Session) -> dict[str, Any]:
     }
 
 
-def _outcome(folder: Folder, session: Session, counts: Counts) -> Outcome:
+def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Writing]) -> Outcome:
     status, detail = _status(session, counts)
+    short = [
+        f"{w.name}: {w.delivered:,} of {w.wanted:,} prompts ({w.short})" for w in written if w.short
+    ]
+    if any(w.short for w in written):
+        detail = "; ".join([*([detail] if detail else []), *short])
+    if written and not counts.prompts_read:
+        budget = any(r.stopped.startswith("budget") for w in written for r in w.reports)
+        status = "budget" if budget else "failed"
     spent = session.purse.spent()
     priced = any(p.input or p.output for p in session.purse.prices)
     metrics = {
@@ -221,6 +253,7 @@ def _outcome(folder: Folder, session: Session, counts: Counts) -> Outcome:
             "completion": spent.completion_tokens,
             "judge": spent.judge_tokens,
         },
+        "recipes": [w.as_json() for w in written],
         "cost_usd": round(spent.usd, 6) if priced else None,
         "seconds": round(time.monotonic() - session.started, 3),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),

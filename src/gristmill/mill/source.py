@@ -7,8 +7,12 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
+from gristmill.constraints import as_json, from_json
+from gristmill.errors import InputError
 from gristmill.intake.files import BadLine, read_rows
-from gristmill.intake.messages import turns
+from gristmill.intake.messages import asked
 from gristmill.records import Message, Prompt, prompt_id
 
 
@@ -65,8 +69,9 @@ def _hash(text: str) -> int:
 def _prompt(row: dict[str, Any], where: str, system: str | None, raw: str) -> Prompt | BadLine:
     """The prompt of one row, or what is wrong with it."""
     try:
-        messages = _messages(row)
+        messages = asked(row)
         facts = {name: _text(row, name) for name in ("id", "answer", "category", "language")}
+        tests, constraints = _tests(row), _constraints(row)
     except ValueError as error:
         return BadLine(where, "input:bad_prompt", str(error), raw)
     if system is not None and messages[0].role != "system":
@@ -78,22 +83,48 @@ def _prompt(row: dict[str, Any], where: str, system: str | None, raw: str) -> Pr
         answer=facts["answer"],
         category=facts["category"],
         language=facts["language"],
-        source=where.rpartition(":")[0],
+        source=_origin(row, where),
         parents=tuple(str(p) for p in parents) if isinstance(parents, list) else (),
+        tests=tests,
+        constraints=constraints,
     )
 
 
-def _messages(row: dict[str, Any]) -> tuple[Message, ...]:
-    if "messages" not in row:
-        if "prompt" not in row:
-            raise ValueError("neither 'prompt' nor 'messages'")
-        text = row["prompt"]
-        if isinstance(text, list):
-            return turns(text, "prompt", "user")
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError("'prompt' is empty or not a text")
-        return (Message("user", text),)
-    return turns(row["messages"], "messages", "user")
+def _origin(row: dict[str, Any], where: str) -> str:
+    """The recipe that wrote the prompt, or the file that it stands in."""
+    given = row.get("source")
+    if isinstance(given, str) and given.startswith("recipe:"):
+        return given
+    return where.rpartition(":")[0]
+
+
+def _tests(row: dict[str, Any]) -> str | None:
+    """A test program; of a list of texts (MBPP's) the lines, of input and output pairs the JSON."""
+    given = row.get("tests")
+    if not isinstance(given, list):
+        return _text(row, "tests")
+    if all(isinstance(test, str) for test in given):
+        return "\n".join(given) or None
+    if not all(isinstance(test, dict) and {"input", "output"} <= set(test) for test in given):
+        raise ValueError("'tests' is neither texts nor objects with 'input' and 'output'")
+    return orjson.dumps(given).decode()
+
+
+def _constraints(row: dict[str, Any]) -> tuple[str, ...]:
+    given = row.get("constraints")
+    if given in (None, ""):
+        return ()
+    try:
+        given = orjson.loads(given) if isinstance(given, str) else given
+        if not isinstance(given, list):
+            raise ValueError(f"'constraints' is {type(given).__name__}, not a list")
+        texts = (g if isinstance(g, str) else orjson.dumps(g).decode() for g in given)
+        demands = [from_json(text) for text in texts]
+        return tuple(as_json(demand.constraint, demand.since) for demand in demands)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"'constraints' is not JSON: {error}") from None
+    except InputError as error:
+        raise ValueError(f"'constraints': {error}") from None
 
 
 def _text(row: dict[str, Any], name: str) -> str | None:

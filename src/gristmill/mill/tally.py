@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gristmill.filters import decide
 from gristmill.filters.base import Filter
+from gristmill.mill.weigh import weighed
 from gristmill.records import Graded
 
 
@@ -20,6 +21,7 @@ class Tally:
     """
 
     filters: Sequence[Filter]
+    weights: Mapping[str, float] = field(default_factory=dict)
     read: int = 0
     bad_input: int = 0
     finished: int = 0
@@ -32,7 +34,7 @@ class Tally:
 
     def add(self, graded: Graded) -> None:
         """Count one finished prompt."""
-        decisions = decide(self.filters, graded)
+        decisions = decide(self.filters, weighed(graded, self.weights))
         self.finished += 1
         self.accepted += any(d.keep for d in decisions)
         for decision in decisions:

@@ -18,14 +18,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from gristmill.errors import StorageError
-from gristmill.filters import best, decide, pair
-from gristmill.filters._decide import survey
+from gristmill.filters import best, changed, decide, pair, survey
 from gristmill.intake.files import BadLine
 from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
 from gristmill.mill.source import prompt_key
+from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded
 
 BATCH_ROWS = 2048
@@ -67,7 +67,7 @@ class Passage:
                 yield item
             elif self._offsets[position] != UNFINISHED:
                 samples = self._journal.samples(self._offsets[position], prompt_key(item))
-                yield Graded(position, item, samples)
+                yield weighed(Graded(position, item, samples), self.config.select.weights)
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | BadLine]:
         """The same with a decision for each sample. What comes after the target is over it."""
@@ -136,6 +136,7 @@ def _write_prompt(
     counts.accepted += accepted
     counts.rejected += not accepted
     text = rows.prompt_text(graded.prompt)
+    graded = changed(graded, decisions)
     for sample, decision in zip(graded.samples, decisions, strict=True):
         counts.sampled += sample.response is not None
         counts.failed += sample.failure is not None
@@ -148,7 +149,7 @@ def _write_prompt(
                 out.add("scored", row)
         if not decision.keep:
             counts.reasons[decision.reason] += 1
-            out.add("rejected", rows.rejected_row(graded, sample, text, decision.reason))
+            out.add("rejected", rows.rejected_row(graded, sample, text, decision))
     if accepted:
         # Without a judge there is no best one, and what is not picked would be in no table.
         most = config.select.best if config.judges else None

@@ -26,6 +26,7 @@ class Reward(reward.Reward, Judge):
         one, two = await both(
             self.judge(backend, asked, Response(a, "")), self.judge(backend, asked, Response(b, ""))
         )
+        assert one.reward is not None and two.reward is not None, "a reward model always scores"
         gap = one.reward - two.reward
         winner = "tie" if abs(gap) <= self.margin else "model_a" if gap > 0 else "model_b"
         return Verdict(winner, scores=(one.reward, two.reward), tokens=one.tokens + two.tokens)

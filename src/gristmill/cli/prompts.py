@@ -1,0 +1,131 @@
+"""The command `prompts`: prompt synthesis alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.live import Live
+from rich.text import Text
+
+from gristmill.cli.console import OUT
+from gristmill.errors import ConfigError
+
+PLAIN_EVERY = 5.0
+"""Seconds between plain lines where there is no terminal."""
+
+
+def prompts(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe's name (open_qa, writing, closed_qa, math, coding, instructions, "
+            "two_turn, dialogue, evolve, self_instruct), or a YAML file with `recipe: ...` or "
+            "`mix: [...]` and their keys.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write the prompts: a .jsonl file.")],
+    model: Annotated[
+        str | None, typer.Option(help="The model that writes them, for instance http://...#name.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="How many prompts.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="What they are written in: a code or name; en by default.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A key of the recipe, KEY=VALUE in YAML: --set topics=20."),
+    ] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests in flight at most; 64 by default.")
+    ] = None,
+    max_requests: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many requests, retries among them.")
+    ] = None,
+) -> None:
+    """Write prompts: topics, questions, dialogues, tasks, by one of the recipes.
+
+    Each line has the prompt and its lineage: the topic, the subtopic and the draft that it was
+    made from. Run it again with the same file and it goes on where it was: no call is repeated.
+    It ends when the count is reached, the budget is spent, or the model brings nothing new, and
+    says which.
+    """
+    from gristmill.mill.config import Budget
+    from gristmill.mill.prompts import PromptFile, open_source
+    from gristmill.mill.write_prompts import load_source, write_prompts
+
+    given = {
+        **{"model": model, "count": count, "language": language},
+        **{"key_env": key_env, "concurrency": concurrency},
+    }
+    more = {**{k: v for k, v in given.items() if v is not None}, **_settings(set_ or [])}
+    if recipe.endswith((".yaml", ".yml")):
+        source, budget = load_source(Path(recipe), more)
+    else:
+        source, budget = open_source({"recipe": recipe, **more}, ""), Budget()
+    assert not isinstance(source, PromptFile)
+    if max_requests is not None:
+        budget = budget.model_copy(update={"requests": max_requests})
+    with _Bar() as bar:
+        writing = write_prompts(source, out, budget, bar)
+    _show(writing, out)
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    settings = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: write it as KEY=VALUE")
+        try:
+            settings[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            settings[key.strip()] = value
+    return settings
+
+
+class _Bar:
+    """The line of a source that is being written; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=OUT, refresh_per_second=4) if OUT.is_terminal else None
+        self._last = time.monotonic()
+
+    def __enter__(self) -> _Bar:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def __call__(self, writing: Any) -> None:
+        from gristmill.display import writing_line
+
+        now = time.monotonic()
+        if self._live:
+            self._live.update(Text(writing_line(writing, now - writing.started)))
+        elif now - self._last >= PLAIN_EVERY:
+            self._last = now
+            line = writing_line(writing, now - writing.started)
+            OUT.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _show(writing: Any, out: Path) -> None:
+    wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
+    said = f"{writing.delivered:,}{wanted} prompts in {writing.calls:,} calls: {out}"
+    OUT.print(said, markup=False, soft_wrap=True, highlight=False)
+    if writing.short:
+        OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)
+    for report in writing.reports:
+        if lost := report.lost():
+            OUT.print(f"  {report.recipe}: {lost}", markup=False, soft_wrap=True, highlight=False)
+    OUT.print(f"calls, items and report: {out}.work", markup=False, soft_wrap=True)

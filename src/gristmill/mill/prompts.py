@@ -1,0 +1,171 @@
+"""Where a run's prompts come from: files, recipes, and mixes of recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from gristmill.backends.calling import Calling
+from gristmill.errors import ConfigError
+from gristmill.intake.files import check_files, located
+from gristmill.parts import Options, build, open_part
+from gristmill.recipes import Recipe
+from gristmill.recipes.base import Novel
+
+ROOM = "gristmill.recipes"
+
+
+class PromptFile(Options):
+    """Prompts from a file."""
+
+    file: str
+    """JSONL, Parquet or CSV, a relative path from the config's folder; or `tutor:4000`, questions
+    of the tutor world."""
+
+    def located(self, folder: Path) -> Self:
+        """The source with its path starting from a folder."""
+        return self.model_copy(update={"file": located(self.file, folder)})
+
+    def check(self) -> None:
+        """Raises DataError where the file cannot be used."""
+        check_files([self.file], "prompt")
+
+
+class PromptRecipe(Options):
+    """Prompts that a model writes: `{recipe: open_qa, count: 1000, ...}`.
+
+    All keys beside `recipe` and `weight` are the recipe's own (docs/recipes.md).
+    """
+
+    recipe: str
+    """The recipe's name, or `my_pkg.mod:Class`."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of a mix, beside the others' weights."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The recipe's keys."""
+
+    _KEYS: ClassVar = ("recipe", "weight", "options")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        own = {k: v for k, v in values.items() if k in ("recipe", "weight")}
+        rest = {k: v for k, v in values.items() if k not in cls._KEYS}
+        return {**own, "options": {**values.get("options", {}), **rest}}
+
+    @model_validator(mode="after")
+    def _opens(self) -> Self:
+        try:
+            self.open()
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def open(self, default: Calling | None = None) -> Recipe:
+        """The recipe, validated. default: how the model is called of a recipe that names none."""
+        recipe = open_part(ROOM, {self.recipe: self.options}, "prompts")
+        if not isinstance(recipe, Recipe):
+            raise ConfigError(f"prompts: '{self.recipe}' is not a recipe")
+        if recipe.model or default is None:
+            return recipe
+        names = set(Calling.model_fields) - recipe.model_fields_set - {"licence", "price"}
+        given = {n: getattr(default, n) for n in {*names, "licence", "price"}}
+        return recipe.model_copy(update=given)
+
+    def located(self, folder: Path) -> Self:
+        """The source with the paths of its recipe starting from a folder."""
+        recipe = self.open().located(folder)
+        moved = {n: getattr(recipe, n) for n in recipe.model_fields_set}
+        options = {n: v.model_dump() if isinstance(v, Options) else v for n, v in moved.items()}
+        return self.model_copy(update={"options": options})
+
+    def check(self) -> None:
+        """Look at templates and the user's files before anything is spent. Raises InputError."""
+        recipe = self.open()
+        recipe.open_templates()
+        recipe.check()
+
+    @property
+    def parts(self) -> list[PromptRecipe]:
+        return [self]
+
+    @property
+    def count(self) -> int | None:
+        return self.open().count
+
+    @property
+    def novelty(self) -> Novel | None:
+        """Of several recipes together; one looks after itself."""
+        return None
+
+    @property
+    def name(self) -> str:
+        """For the file of its prompts."""
+        return self.recipe.rpartition(":")[2].lower()
+
+
+class PromptMix(Options):
+    """Prompts of several recipes, by weight: `{mix: [{recipe: math, weight: 2}, ...], count: 900}`.
+
+    A recipe that has no more is made up for by the others.
+    """
+
+    mix: list[PromptRecipe] = Field(min_length=1)
+    """The recipes, each with its weight."""
+    count: int | None = Field(default=None, ge=1)
+    """Prompts in all; in a run with a `target` it may be left out."""
+    novelty: Novel = Novel()
+    """When a prompt is too like one of another recipe of the mix, or of the files named there."""
+
+    @field_validator("mix")
+    @classmethod
+    def _counted_together(cls, mix: list[PromptRecipe]) -> list[PromptRecipe]:
+        for part in mix:
+            if "count" in part.options:
+                raise ValueError(f"{part.recipe}: give the mix a count, and its recipes weights")
+        return mix
+
+    def located(self, folder: Path) -> Self:
+        """The source with all paths starting from a folder."""
+        against = [located(name, folder) for name in self.novelty.against]
+        novelty = self.novelty.model_copy(update={"against": against})
+        mix = [part.located(folder) for part in self.mix]
+        return self.model_copy(update={"mix": mix, "novelty": novelty})
+
+    def check(self) -> None:
+        """See PromptRecipe."""
+        for part in self.mix:
+            part.check()
+
+    @property
+    def parts(self) -> list[PromptRecipe]:
+        return self.mix
+
+    @property
+    def name(self) -> str:
+        """For the file of its prompts."""
+        return "mix"
+
+
+Source = PromptFile | PromptRecipe | PromptMix
+"""One entry of `prompts`."""
+
+Written = PromptRecipe | PromptMix
+"""A source that a model writes."""
+
+
+def open_source(entry: Any, where: str) -> Source:
+    """A source from its entry in a config. Raises ConfigError."""
+    if isinstance(entry, PromptFile | PromptRecipe | PromptMix):
+        return entry
+    if isinstance(entry, str):
+        entry = {"file": entry}
+    if isinstance(entry, dict) and "recipe" in entry:
+        return build(PromptRecipe, entry, where)
+    if isinstance(entry, dict) and "mix" in entry:
+        return build(PromptMix, entry, where)
+    return build(PromptFile, entry, where)

@@ -1,0 +1,76 @@
+"""Prompt synthesis alone: a file of prompts, and beside it the work that it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gristmill.backends import Calls, loop
+from gristmill.errors import ConfigError, StorageError
+from gristmill.mill.budget import Purse, Spent
+from gristmill.mill.config import Budget
+from gristmill.mill.prompts import PromptFile, Written, open_source
+from gristmill.mill.synthesis import Desk, Writing, later
+from gristmill.parts import build, read_yaml
+from gristmill.storage import locked, versions, write_atomically
+
+
+def load_source(path: Path, more: dict[str, Any]) -> tuple[Written, Budget]:
+    """A source from a YAML file, `{recipe: ...}` or `{mix: [...]}` with a `budget:` if you like.
+
+    more: keys that go before the file's. Relative paths in the file start from its own folder.
+    Raises ConfigError naming file and field.
+    """
+    try:
+        values = read_yaml(path)
+        budget = build(Budget, values.pop("budget", {}), "budget")
+        source = open_source({**values, **more}, "")
+        if isinstance(source, PromptFile):
+            raise ConfigError("expected `recipe: ...` or `mix: [...]`")
+        return source.located(path.parent), budget
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def write_prompts(
+    source: Written,
+    out: Path,
+    budget: Budget | None = None,
+    watch: Callable[[Writing], None] = lambda _: None,
+) -> Writing:
+    """Write a source's prompts to `out`, one JSON object a line.
+
+    Beside it, `out`.work holds every call (run again, it goes on where it was), the items that
+    were drafted on the way, and `report.json`. Raises InputError, BackendFatal, RunError.
+    """
+    if out.suffix.lower() not in (".jsonl", ".ndjson"):
+        raise ConfigError(f"{out}: prompts are written as JSON lines; name a .jsonl file")
+    if source.count is None:
+        raise ConfigError(f"{source.name}: say how many prompts: count")
+    source.check()
+    work = out.with_name(out.name + ".work")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{work}: cannot write: {error.strerror}") from None
+    with locked(work, work / "lock"):
+        calls = Calls(work / "calls.jsonl")
+        try:
+            purse = Purse(budget or Budget(), later(Spent(), calls.spent), [])
+            desk = Desk(calls, purse, work / "items.jsonl", watch=watch)
+            writing = loop.run(desk.write(source, source.count, out))
+        finally:
+            calls.close()
+        report = {**writing.as_json(), "spent": _spent(purse), "versions": versions()}
+        text = orjson.dumps(report, option=orjson.OPT_INDENT_2)
+        write_atomically(work / "report.json", text)
+    return writing
+
+
+def _spent(purse: Purse) -> dict[str, Any]:
+    s = purse.spent()
+    tokens = {"prompt": s.prompt_tokens, "completion": s.completion_tokens}
+    return {"requests": s.requests, "tokens": tokens, "usd": round(s.usd, 6)}

@@ -1,0 +1,101 @@
+"""The templates of a recipe: Jinja, beside its code, each replaceable from a user's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateSyntaxError,
+    meta,
+)
+from jinja2.sandbox import SandboxedEnvironment
+
+from gristmill.errors import ConfigError
+
+HERE = Path(__file__).parent
+SHARED = "_shared"
+COMMON = frozenset({"language", "persona", "count"})
+"""What every template may use: the language's English name, whom the prompt is from (or ""), and
+how many are asked for."""
+
+
+SHARED_VARIABLES = {
+    "_list": frozenset[str](),
+    "_more": frozenset[str](),
+    "_one": frozenset[str](),
+    "_who": frozenset[str](),
+    "personas": frozenset({"known"}),
+}
+"""The templates that all recipes use, in `_shared`, and what else they may use."""
+
+
+class Templates:
+    """The templates of one recipe, checked: `templates.text("questions", count=5, ...)`.
+
+    variables: of each template by name, beside `COMMON`. folder: a user's own files, which go
+    before the recipe's; they may lie in it or in a folder of the recipe's name.
+    Raises ConfigError naming the file, the line and the variable for what could not be rendered.
+    """
+
+    def __init__(
+        self, recipe: str, variables: Mapping[str, frozenset[str]], folder: Path | None
+    ) -> None:
+        self._variables = variables
+        self._own = [folder / recipe, folder] if folder else []
+        self._folders = [*self._own, HERE / recipe, HERE / SHARED]
+        if folder is not None and not folder.is_dir():
+            raise ConfigError(f"templates: {folder}: no such folder")
+        for name in variables:
+            self._check(name)
+
+    def text(self, name: str, **values: object) -> str:
+        """One template with its values."""
+        return self._environment.get_template(f"{name}.md").render(**values).strip()
+
+    @cached_property
+    def _environment(self) -> Environment:
+        # Sandboxed: a folder of templates may come from somebody else. No autoescape: these are
+        # questions to a model, not pages.
+        loaders: list[BaseLoader] = [FileSystemLoader(f) for f in self._folders]
+        return SandboxedEnvironment(
+            loader=ChoiceLoader(loaders),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=False,
+        )
+
+    def _check(self, name: str) -> None:
+        path = self._find(f"{name}.md")
+        try:
+            source = path.read_text(encoding="utf-8")
+            used = meta.find_undeclared_variables(self._environment.parse(source))
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not UTF-8 ({error.reason})") from None
+        except TemplateSyntaxError as error:
+            raise ConfigError(f"{path}: line {error.lineno}: {error.message}") from None
+        known = COMMON | self._variables[name]
+        for variable in sorted(used - known):
+            line = _line_of(variable, source)
+            raise ConfigError(
+                f"{path}: line {line}: unknown variable '{variable}'; this template may use "
+                f"{', '.join(sorted(known))}"
+            )
+
+    def _find(self, file: str) -> Path:
+        for folder in self._folders:
+            if (folder / file).is_file():
+                return folder / file
+        raise AssertionError(f"the recipe has no template {file}")
+
+
+def _line_of(variable: str, source: str) -> int:
+    lines = source.splitlines()
+    return next((n for n, line in enumerate(lines, 1) if variable in line), 1)
