@@ -3,7 +3,8 @@
     python benchmarks/loopback.py --port 0 --latency mix
 
 prints its port and serves until it is killed. It answers `POST */chat/completions` with the
-model `reward` as the five-attribute reward model does, and with any other model as a chat model.
+model `reward` as the five-attribute reward model does, with `writer` as a model that writes the
+numbered list, or the one text, that a recipe asks for, and with any other model as a chat model.
 Answers depend on the request alone. `GET /stats` tells what it has seen.
 
 It speaks just enough HTTP/1.1 (keep-alive, Content-Length) to cost less than any client.
@@ -16,6 +17,7 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import Callable
+from random import Random
 
 import orjson
 
@@ -107,7 +109,10 @@ def _reply(body: bytes) -> bytes:
     if request["model"] == "reward":
         return orjson.dumps(_reward(digest))
     length = 20 + digest % 40
-    text = " ".join(WORDS[(digest >> (i % 24)) % len(WORDS)] for i in range(length))
+    if request["model"] == "writer":
+        text = _written(request["messages"][-1]["content"], digest)
+    else:
+        text = " ".join(WORDS[(digest >> (i % 24)) % len(WORDS)] for i in range(length))
     return orjson.dumps(
         {
             "id": f"chat-{digest}",
@@ -129,6 +134,19 @@ def _reply(body: bytes) -> bytes:
             },
         }
     )
+
+
+def _written(asked: str, digest: int) -> str:
+    """As many numbered items as the request has for its first number, each of words of its own."""
+    count = next((int(word) for word in asked.split() if word.isdecimal()), 1)
+    random = Random(digest)
+    texts = [
+        " ".join("".join(random.choices("bdeiklmnoprstu", k=6)) for _ in range(8))
+        for _ in range(count)
+    ]
+    if "numbered list" not in asked:
+        return texts[0]
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
 
 
 def _reward(digest: int) -> dict[str, object]:

@@ -13,15 +13,51 @@ from gristmill.filters.base import Filter
 from gristmill.judges.base import Judge
 from gristmill.mill import config as mill_config
 from gristmill.parts import Options, build, find_part, open_part, part_names
+from gristmill.recipes import Recipe
 from gristmill.records import Prompt, Sample
 
-ROOMS: dict[str, type[Options]] = {"gristmill.judges": Judge, "gristmill.filters": Filter}
+ROOMS: dict[str, type[Options]] = {
+    "gristmill.judges": Judge,
+    "gristmill.filters": Filter,
+    "gristmill.recipes": Recipe,
+}
+METHODS = {
+    "gristmill.judges": {"judge", "compare"},
+    "gristmill.filters": {"reason"},
+    "gristmill.recipes": {"drafts"},
+}
+"""What a part of a room must override, one of these."""
 PARTS = [(room, name) for room in ROOMS for name in part_names(room)]
 SMALLEST: dict[str, dict[str, Any]] = {
     "reward": {"model": "scripted:echo"},
     "threshold": {"correctness": 1},
+    "llm": {"model": "scripted:echo"},
+    "gristmill.judges.turns": {"model": "scripted:echo"},
+    "gristmill.filters.turns": {"every": 2},
+    "decontamination": {"against": ["questions.jsonl"]},
+    "length": {"min_words": 1},
+    "closed_qa": {"documents": "notes.md"},
+    "dialogue": {"seeds": "prompts.jsonl"},
+    "evolve": {"seeds": "prompts.jsonl"},
+    "instructions": {"seeds": "prompts.jsonl"},
+    "self_instruct": {"seeds": "prompts.jsonl"},
+    "two_turn": {"seeds": "prompts.jsonl"},
 }
 """The least that a part must be told, where it must be told something."""
+
+
+def least(room: str, name: str) -> dict[str, Any]:
+    """The least that a part must be told; parts of two rooms may share a name."""
+    return SMALLEST.get(f"{room}.{name}", SMALLEST.get(name, {}))
+
+
+def mine(part: type[Options]) -> list[type]:
+    """The classes of a part that are not the room's base: its own, and what it shares."""
+    return [kind for kind in part.__mro__ if kind.__module__ != f"{room_of(part)}.base"]
+
+
+def room_of(part: type[Options]) -> str:
+    return part.__module__.rpartition(".")[0]
 
 
 class Shout(Filter):
@@ -49,7 +85,7 @@ class TestEveryPart:
                 assert info.description, f"{model.__name__}.{field} has no docstring"
 
     def test_it_opens_with_the_least_and_is_frozen(self, room: str, name: str) -> None:
-        part = open_part(room, {name: SMALLEST.get(name, {})}, "here")
+        part = open_part(room, {name: least(room, name)}, "here")
         for field in type(part).model_fields:
             with pytest.raises(ValidationError):
                 setattr(part, field, None)
@@ -57,13 +93,15 @@ class TestEveryPart:
     def test_an_unknown_key_is_told_the_near_one(self, room: str, name: str) -> None:
         part = find_part(room, name, "here")
         field = next(iter(part.model_fields))
-        wrong = {**SMALLEST.get(name, {}), f"{field}x": 1}
+        wrong = {**least(room, name), f"{field}x": 1}
         with pytest.raises(ConfigError, match=rf"here.{name}.{field}x: unknown key.*'{field}'"):
             open_part(room, {name: wrong}, "here")
 
     def test_it_overrides_the_one_method(self, room: str, name: str) -> None:
-        method = {"gristmill.judges": "judge", "gristmill.filters": "reason"}[room]
-        assert method in vars(find_part(room, name, "here"))
+        part = find_part(room, name, "here")
+        assert any(
+            METHODS[room] & set(vars(kind)) for kind in part.__mro__[:-1] if kind in mine(part)
+        )
 
 
 def nested(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -1,8 +1,8 @@
-"""A chat model as a judge: which of several answers is best, or how good one is from 1 to 10.
+"""A chat model as a judge: which of several answers is best, or how good one is.
 
-The wording (`choice.md`, `rating.md`) is gristmill's own; the form of the verdict, a letter or a
-number in double brackets, is the one that MT-bench made usual (Zheng et al. 2023,
-arXiv:2306.05685). A reply without a verdict has none: it is never read as one.
+The wording (`choice.md`, `rating.md`, `attributes.md`) is gristmill's own; the form of the
+verdict, a letter or a number in double brackets, is the one that MT-bench made usual (Zheng et al.
+2023, arXiv:2306.05685). A reply without a verdict has none: it is never read as one.
 """
 
 from __future__ import annotations
@@ -64,30 +64,39 @@ class Asking(Calling):
 
     async def choose(self, backend: Backend, prompt: Turns, answers: Sequence[Turns]) -> Said:
         """Ask which of the answers, in this order, is best. Raises BackendError."""
-        reply = await self._ask(backend, choice_request(prompt, answers))
+        reply = await self.ask(backend, choice_request(prompt, answers))
         return Said(reply, choice=verdict_in(reply.text, len(answers)))
 
     async def rate(self, backend: Backend, prompt: Turns, answer: Turns) -> Said:
         """Ask for a rating of one answer. Raises BackendError."""
-        reply = await self._ask(backend, rating_request(prompt, answer))
+        reply = await self.ask(backend, rating_request(prompt, answer))
         return Said(reply, rating=rating_in(reply.text))
 
-    async def _ask(self, backend: Backend, text: str) -> Response:
+    async def ask(self, backend: Backend, text: str) -> Response:
+        """The reply to one request. Raises BackendError."""
         messages = (Message("user", text),)
         sampling = Sampling(self.temperature, 1.0, self.max_tokens, self.seed)
         asked = Prompt(prompt_id(messages), messages)
         return await cast(ChatBackend, backend).sample(asked, 0, sampling)
 
 
-def choice_request(prompt: Turns, answers: Sequence[Turns]) -> str:
-    """What a judge is asked about several answers to one prompt; answer 0 is A."""
+def choice_request(
+    prompt: Turns, answers: Sequence[Turns], rubric: str | None = None, *, tie: bool = False
+) -> str:
+    """What a judge is asked about several answers to one prompt; answer 0 is A.
+
+    rubric: what makes an answer good, in place of `rubric.md`. tie: it may find none the best.
+    """
     assert 2 <= len(answers) <= MOST
     letters = ascii_uppercase[: len(answers)]
     mark = _mark(prompt, *answers)
     shown = (_block(f"answer {n}", turns, mark) for n, turns in zip(letters, answers, strict=True))
     verdicts = [f"[[{letter}]] if answer {letter} is best" for letter in letters]
+    if tie:
+        verdicts.append("[[tie]] if they are equally good")
     return _template("choice.md").format(
         count=len(answers),
+        rubric=_template("rubric.md") if rubric is None else rubric.strip(),
         request=_block("the request", prompt, mark),
         answers="\n\n".join(shown),
         verdicts=", ".join(verdicts[:-1]) + f" or {verdicts[-1]}",
@@ -102,17 +111,39 @@ def rating_request(prompt: Turns, answer: Turns) -> str:
     )
 
 
+def grading_request(prompt: Turns, answer: Turns, rubric: str | None = None) -> str:
+    """What a judge is asked about the five attributes of one answer; `rubric` as above."""
+    mark = _mark(prompt, answer)
+    return _template("attributes.md").format(
+        rubric=_template("rubric.md") if rubric is None else rubric.strip(),
+        request=_block("the request", prompt, mark),
+        answers=_block("the answer", answer, mark),
+    )
+
+
+def spoken(text: str) -> str:
+    """A reply without what the model thought before it spoke."""
+    return _THOUGHT.sub("", text)
+
+
+def final(reply: Response) -> str:
+    """What a reply says, for a verdict that stands at its end. Nothing where it was cut off or a
+    thought in it does not end, for then what stands last may be no more than a quotation."""
+    thinking = "<think>" in reply.text.rpartition("</think>")[2]
+    return "" if thinking or reply.finish_reason == "length" else spoken(reply.text)
+
+
 def verdict_in(text: str, count: int) -> int | None:
     """The place of the answer whose letter stands last in double brackets; None where none does,
     or one that was not asked about."""
-    found = _LETTER.findall(_THOUGHT.sub("", text))
+    found = _LETTER.findall(spoken(text))
     place = ascii_uppercase.index(found[-1].upper()) if found else MOST
     return place if place < count else None
 
 
 def rating_in(text: str) -> float | None:
     """The number from 1 to 10 that stands last in double brackets, or None."""
-    found = _NUMBER.findall(_THOUGHT.sub("", text))
+    found = _NUMBER.findall(spoken(text))
     rating = float(found[-1]) if found else 0.0
     return rating if 1 <= rating <= 10 else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from operator import mul
 from typing import cast
@@ -53,7 +54,10 @@ class Reward(Calling, Judge):
         return open_reward(self.model, self.backend_options())
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
-        turns = (*prompt.messages, Message("assistant", response.text))
+        return await self.grade(backend, (*prompt.messages, Message("assistant", response.text)))
+
+    async def grade(self, backend: Backend, turns: Sequence[Message]) -> Verdict:
+        """Grade the last turn of a conversation. Raises BackendError."""
         score = await cast(RewardBackend, backend).score(turns)
         if score.attributes is not None:
             reward = sum(map(mul, self._in_order, score.attributes))

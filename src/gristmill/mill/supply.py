@@ -16,8 +16,9 @@ from gristmill.mill.journal import Journal
 from gristmill.mill.prompts import PromptFile, Written
 from gristmill.mill.synthesis import Desk, Writing, later
 
-SLACK = 1.1
-"""Prompts written for each that is expected to be needed: it is cheaper than another round."""
+SLACK = 10
+"""Beyond the prompts that are expected to be needed, a tenth is written: it is cheaper than another
+round."""
 
 LOWEST_SHARE = 0.05
 """Accepted share of prompts that is assumed at least; else one bad start would ask for millions."""
@@ -31,7 +32,7 @@ def first_count(source: Written, target: int | None) -> int:
         raise ConfigError(
             f"prompts: {source.name}: give it a count, or the run a target, to say how many"
         )
-    return ceil(SLACK * target)
+    return target + ceil(target / SLACK)
 
 
 def to_write(config: Config, limit: int | None) -> int:
@@ -47,6 +48,7 @@ class Supply:
     def __init__(self, config: Config, folder: Folder, limit: int | None) -> None:
         self._config, self._folder, self._limit = config, folder, limit
         self._dry = False
+        self._accepted = 0
         self._wanted: dict[int, int] = {}
         for place, source in self._sources():
             self._wanted[place] = min(self._first(source, place), limit or 1 << 62)
@@ -101,14 +103,19 @@ class Supply:
 
     def grow(self, metrics: dict[str, Any]) -> bool:
         """Want more from the recipes that have no count, by what share of the prompts was
-        accepted. False if there are none, or if they have no more."""
+        accepted. False if there are none, if they have no more, or if what was added last brought
+        not one that was accepted."""
         target, prompts = self._config.target, metrics["prompts"]
         open_ended = [place for place, source in self._sources() if source.count is None]
         if target is None or self._dry or not open_ended or self._limit is not None:
             return False
+        if prompts["accepted"] <= self._accepted:
+            return False  # what was added brought nothing: more of it would only cost
+        self._accepted = prompts["accepted"]
         missing = target - prompts["accepted"]
         share = max(LOWEST_SHARE, prompts["accepted"] / max(1, prompts["finished"]))
-        more = ceil(SLACK * missing / share / len(open_ended))
+        needed = missing / share
+        more = ceil((needed + needed / SLACK) / len(open_ended))
         for place in open_ended:
             self._wanted[place] += more
         return True

@@ -15,6 +15,7 @@ from gristmill.page.frame import environment
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.report import words
+from gristmill.report.agreement import measure_judges
 from gristmill.report.charts import draw_gaps, draw_scores
 from gristmill.report.folder import AGAIN, Run, open_run, write_text
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
@@ -45,6 +46,7 @@ def _context(run: Run) -> dict[str, Any]:
     scores = measure_scores(run)
     gaps = measure_gaps(run)
     reasons = words.explain_reasons(run, run.counts("reasons"))
+    judges = measure_judges(run)
     return {
         "name": label(run.name),
         "state": words.state(run),
@@ -53,6 +55,8 @@ def _context(run: Run) -> dict[str, Any]:
         "truth": truth(run),
         "funnel": funnel(run),
         "scores": _scores(run, scores),
+        "judges": judges,
+        "judge_names": judges and judges.names,
         "reasons": reasons,
         "rejected_rows": sum(reason.count for reason in reasons),
         "examples": {label(k): v for k, v in pick_rejected(run).items()},

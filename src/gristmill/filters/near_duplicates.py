@@ -1,0 +1,100 @@
+"""Near duplicates: the first one in the input's order stays."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gristmill.filters._against import Against, texts_in
+from gristmill.filters._texts import texts_of
+from gristmill.records import Drop, Prompt, Sample, response_id
+from gristmill.similarity.minhash import MinHashIndex
+
+
+class NearDuplicates(Against):
+    """Drops what is nearly the same as an earlier row, or as a row of given files. Reason:
+    `near_duplicates`; the evidence names that row and how similar it is.
+
+    Similarity is the share of runs of words that two texts have in common (Jaccard), estimated by
+    MinHash with a standard error of 0.035 at the default. A text takes about 2 kB of memory. What
+    is dropped is not compared with; what a later filter drops is, so put this one last.
+    """
+
+    of: Literal["response", "prompt", "row"] = "response"
+    """What must be new: `response` and `prompt` are these alone, `row` is both together (where a
+    long prompt makes all its responses alike)."""
+    threshold: float = Field(default=0.8, gt=0, le=1)
+    """Least similarity of a near duplicate. At 0.8 a long text with one word in 50 changed is one,
+    and with two in 50 it is not."""
+    words: int = Field(default=5, ge=1, le=50)
+    """Words in a run; in scripts without spaces a letter is a word. Fewer call more texts similar;
+    a text with fewer words is one run."""
+    permutations: int = Field(default=128, ge=16, le=1024, multiple_of=8)
+    """Values in a sketch: more estimate better, at 4 bytes each a text."""
+    seed: int = Field(default=0, ge=0, lt=1 << 64)
+    """Of the sketches: another seed decides otherwise on pairs close to the threshold."""
+
+    @model_validator(mode="after")
+    def _rows_have_two_columns(self) -> NearDuplicates:
+        if self.of == "row" and self.column is not None:
+            raise ValueError("'column' is one text, and 'of: row' compares two; leave one out")
+        return self
+
+    @cached_property
+    def _seen(self) -> MinHashIndex:
+        return self._empty()
+
+    def _empty(self) -> MinHashIndex:
+        return MinHashIndex(self.threshold, self.words, self.permutations, self.seed)
+
+    @cached_property
+    def _given(self) -> MinHashIndex | None:
+        if not self.against:
+            return None
+        like = (self.threshold, self.words, self.permutations, self.seed)
+        return _index(self.state(), self.column, self.of, like)
+
+    @cached_property
+    def _last(self) -> dict[Prompt, str | Drop]:
+        """What was said of the last prompt, for its other samples: they are no duplicates of it."""
+        return {}
+
+    def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
+        if self.of != "prompt":
+            return self._look(prompt, sample, response_id(prompt.id, sample.index))
+        if prompt not in self._last:
+            self._last.clear()
+            self._last[prompt] = self._look(prompt, sample, prompt.id)
+        return self._last[prompt]
+
+    def _look(self, prompt: Prompt, sample: Sample, key: str) -> str | Drop:
+        which = "both" if self.of == "row" else self.of
+        text = "\n".join(text for _, text in texts_of(which, prompt, sample))
+        found = self._given.nearest(text) if self._given is not None else None
+        found = found or self._seen.nearest_or_add(key, text)
+        if not found:
+            return ""
+        return Drop("near_duplicates", f"of {found[0]}, similarity {found[1]:.2f}")
+
+
+# Each pass builds its filters anew; the files are the same.
+@lru_cache(maxsize=2)
+def _index(
+    state: tuple[tuple[str, int, int], ...],
+    column: str | None,
+    of: str,
+    like: tuple[float, int, int, int],
+) -> MinHashIndex:
+    index = MinHashIndex(*like)
+    for path, *_ in state:
+        if of == "row":
+            asked, answered = texts_in(path, None, "user"), texts_in(path, None, "assistant")
+            rows = ((w, f"{a}\n{b}") for (w, a), (_, b) in zip(asked, answered, strict=True))
+        else:
+            rows = texts_in(path, column, "user" if of == "prompt" else "assistant")
+        for where, text in rows:
+            # Equal texts of a corpus would be candidates of each other for ever.
+            index.nearest_or_add(where, text)
+    return index

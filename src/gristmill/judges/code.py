@@ -1,0 +1,136 @@
+"""The judge of code: runs what an answer proposes against the prompt's tests, in a sandbox.
+
+The answer and its tests never share a process (see `_code/`): an answer that ends the process,
+patches the interpreter, returns objects that equal everything or prints what a pass would print
+gains nothing by it. What is trusted is the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from typing import cast
+
+from pydantic import Field, field_validator
+
+from gristmill.backends.base import Backend
+from gristmill.errors import BackendError, ConfigError
+from gristmill.judges._code_run import Report, test_pairs, test_program
+from gristmill.judges.base import GroundTruth, Rules
+from gristmill.records import Prompt, Response, Verdict
+from gristmill.sandbox import LANGUAGES, Language, Limits, check, find_language, interpreter
+
+_FENCE = re.compile(
+    r"^[ \t]*+(`{3,}|~{3,})[ \t]*+([\w+#.-]*+)[^\n]*+\n(.*?)(?:^[ \t]*+\1[`~]*+[ \t]*+$|\Z)",
+    re.M | re.S,
+)
+
+
+class Sandboxes(Rules):
+    """In the place of a model: how many sandboxes may run at once."""
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__("sandbox")
+        self.slots = asyncio.Semaphore(at_once)
+
+
+class Code(GroundTruth):
+    """Runs the code of an answer against the prompt's `tests`; reward 1 if all pass, else 0.
+
+    `tests` is a Python program: asserts (as in MBPP), a function `check(candidate)` (as in
+    HumanEval), functions and classes for pytest or unittest. Or, for any language, JSON:
+    `[{"input": "1 2", "output": "3"}]`, what the program reads and must print. Standard library
+    alone. Needs bubblewrap, and refuses to open without it.
+    """
+
+    language: str = "python"
+    """What answers are written in, where the prompt's own `language` is none of those that can be
+    run: python, javascript, bash, perl, ruby, lua, php, r."""
+    seconds: float = Field(default=10.0, gt=0, le=3600)
+    """Processor time for all tests of one answer, or for each pair of input and output. It may
+    take three times as long by the clock, as a busy machine must not fail an answer."""
+    memory_mb: int = Field(default=512, ge=64)
+    """Memory for one answer, in MiB."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Answers that run at once; as many as there are processors where it is not given."""
+    partial: bool = False
+    """The share of tests that passed as the reward, and not 1 for all and 0 for less."""
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            return find_language(name).name
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    def open(self) -> Sandboxes:
+        """Raises ConfigError where there can be no sandbox, or no interpreter."""
+        check()
+        interpreter(find_language(self.language))
+        return Sandboxes(self.concurrency or len(os.sched_getaffinity(0)))
+
+    async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
+        if prompt.tests is None:
+            return Verdict("code", "sandbox", None)
+        language = self._language(prompt)
+        async with cast(Sandboxes, backend).slots:
+            try:
+                report = await self._test(prompt, response.text, language)
+            except ConfigError as error:
+                raise BackendError("sandbox", str(error)) from error
+        share = report.passed / report.total
+        reward = share if self.partial else float(share == 1)
+        detail = f"{report.passed} of {report.total} tests passed"
+        detail += f"; {report.detail}" if report.detail else ""
+        return Verdict("code", language.name, reward, detail=detail)
+
+    async def _test(self, prompt: Prompt, text: str, language: Language) -> Report:
+        tests = prompt.tests or ""
+        limits = Limits(cpu=self.seconds, wall=3 * self.seconds, memory=self.memory_mb << 20)
+        blocks = blocks_in(text, language)
+        if pairs := pairs_in(tests):
+            code = blocks[-1] if blocks else text
+            return await test_pairs(code, pairs, language, limits, self.partial)
+        if language.name != "python":
+            raise BackendError(
+                "bad_tests",
+                f"tests of code in {language.name} must be pairs of input and output: "
+                '[{"input": "...", "output": "..."}]',
+            )
+        asked = prompt.messages[-1].content
+        return await test_program(blocks, text, tests, asked, limits)
+
+    def _language(self, prompt: Prompt) -> Language:
+        # By name alone: `pl` is Polish there, not Perl.
+        named = (prompt.language or "").lower()
+        return next(
+            (kind for kind in LANGUAGES if kind.name == named), find_language(self.language)
+        )
+
+
+def blocks_in(text: str, language: Language) -> list[str]:
+    """The fenced blocks of a text that are tagged as the language, or, where none is, those
+    without a tag. A block that nothing closes goes to the end of the text."""
+    found = [(tag.lower(), body) for _, tag, body in _FENCE.findall(text)]
+    tagged = [body for tag, body in found if tag in language.aliases]
+    return tagged or [body for tag, body in found if not tag]
+
+
+def pairs_in(tests: str) -> list[tuple[str, str]]:
+    """The pairs of input and output that tests are, or nothing where they are a program."""
+    if not tests.lstrip().startswith("["):
+        return []
+    try:
+        found = json.loads(tests)
+        return [(_text(pair["input"]), _text(pair["output"])) for pair in found]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return []
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value

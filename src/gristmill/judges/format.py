@@ -1,0 +1,59 @@
+"""The judge of form: whether a response keeps to the constraints that its prompt holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gristmill.backends.base import Backend
+from gristmill.constraints import Demand, Outcome, from_json
+from gristmill.errors import BackendError, DataError
+from gristmill.judges.base import GroundTruth
+from gristmill.parts import name_of
+from gristmill.records import Prompt, Response, Verdict
+
+
+class Format(GroundTruth):
+    """Checks the response, the last turn of the assistant, against `Prompt.constraints`: those of
+    the last turn of the user and those that an earlier turn asked of all later answers alike.
+
+    The verdict's detail names each constraint that is not kept, with the evidence. A prompt without
+    constraints has no reward.
+    """
+
+    rule: Literal["all", "share"] = "all"
+    """The reward: `all` is 1 if every constraint is kept, else 0; `share` is the share of them that
+    is. `all` by default: an answer that forgets one of three rules is not the one asked for."""
+    mode: Literal["strict", "loose"] = "strict"
+    """`strict` takes the response as it stands; `loose`, as IFEval has it, is content if it keeps
+    to a constraint without its first line, its last line or its asterisks."""
+
+    async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
+        if not prompt.constraints:
+            return Verdict("format", "rules", None)
+        demands = [_read(line) for line in prompt.constraints]
+        outcomes = [self._check(demand, response.text) for demand in demands]
+        kept = sum(outcome.satisfied for outcome in outcomes)
+        reward = kept / len(outcomes) if self.rule == "share" else float(kept == len(outcomes))
+        return Verdict("format", "rules", reward, detail=_detail(demands, outcomes, kept))
+
+    def _check(self, demand: Demand, text: str) -> Outcome:
+        constraint = demand.constraint
+        return constraint.check(text) if self.mode == "strict" else constraint.check_loose(text)
+
+
+def _read(line: str) -> Demand:
+    try:
+        return from_json(line)
+    except DataError as error:
+        # One prompt of many: it becomes a rejected row, and the run goes on.
+        raise BackendError("unreadable", str(error)) from None
+
+
+def _detail(demands: list[Demand], outcomes: list[Outcome], kept: int) -> str:
+    broken = [
+        f"{name_of(demand.constraint)} ({outcome.evidence})"
+        for demand, outcome in zip(demands, outcomes, strict=True)
+        if not outcome
+    ]
+    total = f"{kept} of {len(outcomes)} constraints kept"
+    return f"{total}; not kept: {'; '.join(broken)}" if broken else total

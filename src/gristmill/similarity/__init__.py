@@ -1,0 +1,11 @@
+"""How alike two texts are, and which of many earlier texts is most like a new one.
+
+`words` is what all of it compares; `minhash` finds near duplicates among hundreds of thousands,
+`rouge` the nearest of some ten thousand, `overlap` what a text shares with a benchmark.
+"""
+
+from gristmill.similarity.novelty import Novelty
+from gristmill.similarity.rouge import rouge_l
+from gristmill.similarity.words import words
+
+__all__ = ["Novelty", "rouge_l", "words"]
