@@ -8,9 +8,11 @@ from operator import mul
 
 from pydantic import Field, field_validator
 
-from gristmill.judges.reward import CARD_WEIGHTS
 from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
+
+CARD_WEIGHTS = (0.3, 0.74, 0.46, 0.47, -0.33)
+"""Weights of the scalar on the model card of Nemotron-4-340B-Reward, in attribute order."""
 
 
 class Weighing(Options):

@@ -21,6 +21,7 @@ from gristmill.report.folder import AGAIN, Run, open_run, write_text
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
 from gristmill.report.overview import details, funnel, lede, tiles, truth
 from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
+from gristmill.report.recipes import recipes
 
 SHORT = ("help", "corr", "coher", "compl", "verb")
 """The attributes where there is room for little."""
@@ -55,6 +56,7 @@ def _context(run: Run) -> dict[str, Any]:
         "truth": truth(run),
         "funnel": funnel(run),
         "scores": _scores(run, scores),
+        "recipes": recipes(run),
         "judges": judges,
         "judge_names": judges and judges.names,
         "reasons": reasons,

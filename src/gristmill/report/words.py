@@ -74,6 +74,15 @@ ERRORS = {
         "Prompt and response together do not fit the model's context.",
         "Shorten the prompts or lower `max_tokens`.",
     ),
+    "unreadable": (
+        "A judge's reply held no verdict that could be read.",
+        "Read the detail below: raise the judge's `max_tokens` if replies are cut off, or use a "
+        "stronger judge; then run again.",
+    ),
+    "bad_truth": (
+        "The known answer of the prompt could not be read.",
+        "Look at the prompt's `answer`, or use another judge for such prompts.",
+    ),
     "budget": (
         "The budget was spent before this call.",
         "Raise `budget` and run again with the same --out.",
@@ -112,6 +121,47 @@ OTHERS = {
     "over_target": (
         "Finished after the target was already full.",
         "Nothing to do; raise `target` to take it in.",
+    ),
+    "near_duplicates": (
+        "Nearly the same text was already kept, or stands in a file that it is compared with.",
+        "The detail names the earlier one; `threshold` says how like is too like.",
+    ),
+    "decontamination": (
+        "It shares a run of words, or of characters, with a benchmark item.",
+        "The detail names the item. Left in, the benchmark would measure memory.",
+    ),
+    "language": (
+        "It is in another language than was wanted.",
+        "Ask for the language in the prompt or `generate.system`, or set `expect`.",
+    ),
+    "code_syntax": (
+        "A block of code in it does not parse.",
+        "The detail names the line; a stronger model or a lower `temperature` helps.",
+    ),
+    "length": ("It is shorter or longer than asked for.", "The bounds are the filter's."),
+    "repetition": (
+        "It says the same again and again.",
+        "Usual for small models at low `temperature`; `tolerance` says how much may pass.",
+    ),
+    "refusal": (
+        "The model declined, or spoke of itself as a model instead of answering.",
+        "Where declining is right, take the filter out for those prompts.",
+    ),
+    "leaked_template": (
+        "Parts of a chat template, or of a prompt's wording, stand in it.",
+        "Check the server's chat template and stop words.",
+    ),
+    "personal_data": (
+        "It holds what looks like personal data or a key.",
+        "`action: mask` keeps the response with these masked.",
+    ),
+    "truncated": (
+        "It was cut off before its end.",
+        "Raise `generate.max_tokens`.",
+    ),
+    "turns": (
+        "A turn of the assistant in the dialogue was graded too low.",
+        "The detail has the grade of each turn.",
     ),
 }
 
