@@ -147,6 +147,12 @@ def _placed(wheel: FlywheelConfig, mill: Config, folder: Path) -> FlywheelConfig
     def files(sources: list[PromptFile]) -> list[PromptFile]:
         return [PromptFile(file=located(source.file, folder)) for source in sources]
 
+    written = [s.name for s in mill.prompts if not isinstance(s, PromptFile)]
+    if written and not wheel.prompts:
+        raise ConfigError(
+            f"prompts: {written[0]}: the flywheel deals out prompts that are there; write them "
+            "first with `gristmill prompts`, and name the file"
+        )
     evaluate = wheel.evaluate.model_copy(update={"prompts": files(wheel.evaluate.prompts)})
     placed: dict[str, Any] = {
         "prompts": files(wheel.prompts) or mill.prompts,
