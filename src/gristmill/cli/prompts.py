@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gristmill.cli.console import OUT
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, RunError
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines where there is no terminal."""
@@ -76,6 +76,8 @@ def prompts(
     with _Bar() as bar:
         writing = write_prompts(source, out, budget, bar)
     _show(writing, out)
+    if not writing.delivered:
+        raise RunError(f"no prompt was written: {writing.short}")
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def _show(writing: Any, out: Path) -> None:
     wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
     said = f"{writing.delivered:,}{wanted} prompts in {writing.calls:,} calls: {out}"
     OUT.print(said, markup=False, soft_wrap=True, highlight=False)
-    if writing.short:
+    if writing.short and writing.delivered:
         OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)
     for report in writing.reports:
         if lost := report.lost():

@@ -6,43 +6,50 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from itertools import count as count_up
 from typing import Any
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.many import HOPELESS, PATIENCE
 from gristmill.errors import BackendError, GristmillError, RunError
-from gristmill.lists import bare, parse_list, parse_yes_no, strip_thought
+from gristmill.lists import bare, parse_yes_no, strip_thought
 from gristmill.recipes._flow import Wanted, each
+from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Item
+from gristmill.recipes._replies import (
+    LIST_SCHEMA,
+    MOST_KNOWN,
+    TRIES,
+    refuses,
+    squeezed,
+    whole_items,
+)
 from gristmill.recipes._report import Report, Stage
 from gristmill.recipes._templates import Templates
 from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
 
-TRIES = 3
-"""Calls for one list or text, before what is missing is given up."""
-
 AHEAD = 4
 """Items that a stage runs ahead, for each call in flight."""
 
-MOST_KNOWN = 200
-"""Items of earlier turns that a model is told not to repeat; more would fill its context."""
+DROUGHT = 1000
+"""Answered calls without one new prompt, after which no more is expected of a model."""
 
-LIST_SCHEMA = {
-    "type": "object",
-    "properties": {"items": {"type": "array", "items": {"type": "string"}}},
-    "required": ["items"],
-    "additionalProperties": False,
-}
+RUNNING = 64
+"""Calls more, for each in flight: so many may run ahead of a prompt that is waited for, since a
+recipe has up to five stages, each `AHEAD` ahead, and a call up to three tries."""
 
 
-class OutOfBudget(GristmillError):
-    """The budget allows no further call. The engine ends the recipe with what it has."""
+class Ended(GristmillError):
+    """No further call may be made. The engine ends the recipe with what it has."""
 
 
 @dataclass
 class Shared:
-    """What all turns of one recipe share. schema: whether the server can be held to one."""
+    """What all turns of one recipe share.
+
+    schema: whether the server can be held to one. room: for calls in flight, shared with a recipe
+    that this one takes its seeds from. accepted: what was delivered, in order. seeds: what that
+    other recipe's turns share, and what its prompts must pass.
+    """
 
     chat: ChatBackend
     templates: Templates
@@ -54,13 +61,12 @@ class Shared:
     personas: tuple[str, ...]
     schema: bool
     made: Callable[[Item], None]
-    room: asyncio.Semaphore = field(init=False)
-    seen: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    room: asyncio.Semaphore
+    seen: dict[tuple[str, int], set[tuple[str, str]]] = field(default_factory=dict)
     known: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
+    seeds: tuple[Shared, Any] | None = None
     failed_in_row: int = 0
-
-    def __post_init__(self) -> None:
-        self.room = asyncio.Semaphore(self.concurrency)
 
 
 @dataclass(frozen=True)
@@ -69,10 +75,15 @@ class Ask:
 
     A call that fails is counted and gives nothing; it is never an item. Raises BackendFatal, and
     RunError where nothing but failures comes back.
+
+    depth: how many recipes take their seeds from this one, through each other. scale: prompts that
+    one of its own becomes there.
     """
 
     shared: Shared
     turn: int = 0
+    depth: int = 0
+    scale: float = 1.0
 
     @property
     def wanted(self) -> int:
@@ -89,20 +100,25 @@ class Ask:
 
         width: prompts that one item will become in the end.
         """
-        pace = self.shared.wanted.stage(AHEAD * self.shared.concurrency, width)
+        ahead = AHEAD * self.shared.concurrency
+        pace = self.shared.wanted.stage(ahead, width * self.scale, self.depth)
         return each(source, work, pace)
 
     async def unique(
-        self, items: AsyncGenerator[Item], stage: str, *, again: bool = False
+        self, items: AsyncGenerator[Item], stage: str, *, again: bool = False, per: str = ""
     ) -> AsyncGenerator[Item]:
         """The items, without those of a stage that came before: in this turn, or, for a stage that
-        is asked again in each turn, in any."""
+        is asked again in each turn, in any.
+
+        per: a stage before; under another item of that, the same text is another item.
+        """
         seen = self.shared.seen.setdefault((stage, 0 if again else self.turn), set())
         counts = self.shared.report.stage(stage)
         async with aclosing(items) as found:
             async for item in found:
                 if item.stage == stage:
-                    key = squeezed(item.text)
+                    under = item.nearest(per)
+                    key = (under.id if under else "", squeezed(item.text))
                     if key in seen:
                         counts.repeated += 1
                         continue
@@ -133,7 +149,7 @@ class Ask:
         asked = (Message("user", self.render(template, count=count, known=known, **values)),)
         messages, have = asked, dict[str, str]()
         for attempt in range(TRIES):
-            reply = await self._call(messages, counts, turn * TRIES + attempt, LIST_SCHEMA)
+            reply = await self.call(messages, counts, turn * TRIES + attempt, LIST_SCHEMA)
             if reply is None:
                 break
             found = whole_items(reply)
@@ -143,37 +159,28 @@ class Ask:
                 have.setdefault(squeezed(text), text)
             if len(have) >= count or (attempt and len(have) == before):
                 break
-            messages = asked if not found else (*asked, *self._more(reply, count - len(have)))
+            messages = (*asked, *self._more(list(have.values()), count)) if have else asked
         texts = list(have.values())[:count]
         counts.missing += count - len(texts)
-        return [self._made(Item(stage, text, parent)) for text in texts]
+        return [self.made(Item(stage, text, parent)) for text in texts]
 
-    async def endless(
-        self, stage: str, template: str, batch: Callable[[], int], **values: Any
-    ) -> AsyncGenerator[Item]:
-        """Items of a first stage, list after list, until the model gives nothing new.
+    def growing(
+        self,
+        stage: str,
+        template: str,
+        batch: Callable[[], int],
+        parent: Item | None = None,
+        **values: Any,
+    ) -> Growing:
+        """A list that the model goes on with for as long as it is read.
 
-        batch: how many the next list is to have. The template is told what is `known`, the last
-        `MOST_KNOWN` of it.
+        batch: how many items the next call is to ask for. The template is told what is `known`, the
+        last `MOST_KNOWN` of it.
         """
-        counts = self.shared.report.stage(stage)
-        have: dict[str, str] = {}
-        dry = 0
-        for attempt in count_up():
-            known = list(have.values())[-MOST_KNOWN:]
-            text = self.render(template, count=batch(), known=known, **values)
-            reply = await self._call((Message("user", text),), counts, attempt, LIST_SCHEMA)
-            found = whole_items(reply) if reply else ()
-            counts.unusable += reply is not None and not found
-            fresh = {k: t for t in found if (k := squeezed(t)) not in have}
-            dry = 0 if fresh else dry + 1
-            if dry == TRIES:
-                return
-            have |= fresh
-            for text in fresh.values():
-                yield self._made(Item(stage, text))
+        return Growing(self, stage, template, batch, parent, values)
 
-    def _made(self, item: Item) -> Item:
+    def made(self, item: Item) -> Item:
+        """An item that is noted as made."""
         self.shared.made(item)
         return item
 
@@ -181,9 +188,11 @@ class Ask:
         """What earlier turns made of a parent, so that it is not made again."""
         return self.shared.known.get((stage, parent.id if parent else ""), [])[-MOST_KNOWN:]
 
-    def _more(self, reply: Response, missing: int) -> tuple[Message, Message]:
-        more = self.render("_more", count=missing)
-        return Message("assistant", reply.text), Message("user", more)
+    def _more(self, have: list[str], count: int) -> tuple[Message, Message]:
+        """Its list as it should have been, without remarks and thoughts, and what is missing."""
+        listed = "\n".join(f"{number}. {text}" for number, text in enumerate(have, 1))
+        more = self.render("_more", count=count - len(have))
+        return Message("assistant", listed), Message("user", more)
 
     async def text(
         self, stage: str, template: str, *, variant: int = 0, **values: Any
@@ -198,15 +207,16 @@ class Ask:
     ) -> str | None:
         """The answer to messages as one text. plain: as it was said, but for its thoughts.
 
-        An answer that was cut off is none: half a question is no question.
+        An answer that was cut off is none: half a question is no question. Neither is a refusal,
+        unless it is plain.
         """
         counts = self.shared.report.stage(stage)
         for attempt in range(TRIES):
-            reply = await self._call(messages, counts, variant * TRIES + attempt)
+            reply = await self.call(messages, counts, variant * TRIES + attempt)
             if reply is None:
                 return None
             text = strip_thought(reply.text).strip() if plain else bare(reply.text)
-            if text and reply.finish_reason != "length":
+            if text and reply.finish_reason != "length" and (plain or not refuses(text)):
                 counts.items += 1
                 return text
             counts.unusable += 1
@@ -217,7 +227,7 @@ class Ask:
         counts = self.shared.report.stage(stage)
         messages = (Message("user", self.render(template, **values)),)
         for attempt in range(TRIES):
-            reply = await self._call(messages, counts, attempt)
+            reply = await self.call(messages, counts, attempt)
             if reply is None:
                 return None
             if (verdict := parse_yes_no(reply.text)) is not None:
@@ -236,27 +246,38 @@ class Ask:
             template, language=self.shared.language, persona=persona, count=count, **values
         )
 
-    async def _call(
+    async def call(
         self,
         messages: tuple[Message, ...],
         counts: Stage,
         index: int,
         schema: dict[str, Any] | None = None,
     ) -> Response | None:
+        """The `index`-th reply to messages, counted; None where the call failed. schema: of the
+        reply, where the server can be held to one. Raises as `Ask` says."""
         prompt = Prompt(prompt_id(messages), messages)
+        self._expect_something()
         try:
             reply = await self._sampled(prompt, index, schema)
         except BackendError as error:
             if error.kind == "budget":
-                raise OutOfBudget(str(error)) from None
+                raise Ended(f"budget: {error}") from None
             counts.failed[error.kind] += 1
             self._note_failure(error)
             return None
         self.shared.failed_in_row = 0
+        self.shared.wanted.quiet += 1
         counts.calls += 1
         counts.prompt_tokens += reply.prompt_tokens
         counts.completion_tokens += reply.completion_tokens
         return reply
+
+    def _expect_something(self) -> None:
+        """Raises Ended where the model has said nothing new for too long, as one may that names new
+        topics for ever, and writes the same on each."""
+        quiet = self.shared.wanted.quiet
+        if quiet >= DROUGHT + RUNNING * self.shared.concurrency:
+            raise Ended(f"the model brought nothing new in the last {quiet:,} calls")
 
     async def _sampled(self, prompt: Prompt, index: int, schema: dict[str, Any] | None) -> Response:
         shared = self.shared
@@ -281,14 +302,3 @@ class Ask:
                 f"{self.shared.chat.model}: {PATIENCE} calls in a row failed, the last with "
                 f"{error.kind}: {error}; put it right and run again: what was answered is kept"
             )
-
-
-def squeezed(text: str) -> str:
-    """What counts as the same item: case and white space aside, and a full stop at its end."""
-    return " ".join(text.casefold().split()).rstrip(".")
-
-
-def whole_items(reply: Response) -> tuple[str, ...]:
-    """The items of a reply. Of one that was cut off, the last is left out: it may be half."""
-    found = parse_list(reply.text)
-    return found[:-1] if reply.finish_reason == "length" else found

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
 from itertools import count as count_up
 from pathlib import Path
 
 from gristmill.backends import ChatBackend
-from gristmill.errors import DataError
+from gristmill.detect import DETECTED, alike, detect
+from gristmill.errors import ConfigError, DataError
 from gristmill.intake.messages import asked_in
-from gristmill.recipes._ask import Ask, OutOfBudget, Shared
+from gristmill.recipes._ask import Ask, Ended, Shared, squeezed
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._report import Report
@@ -21,6 +27,18 @@ from gristmill.similarity import Novelty
 MIN_GAIN = 0.02
 """New prompts for each call that a further turn must have brought, to be followed by another:
 with fewer the model only says again what it said."""
+
+FEWEST_LETTERS = 60
+"""Letters of a prompt whose language can be told; a shorter one is let through."""
+
+SURE = 0.5
+"""How sure it must be that a prompt is in another language. Lower than for a response: a right one
+that is dropped costs a call or two, a wrong one that is kept is in the data."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+
+MOST_PERSONAS = 10
+"""People described in one list: a sentence each, so that a reply holds them all."""
 
 
 async def synthesize(
@@ -37,12 +55,12 @@ async def synthesize(
     that a stage made.
     Raises InputError, BackendFatal, and RunError where nothing but failures comes back.
     """
-    gate = Gate(recipe.novelty)
+    gate = Gate(recipe.novelty, recipe.known_texts(), recipe.checked_language)
     report.wanted = wanted.left
     try:
-        shared = await _shared(recipe, chat, wanted, report, made)
-    except OutOfBudget as stopped:
-        report.stopped = f"budget: {stopped}"
+        shared = await shared_by(recipe, chat, wanted, report, made)
+    except Ended as stopped:
+        report.stopped = str(stopped)
         return
     for turn in count_up():
         report.turns = turn + 1
@@ -55,28 +73,38 @@ async def synthesize(
                         continue
                     for item in draft.item.line():
                         made(item)
+                    shared.accepted.append(draft.asked)
                     report.delivered += 1
                     wanted.left -= 1
+                    wanted.quiet = 0
                     yield draft
                     if not wanted.left:
                         return
-        except OutOfBudget as stopped:
-            report.stopped = f"budget: {stopped}"
+        except Ended as stopped:
+            report.stopped = str(stopped)
             return
         gained, took = report.delivered - delivered, report.calls - calls
         if gained <= MIN_GAIN * took:
-            what = "nothing" if not gained else f"only {gained:,} prompts"
-            report.stopped = f"turn {turn + 1} brought {what} new in {took:,} calls"
+            report.stopped = _why(turn + 1, gained, took)
             return
 
 
-async def _shared(
+def _why(turn: int, gained: int, calls: int) -> str:
+    """Why a recipe goes on no further."""
+    if not calls:
+        return "not one call was answered"
+    what = "nothing" if not gained else f"only {gained:,} prompts"
+    return f"the model brought {what} new in {calls:,} calls (turn {turn})"
+
+
+async def shared_by(
     recipe: Recipe,
     chat: ChatBackend,
     wanted: Wanted,
     report: Report,
     made: Callable[[Item], None],
 ) -> Shared:
+    """What the turns of a recipe share, its personas thought of. Raises as `synthesize`."""
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_tokens, recipe.seed)
     shared = Shared(
         chat=chat,
@@ -86,6 +114,7 @@ async def _shared(
         wanted=wanted,
         made=made,
         concurrency=recipe.concurrency,
+        room=asyncio.Semaphore(recipe.concurrency),
         language=recipe.written_in.name,
         personas=(),
         schema=recipe.structured == "auto" and chat.takes_schema,
@@ -99,9 +128,23 @@ async def _personas(recipe: Recipe, ask: Ask) -> tuple[str, ...]:
     if given is None:
         return ()
     if isinstance(given, int):
-        return tuple([p.text for p in await ask.items("persona", "personas", given)])
+        return await _thought_of(given, ask)
     lines = given if isinstance(given, list) else _lines(Path(given))
-    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    found = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not found:
+        what = "the list is empty" if isinstance(given, list) else f"{given}: the file is empty"
+        raise ConfigError(f"personas: {what}; describe one person a line, or leave it out")
+    return found
+
+
+async def _thought_of(count: int, ask: Ask) -> tuple[str, ...]:
+    """So many people as the model can think of, in lists that fit a reply."""
+    found: list[str] = []
+    stage = ask.growing("persona", "personas", lambda: min(MOST_PERSONAS, count - len(found)))
+    while len(found) < count and (person := await stage.next()) is not None:
+        found.append(person.text)
+    ask.shared.report.stage("persona").missing += count - len(found)
+    return tuple(found)
 
 
 def _lines(path: Path) -> list[str]:
@@ -114,22 +157,53 @@ def _lines(path: Path) -> list[str]:
 
 
 class Gate:
-    """What a finished prompt must pass: it is new, and in the language that was asked for."""
+    """What a finished prompt must pass: it is new, and in the language that was asked for.
 
-    def __init__(self, novelty: Novel) -> None:
-        self._novelty = _novelty(novelty)
+    known: texts of prompts that are there already, beside those of the config's files. language:
+    the code of the only language to let through, if any.
+    """
+
+    def __init__(
+        self, novelty: Novel, known: Iterable[str] = (), language: str | None = None
+    ) -> None:
+        self._language = language
+        self._new = partial(Novelty, threshold=novelty.threshold, method=novelty.method)
+        self._before = self._new()
+        self._among: dict[str, Novelty] = {}
+        self._equal: set[bytes] = set()
+        for text in chain(known, *map(asked_in, novelty.against)):
+            self._before.add(text)
+            self._equal.add(_digest(text))
 
     def reason(self, draft: Draft) -> str:
         """Why a prompt is not let through; empty if it is, and remembered then."""
-        if self._novelty.seen(draft.asked) is not None:
+        text, digest = draft.asked, _digest(_whole(draft))
+        if digest in self._equal:
             return "not_new"
-        self._novelty.add(draft.asked)
+        if other := self._other_language(draft):
+            return f"language:{other}"
+        if draft.among is not None:
+            others = self._among.setdefault(draft.among, self._new())
+            if others.seen(text) is not None or self._before.seen(text) is not None:
+                return "not_new"
+            others.add(text)
+        self._equal.add(digest)
         return ""
 
 
-def _novelty(how: Novel) -> Novelty:
-    novelty = Novelty(threshold=how.threshold, method=how.method)
-    for name in how.against:
-        for text in asked_in(name):
-            novelty.add(text)
-    return novelty
+    def _other_language(self, draft: Draft) -> str:
+        """The code of the language that a prompt is in, where it surely is not the right one."""
+        if self._language not in DETECTED:
+            return ""
+        found = detect(_FENCED.sub(" ", draft.item.text), FEWEST_LETTERS)
+        if found is None or found[1] < SURE or alike(found[0], self._language):
+            return ""
+        return found[0]
+
+
+def _whole(draft: Draft) -> str:
+    return "\0".join(message.content for message in draft.messages)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(squeezed(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,22 +20,25 @@ R = TypeVar("R")
 class Wanted:
     """How many prompts are still wanted, and how many the stages have under way.
 
-    left: counted down as prompts are delivered; more may be added by `add`.
+    left: counted down as prompts are delivered; more may be added by `add`. quiet: calls that were
+    answered since the last delivery.
     """
 
     def __init__(self, left: int) -> None:
         self.left = left
+        self.quiet = 0
         self._stages: list[Pace] = []
         self._waiters: list[asyncio.Future[None]] = []
 
-    def stage(self, ahead: int, width: float) -> Pace:
+    def stage(self, ahead: int, width: float, depth: int = 0) -> Pace:
         """A further stage, after those before it.
 
         ahead: items under way or waiting to be taken, at most. width: prompts that one of its
-        items will become.
+        items will become. depth: a deeper stage comes before all that are less deep.
         """
-        pace = Pace(self, ahead, width)
-        self._stages.append(pace)
+        pace = Pace(self, ahead, width, depth)
+        place = next((i for i, s in enumerate(self._stages) if s.depth < depth), None)
+        self._stages.insert(len(self._stages) if place is None else place, pace)
         return pace
 
     def leave(self, pace: Pace) -> None:
@@ -74,6 +77,7 @@ class Pace:
     wanted: Wanted
     ahead: int
     width: float
+    depth: int = 0
     waiting: int = 0
     promised: float = 0.0
 
@@ -151,15 +155,15 @@ async def _cancel(
     queue: asyncio.Queue[asyncio.Future[Sequence[R]] | None],
 ) -> None:
     """Stop what was begun; wait for it, so that nothing goes on behind anybody's back."""
-    pumping.cancel()
-    with suppress(asyncio.CancelledError):
-        await pumping
-    begun = [under_way] if under_way is not None else []
+    begun: list[asyncio.Future[Any]] = [pumping]
+    if under_way is not None:
+        begun.append(under_way)
     while not queue.empty():
         if (future := queue.get_nowait()) is not None:
             begun.append(future)
     for future in begun:
         future.cancel()
+    # Gathered, and not awaited one by one: a cancellation of this task itself must get through.
     await asyncio.gather(*begun, return_exceptions=True)
 
 

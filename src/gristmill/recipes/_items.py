@@ -48,11 +48,15 @@ class Draft:
     """A finished prompt: its messages, the last of them the user's, and its item.
 
     facts: more of its row (`category`, `language`, `answer`, `constraints`, ...).
+    among: the prompts among which it must be new, by a name that they share; by default all. None
+    where the recipe has looked after that itself: two questions on one long document are alike as
+    wholes, and only an equal one is dropped.
     """
 
     messages: tuple[Message, ...]
     item: Item
     facts: dict[str, Any] = field(default_factory=dict)
+    among: str | None = ""
 
     @property
     def asked(self) -> str:

@@ -33,6 +33,10 @@ class Refining(Recipe):
         """What the row of a prompt says beside its text."""
         return {}
 
+    def among(self, item: Item) -> str:
+        """The prompts among which one must be new; see `Draft`."""
+        return ""
+
     def told(self, draft: Item) -> dict[str, Any]:
         """What the template `refined` is told beside the draft."""
         return {"topic": draft.parent.text if draft.parent else ""}
@@ -54,4 +58,4 @@ class Refining(Recipe):
         return made
 
     def _draft(self, item: Item) -> Draft:
-        return Draft((Message("user", item.text),), item, self.facts(item))
+        return Draft((Message("user", item.text),), item, self.facts(item), self.among(item))

@@ -12,6 +12,7 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    TemplateError,
     TemplateSyntaxError,
     meta,
 )
@@ -57,26 +58,34 @@ class Templates:
 
     def text(self, name: str, **values: object) -> str:
         """One template with its values."""
-        return self._environment.get_template(f"{name}.md").render(**values).strip()
+        try:
+            return self._environment.get_template(f"{name}.md").render(**values).strip()
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            path = self._find(f"{name}.md")
+            raise ConfigError(f"{path}: cannot be filled in: {error}") from None
 
     @cached_property
     def _environment(self) -> Environment:
         # Sandboxed: a folder of templates may come from somebody else. No autoescape: these are
         # questions to a model, not pages.
         loaders: list[BaseLoader] = [FileSystemLoader(f) for f in self._folders]
-        return SandboxedEnvironment(
+        environment = SandboxedEnvironment(
             loader=ChoiceLoader(loaders),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
         )
+        environment.filters["of"] = _of
+        return environment
 
     def _check(self, name: str) -> None:
         path = self._find(f"{name}.md")
         try:
             source = path.read_text(encoding="utf-8")
-            used = meta.find_undeclared_variables(self._environment.parse(source))
+            parsed = self._environment.parse(source)
+            used = meta.find_undeclared_variables(parsed)
+            included = {f for f in meta.find_referenced_templates(parsed) if f is not None}
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not UTF-8 ({error.reason})") from None
         except TemplateSyntaxError as error:
@@ -89,11 +98,21 @@ class Templates:
                 f"{', '.join(sorted(known))}"
             )
 
+        for file in sorted(included):
+            if not any((folder / file).is_file() for folder in self._folders):
+                line = _line_of(file, source)
+                raise ConfigError(f"{path}: line {line}: there is no template '{file}'")
+
     def _find(self, file: str) -> Path:
         for folder in self._folders:
             if (folder / file).is_file():
                 return folder / file
         raise AssertionError(f"the recipe has no template {file}")
+
+
+def _of(count: int, word: str, words: str = "") -> str:
+    """The filter `of`: `{{ count | of("topic") }}` is `1 topic` or `5 topics`."""
+    return f"{count} {word}" if count == 1 else f"{count} {words or word + 's'}"
 
 
 def _line_of(variable: str, source: str) -> int:

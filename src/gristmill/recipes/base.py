@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -50,8 +50,8 @@ class Recipe(Calling):
     count: int | None = Field(default=None, ge=1)
     """Prompts to write. In a run with a `target` it may be left out: then as many as that takes."""
     language: str = "en"
-    """What the prompts are written in: a code or name of any of over 75 languages. What is in
-    another language is dropped."""
+    """What the prompts are written in: a code or name of any of over 100 languages. Where it is
+    given, a prompt in another language is dropped, as far as that can be told (extra `curate`)."""
     personas: int | list[str] | str | None = None
     """Who the prompts come from: so many people for the model to think of, their descriptions, or
     a file of them, one a line. Each item is written as one of them would."""
@@ -84,6 +84,11 @@ class Recipe(Calling):
         """The language of the prompts."""
         return language_of(self.language)
 
+    @property
+    def checked_language(self) -> str | None:
+        """The language that every prompt must be in: the one that was asked for, if one was."""
+        return self.language if "language" in self.model_fields_set else None
+
     def located(self, folder: Path) -> Self:
         """The recipe with its relative paths starting from a folder."""
         places = {
@@ -102,6 +107,10 @@ class Recipe(Calling):
 
     def check(self) -> None:
         """Look at the user's files before anything is spent. Raises InputError."""
+
+    def known_texts(self) -> Iterable[str]:
+        """Prompts that are there already: what is like one of them is not new."""
+        return ()
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         """The prompts, one at a time, as many as it can make of one turn. Asked again, with

@@ -1,0 +1,52 @@
+"""A list that a model goes on with for as long as it is read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gristmill.recipes._items import Item
+from gristmill.recipes._replies import LIST_SCHEMA, MOST_KNOWN, TRIES, squeezed, whole_items
+from gristmill.records import Message
+
+if TYPE_CHECKING:
+    from gristmill.recipes._ask import Ask
+
+
+@dataclass
+class Growing:
+    """Items of a stage, call after call, until the model gives nothing new. See `Ask.growing`."""
+
+    ask: Ask
+    stage: str
+    template: str
+    batch: Callable[[], int]
+    parent: Item | None
+    values: dict[str, Any]
+    _have: dict[str, str] = field(default_factory=dict)
+    _waiting: deque[str] = field(default_factory=deque)
+    _calls: int = 0
+    _dry: int = 0
+
+    async def next(self) -> Item | None:
+        """The next item; None where there is no more."""
+        while not self._waiting and self._dry < TRIES:
+            await self._grow()
+        if not self._waiting:
+            return None
+        return self.ask.made(Item(self.stage, self._waiting.popleft(), self.parent))
+
+    async def _grow(self) -> None:
+        counts = self.ask.shared.report.stage(self.stage)
+        known = list(self._have.values())[-MOST_KNOWN:]
+        text = self.ask.render(self.template, count=self.batch(), known=known, **self.values)
+        reply = await self.ask.call((Message("user", text),), counts, self._calls, LIST_SCHEMA)
+        self._calls += 1
+        found = whole_items(reply) if reply else ()
+        counts.unusable += reply is not None and not found
+        fresh = {k: t for t in found if (k := squeezed(t)) not in self._have}
+        self._dry = 0 if fresh else self._dry + 1
+        self._have |= fresh
+        self._waiting.extend(fresh.values())

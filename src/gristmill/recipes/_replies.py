@@ -1,0 +1,39 @@
+"""What a recipe makes of replies to it."""
+
+from __future__ import annotations
+
+from gristmill.lists import parse_list
+from gristmill.lists.words import REFUSAL
+from gristmill.records import Response
+
+TRIES = 3
+"""Calls for one list or text, before what is missing is given up."""
+
+MOST_KNOWN = 200
+"""Items of earlier turns that a model is told not to repeat; more would fill its context."""
+
+LONGEST_REFUSAL = 300
+"""Characters. Someone who writes "I'm unable to ..." and goes on for longer has a question."""
+
+LIST_SCHEMA = {
+    "type": "object",
+    "properties": {"items": {"type": "array", "items": {"type": "string"}}},
+    "required": ["items"],
+    "additionalProperties": False,
+}
+
+
+def squeezed(text: str) -> str:
+    """What counts as the same item: case and white space aside, and a full stop at its end."""
+    return " ".join(text.casefold().split()).rstrip(".")
+
+
+def refuses(text: str) -> bool:
+    """Whether a text that was to be a prompt is a refusal to write one: those are short."""
+    return len(text) <= LONGEST_REFUSAL and REFUSAL.match(text) is not None
+
+
+def whole_items(reply: Response) -> tuple[str, ...]:
+    """The items of a reply. Of one that was cut off, the last is left out: it may be half."""
+    found = parse_list(reply.text)
+    return found[:-1] if reply.finish_reason == "length" else found

@@ -1,0 +1,188 @@
+"""What recipes share that begin with prompts: those of a file, or what another recipe writes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import field_validator
+
+from gristmill.errors import ConfigError, DataError
+from gristmill.intake.files import BadLine, located, read_rows
+from gristmill.intake.messages import asked
+from gristmill.parts import Options, open_part
+from gristmill.recipes._ask import Ask, squeezed
+from gristmill.recipes._engine import Gate, shared_by
+from gristmill.recipes._items import Draft, Item
+from gristmill.recipes.base import Recipe
+from gristmill.records import Message
+
+INHERITED = ("language", "templates", "seed")
+"""What a recipe of seeds has from the one around it, where it does not say otherwise."""
+
+FACTS = ("category", "language", "answer")
+"""What a seed's row may say beside its text."""
+
+
+class Seeded(Recipe):
+    """Makes prompts from prompts: `seed_drafts` has them."""
+
+    seeds: str | dict[str, Any]
+    """A file of prompts (JSONL, JSON, Parquet or CSV: `prompt` or `messages`, or self-instruct's
+    `instruction` with its `input`), or another recipe that writes them, `{open_qa: {topics: 20}}`,
+    with the same model. Repeated prompts and lines without one are passed over and counted."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _opens(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
+        if isinstance(given, str):
+            return given
+        try:
+            recipe = _opened(given)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        for name in ("model", "count"):
+            if name in recipe.model_fields_set:
+                raise ValueError(f"leave out '{name}' there: the recipe around it says so")
+        return given
+
+    @property
+    def seed_recipe(self) -> Recipe | None:
+        """The recipe that writes the seeds, if one does."""
+        if isinstance(self.seeds, str):
+            return None
+        recipe = _opened(self.seeds)
+        given = {n: getattr(self, n) for n in INHERITED if n not in recipe.model_fields_set}
+        return recipe.model_copy(update=given)
+
+    def located(self, folder: Path) -> Self:
+        moved = super().located(folder)
+        if isinstance(self.seeds, str):
+            return moved.model_copy(update={"seeds": located(self.seeds, folder)})
+        recipe = _opened(self.seeds).located(folder)
+        values = {n: getattr(recipe, n) for n in recipe.model_fields_set}
+        plain = {n: v.model_dump() if isinstance(v, Options) else v for n, v in values.items()}
+        return moved.model_copy(update={"seeds": {next(iter(self.seeds)): plain}})
+
+    def check(self) -> None:
+        if isinstance(self.seeds, str):
+            read_seeds(self.seeds)
+        elif (recipe := self.seed_recipe) is not None:
+            recipe.open_templates()
+            recipe.check()
+
+    async def seed_drafts(self, ask: Ask, width: float = 1.0) -> AsyncGenerator[Draft]:
+        """The seeds: a file's in its order, the same in each turn; another recipe's as it writes
+        them, in each turn others. width: prompts that one seed becomes."""
+        recipe = self.seed_recipe
+        if recipe is None:
+            assert isinstance(self.seeds, str)
+            for draft in count_seeds(ask, self.seeds):
+                yield draft
+            return
+        written = _written(recipe, ask, width)
+        async with aclosing(written) as drafts:
+            async for draft in drafts:
+                yield draft
+
+
+async def _written(recipe: Recipe, ask: Ask, width: float) -> AsyncGenerator[Draft]:
+    """What a recipe writes for another one, whose Ask is given, that is new."""
+    shared = ask.shared
+    if shared.seeds is None:
+        inner = await shared_by(recipe, shared.chat, shared.wanted, shared.report, shared.made)
+        inner.room, inner.concurrency = shared.room, shared.concurrency
+        shared.seeds = inner, Gate(recipe.novelty, recipe.known_texts(), recipe.checked_language)
+    inner, gate = shared.seeds
+    within = Ask(inner, ask.turn, ask.depth + 1, ask.scale * width)
+    async with aclosing(recipe.drafts(within)) as drafts:
+        async for draft in drafts:
+            if reason := gate.reason(draft):
+                shared.report.dropped[f"seed:{reason}"] += 1
+                continue
+            inner.accepted.append(draft.asked)
+            yield draft
+
+
+def count_seeds(ask: Ask, path: str) -> list[Draft]:
+    """The prompts of a file; what was passed over is counted in the report, once."""
+    dropped: Counter[str] = Counter()
+    found = read_seeds(path, dropped)
+    if not ask.turn:
+        ask.shared.report.dropped.update(dropped)
+    return found
+
+
+def read_seeds(path: str, dropped: Counter[str] | None = None) -> list[Draft]:
+    """The different prompts of a file, in its order.
+
+    dropped: gets what was passed over, by reason. Raises DataError where the file cannot be read
+    or has no prompt at all, naming the first line and what it lacks.
+    """
+    found: list[Draft] = []
+    seen: set[str] = set()
+    dropped = Counter() if dropped is None else dropped
+    first = ""
+    for where, row, _ in read_rows(path):
+        try:
+            messages = _bad(row) if isinstance(row, BadLine) else _asked(row)
+        except ValueError as error:
+            dropped["seed:no_prompt"] += 1
+            first = first or f"{where}: {error}"
+            continue
+        assert isinstance(row, dict)
+        text = transcript(messages)
+        if (key := squeezed(text)) in seen:
+            dropped["seed:repeated"] += 1
+            continue
+        seen.add(key)
+        facts = {n: row[n] for n in FACTS if isinstance(row.get(n), str)}
+        found.append(Draft(messages, Item("seed", text, note=where), facts))
+    if not found:
+        raise DataError(f"{path}: there is no prompt in it ({first or 'it is empty'})")
+    return found
+
+
+def transcript(messages: Iterable[Message]) -> str:
+    """Messages as one text: a single one of the user's as it is, else each with who said it."""
+    turns = list(messages)
+    if len(turns) == 1 and turns[0].role == "user":
+        return turns[0].content
+    return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
+
+
+def _opened(given: dict[str, Any]) -> Recipe:
+    try:
+        recipe = open_part("gristmill.recipes", given, "")
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix(": ").removeprefix(".")) from None
+    if not isinstance(recipe, Recipe):
+        raise ConfigError(f"'{next(iter(given))}' is not a recipe")
+    return recipe
+
+
+def _bad(line: BadLine) -> tuple[Message, ...]:
+    raise ValueError(line.detail)
+
+
+def _asked(row: dict[str, Any]) -> tuple[Message, ...]:
+    """A row's messages. Raises ValueError saying what is wrong."""
+    if "messages" in row or "prompt" in row:
+        return asked(row)
+    text = row.get("instruction")
+    if text is None:
+        raise ValueError("none of 'prompt', 'messages', 'instruction'")
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("'instruction' is empty or not a text")
+    return (Message("user", "\n\n".join([text.strip(), *_input(row)])),)
+
+
+def _input(row: dict[str, Any]) -> list[str]:
+    """What the instruction is to be carried out on: Alpaca's `input`, or self-instruct's first."""
+    instances = row.get("instances")
+    first = instances[0] if isinstance(instances, list) and instances else row
+    given = first.get("input") if isinstance(first, dict) else None
+    return [given.strip()] if isinstance(given, str) and given.strip() else []

@@ -1,0 +1,44 @@
+"""Two turns, for preference data: a prompt, an answer, and what the user says to it.
+
+What is graded and chosen is the answer to the second, in the light of the first (Nvidia 2024,
+arXiv:2406.11704, section 3.2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import ClassVar
+
+from gristmill.recipes._ask import Ask
+from gristmill.recipes._items import Draft, Item
+from gristmill.recipes._polite import spoken
+from gristmill.recipes._seeds import Seeded
+from gristmill.recipes._talk import answered, conversation
+from gristmill.records import Message
+
+
+class TwoTurn(Seeded):
+    """User, assistant, user: the recipe's model answers each seed prompt, then plays the user."""
+
+    templates_used: ClassVar = {"follow_up": frozenset({"conversation"})}
+
+    def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
+        return ask.each(self.seed_drafts(ask), partial(self._go_on, ask))
+
+    async def _go_on(self, ask: Ask, seed: Draft) -> list[Draft]:
+        answer = await answered(ask, seed.messages, seed.item)
+        if answer is None:
+            return []
+        said = (*seed.messages, Message("assistant", answer.text))
+        text = await ask.text(
+            *("follow_up", "follow_up"),
+            variant=ask.turn,
+            conversation=conversation(said),
+            persona=ask.persona(seed.item),
+        )
+        follow_up = spoken(text or "")
+        if not follow_up:
+            return []
+        item = Item("follow_up", follow_up, answer)
+        return [Draft((*said, Message("user", follow_up)), item, seed.facts, among=None)]
