@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gristmill.backends.calling import Calling
 
@@ -39,6 +40,15 @@ def test_the_commands_and_code_run_in_order(tmp_path: Path) -> None:
     assert (tmp_path / "out/heatmap.png").is_file()
     board = json.loads((tmp_path / "out/board.json").read_text())
     assert [row["model"] for row in board["ratings"]] == ["calm", "lively", "wild"]
+
+
+def test_the_configs_it_shows_are_valid() -> None:
+    from gristmill.mill import Config
+
+    blocks = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert Config.of(yaml.safe_load(block)).prompts
 
 
 def test_the_clone_block_names_a_target_of_the_makefile() -> None:

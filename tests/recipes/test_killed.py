@@ -151,7 +151,7 @@ def test_a_model_that_answers_nonsense_for_ever_is_left_and_the_command_says_so(
             return reply
 
     with Nonsense() as server:
-        code, out, err = run(*command("open_qa", server, files / "a.jsonl"))
+        code, _, err = run(*command("open_qa", server, files / "a.jsonl"))
         assert code == 1
         assert "no prompt was written: open_qa: the model brought nothing new" in err
         assert server.requests < 20

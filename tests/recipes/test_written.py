@@ -125,11 +125,16 @@ def test_with_personas_each_prompt_is_written_as_one_of_them(name: str, files: P
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_language_is_asked_for_in_every_list_and_text(name: str, files: Path) -> None:
+def test_another_language_is_asked_for_in_every_list_and_text_and_english_is_dropped(
+    name: str, files: Path
+) -> None:
     model = Messy()
-    written = write(recipe(name, files, language="Deutsch"), 20, model)
-    assert {row["language"] for row in written.rows} == {"de"}
+    written = write(recipe(name, files, language="Deutsch", concurrency=2), 20, model)
     assert all("in German" in request for request in model.asked)
+    # This model knows no German.
+    assert written.report.dropped["language:en"] > 20
+    assert len(written.rows) < 20
+    assert {row["language"] for row in written.rows} <= {"de"}
 
 
 @pytest.mark.parametrize("name", NAMES)
