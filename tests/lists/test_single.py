@@ -1,0 +1,35 @@
+"""One text that was asked for comes without what is wrapped around the whole of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.lists import bare, strip_thought
+from lists.said import BARE
+
+THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""What `strip_thought` takes away, as one pattern: it needs memory for each character."""
+
+
+@pytest.mark.parametrize(("reply", "meant"), BARE)
+def test_only_what_wraps_the_whole_is_taken_off(reply: str, meant: str) -> None:
+    assert bare(reply) == meant
+
+
+@given(reply=st.text(max_size=200))
+def test_no_reply_makes_it_fail(reply: str) -> None:
+    text = bare(reply)
+    assert text == text.strip()
+    assert text or not reply.strip("\u200b\ufeff\u2060\u200e\u200f \n") or len(reply) < 200
+
+
+@given(
+    text=st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "<think", ">"]), max_size=12)
+)
+def test_a_thought_is_what_the_pattern_says(text: list[str]) -> None:
+    said = "".join(text)
+    assert strip_thought(said) == THOUGHT.sub("", said)
