@@ -66,7 +66,7 @@ class BackendError(RunError):
 
     `kind` is a short stable word that ends up in `error:<kind>` reasons: `timeout`,
     `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`, `unreadable`,
-    `budget`.
+    `budget`; of judges by rules `bad_truth`, `bad_tests`, `sandbox`, `judge`.
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import needs_sandbox, processes_with
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boxes import needs_sandbox, processes_with
 from gristmill.errors import BackendError, ConfigError
-from gristmill.judges._code.client import Client
+from gristmill.judges._code import client, wire
 from gristmill.judges.code import Code, blocks_in, pairs_in
 from gristmill.parts import open_part
 from gristmill.records import Message, Prompt, Response, Verdict
@@ -80,7 +80,7 @@ class TestPassing:
     def test_tests_of_every_form_pass_and_fail(self, tests: str) -> None:
         assert reward("def add(a, b):\n    return a + b", tests) == 1
         assert reward("def add(a, b):\n    return a - b - 1", tests) == 0
-        assert reward("def sub(a, b):\n    return a + b", tests.replace("add(a", "add(a")) in (0, 1)
+        assert reward("def sub(a, b):\n    return a - b", tests) == 0
 
     def test_classes_keep_their_state_in_the_answers_process(self) -> None:
         code = """
@@ -122,7 +122,8 @@ assert s.size == 5 and hasattr(s, "push") and not hasattr(s, "pull")
         ("code", "tests"),
         [
             ("def f(x):\n    x.sort()", "a = [3, 1]\nf(a)\nassert a == [1, 3]"),
-            ("def f(x):\n    x[0][0] = 9\n    return x", "a = [[1]]\nassert f(a) is a and a == [[9]]"),
+            ("def f(x):\n    x[0][0] = 9\n    return x",
+             "a = [[1]]\nassert f(a) is a\nassert a == [[9]]"),
             ("def f(n):\n    yield from range(n)", "assert list(f(3)) == [0, 1, 2]"),
             ("def f(n):\n    return lambda x: x + n", "assert f(1)(2) == 3"),
             ("def f(g, x):\n    return g(g(x))", "assert f(lambda x: x + 1, 1) == 3"),
@@ -150,7 +151,7 @@ assert s.size == 5 and hasattr(s, "push") and not hasattr(s, "pull")
             ("from enum import Enum\nclass C(Enum):\n    R = 1\ndef f(): return C.R",
              "assert f() == C.R and f() is C.R and f().value == 1"),
             ("class L(list): pass\ndef f(): return L([1, 2])", "assert f() == [1, 2]\n"
-             "assert f() != [1, 3]\nassert f()[1] == 2"),
+             "assert f() != [1, 3]\nassert f()[1] == 2 and f()[:1] == [1]"),
             ("def f(it): return list(it)", "assert f(iter([1, 2])) == [1, 2]\n"
              "assert f(map(str, [1])) == ['1'] and f({1: 2}.keys()) == [1]"),
             ("def f(g, x): return g(x)", "assert f(len, 'abc') == 3 and f(int, '7') == 7"),
@@ -168,6 +169,7 @@ class TestPicking:
         usage = "print(add(1, 2), input())"
         answer = "\n".join(map(fenced, [wrong, right, usage])) + fenced("$ run", "bash")
         assert judged(answer, ADD).reward == 1
+        assert judged(answer, f"from solution import add\n{ADD}").reward == 1
 
     def test_an_answer_may_be_told_in_pieces(self) -> None:
         pieces = ["def half(a): return a", "def add(a, b): return half(a) + b"]
@@ -180,7 +182,7 @@ class TestPicking:
             "def add(a, b): return a + b",
             "```\ndef add(a, b): return a + b\n```",
             "```py\ndef add(a, b): return a + b",
-            "1. So:\n   ```Python\n   def add(a, b): return a + b\n   ```".replace("   def", "def"),
+            "1. So:\n   ```Python\n   def add(a, b):\n     return a + b\n   ```",
         ],
     )
     def test_code_is_found_without_a_tag_a_fence_or_an_end(self, answer: str) -> None:
@@ -346,6 +348,20 @@ class TestCheating:
     def test_no_form_of_test_lets_it_pass(self, cheat: str, tests: str) -> None:
         assert reward(CHEATS[cheat], tests) == 0
 
+    @pytest.mark.parametrize(
+        "tests",
+        [
+            "from solution import add\nassert all(add(a, 1) == a + 1 for a in range(3))",
+            "import solution\nassert all(solution.add(a, 1) == a + 1 for a in range(3))",
+            "def check(candidate):\n    assert all(candidate(a, 1) == a + 1 for a in range(3))",
+            "assert all(add(a, 1) == a + 1 for a in range(3))",
+        ],
+    )
+    def test_no_built_in_function_of_the_tests_is_the_answers(self, tests: str) -> None:
+        code = "def all(x): return True\ndef range(n): return []\ndef add(a, b): return 0"
+        assert reward(code, tests) == 0
+        assert reward("def add(a, b): return a + b", tests) == 1
+
     def test_tests_that_catch_everything_do_not_hide_that_the_answer_is_gone(self) -> None:
         tests = "try:\n    add(1, 2)\nexcept BaseException:\n    pass\nassert True"
         assert reward(CHEATS["ends the process when called"], tests) == 0
@@ -411,7 +427,7 @@ class TestPairs:
 
 
 def test_an_unknown_language_is_told_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="cobol.*known: python, javascript"):
+    with pytest.raises(ConfigError, match=r"cobol.*known: python, javascript"):
         open_part("gristmill.judges", {"code": {"language": "cobol"}}, "judges[0]")
 
 
@@ -425,7 +441,7 @@ def test_what_only_looks_like_pairs_is_a_program(tests: str) -> None:
 @given(st.text(alphabet="`~ \n\tpython=ab"))
 def test_any_text_has_its_blocks(text: str) -> None:
     for block in blocks_in(text, find_language("python")):
-        assert block in text
+        assert all(line in text for line in block.splitlines())
 
 
 JUNK = st.recursive(
@@ -442,9 +458,7 @@ JUNK = st.recursive(
 
 @given(JUNK)
 def test_whatever_the_answers_process_sends_is_a_value_or_broken(junk: Any) -> None:
-    from gristmill.judges._code import client, wire
-
-    found = Client(-1)
+    found = client.Client(-1)
     try:
         with client._checked():
             found.decode(junk)
@@ -455,16 +469,15 @@ def test_whatever_the_answers_process_sends_is_a_value_or_broken(junk: Any) -> N
 
 
 @needs_sandbox
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["human_eval", "mbpp"])
 def test_the_solutions_of_public_benchmarks_pass_their_tests(name: str, shared_data: Path) -> None:
     rows: list[tuple[str, str, str]] = []
     if name == "human_eval":
-        for line in (shared_data / name / "HumanEval.jsonl").read_text().splitlines():
+        for line in (shared_data / name / "HumanEval.jsonl").read_text().splitlines()[::2]:
             row = json.loads(line)
             rows.append((row["prompt"] + row["canonical_solution"], row["test"], row["prompt"]))
     else:
-        for line in (shared_data / name / "mbpp.jsonl").read_text().splitlines()[::6]:
+        for line in (shared_data / name / "mbpp.jsonl").read_text().splitlines()[::12]:
             row = json.loads(line)
             tests = "\n".join([row["test_setup_code"], *row["test_list"]])
             rows.append((row["code"], tests, ""))

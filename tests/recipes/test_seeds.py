@@ -117,13 +117,16 @@ def test_files_of_a_recipe_of_seeds_lie_in_the_configs_folder(tmp_path: Path) ->
         recipe_of("evolve", seeds={"evolve": {"seeds": "other.jsonl"}}).located(tmp_path).check()
 
 
-def test_a_recipe_of_seeds_has_language_templates_and_seed_of_the_one_around_it() -> None:
-    recipe = recipe_of("evolve", seeds={"open_qa": {"seed": 7}}, language="de", seed=3)
+def test_a_recipe_of_seeds_has_language_templates_and_seed_of_the_one_around_it(
+    tmp_path: Path,
+) -> None:
+    options = {"language": "de", "seed": 3, "templates": "."}
+    recipe = recipe_of("evolve", seeds={"open_qa": {"seed": 7}}, **options).located(tmp_path)
     inner = recipe.seed_recipe  # type: ignore[attr-defined]
     assert (name_of(inner), inner.language, inner.seed) == ("open_qa", "de", 7)
-    model = Messy()
-    write(recipe, 20, model)
-    assert all("in German" in asked for asked in model.asked)
+    assert inner.templates == recipe.templates
+    plain = recipe_of("evolve", seeds={"open_qa": {}})
+    assert plain.seed_recipe.checked_language is None  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("seeds", [{"open_qa": {}}, {"coding": {"languages": ["c", "d"]}},

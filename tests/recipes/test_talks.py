@@ -11,7 +11,6 @@ import pytest
 
 from gristmill.constraints import LANGUAGES, from_json, say_all, say_from_now_on, say_revise
 from gristmill.errors import ConfigError, DataError
-from gristmill.parts import open_part
 from gristmill.recipes._polite import spoken
 from messy import Messy
 from written import recipe_of, write
@@ -177,6 +176,46 @@ def test_a_wrong_setting_is_named(seeds: Path, options: dict[str, Any], message:
         recipe_of("instructions", **{"seeds": str(seeds), **options})
 
 
+def test_a_seeds_answer_is_not_that_of_the_conversation(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text('{"prompt": "What is 2 + 3?", "answer": "5", "category": "sum"}\n')
+    for name in ("two_turn", "dialogue", "instructions"):
+        (row,) = write(recipe_of(name, seeds=str(path)), 1).rows
+        assert "answer" not in row
+        assert row["category"] == "sum"
+
+
+PEOPLE = ["A nurse of 50 who gardens.", "A student who cooks.", "A smith."]
+
+
+@pytest.mark.parametrize(
+    "name", ["open_qa", "writing", "coding", "math", "two_turn", "dialogue", "evolve"]
+)
+def test_the_row_says_who_asks_and_each_asks_about_as_often(seeds: Path, name: str) -> None:
+    seeded = {"seeds": str(seeds)} if name in ("two_turn", "dialogue", "evolve") else {}
+    asked: list[str] = []
+    model = Messy()
+
+    def listening(messages: list[dict[str, Any]], index: int, seed: int) -> Any:
+        asked.append(messages[-1]["content"])
+        return model(messages, index, seed)
+
+    rows = write(recipe_of(name, personas=PEOPLE, **seeded), 30, model=listening).rows
+    found = Counter(row["persona"] for row in rows)
+    assert set(found) == set(PEOPLE)
+    for person in PEOPLE:
+        assert any(person in text for text in asked)
+
+
+def test_people_are_thought_of_or_come_from_a_file(tmp_path: Path) -> None:
+    rows = write(recipe_of("open_qa", personas=12), 60).rows
+    assert 6 < len({row["persona"] for row in rows}) <= 12
+    file = tmp_path / "people.txt"
+    file.write_text("\n".join(PEOPLE))
+    made = recipe_of("open_qa", personas="people.txt").located(tmp_path)
+    assert {row["persona"] for row in write(made, 30).rows} == set(PEOPLE)
+
+
 def test_another_recipe_can_write_the_seeds(tmp_path: Path) -> None:
     for name in ("two_turn", "dialogue", "instructions"):
         made = recipe_of(name, seeds={"open_qa": {"subtopics": 2, "refinements": 0}})
@@ -206,5 +245,3 @@ def test_what_the_recipes_write_the_mill_reads(seeds: Path, tmp_path: Path) -> N
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     prompts = list(read_prompts([str(file)]))
     assert all(isinstance(p, Prompt) and p.constraints for p in prompts)
-    judge = open_part("gristmill.judges", "format", "here")
-    assert judge is not None and Messy

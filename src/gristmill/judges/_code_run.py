@@ -33,7 +33,7 @@ class Report:
     detail: str
 
 
-async def test_program(
+async def run_program(
     blocks: Sequence[str], whole: str, tests: str, asked: str, limits: Limits
 ) -> Report:
     """Test an answer in Python with a program of tests.
@@ -71,7 +71,7 @@ async def test_program(
     return _report(found, limits)
 
 
-async def test_pairs(
+async def run_pairs(
     code: str, pairs: Sequence[tuple[str, str]], language: Language, limits: Limits, every: bool
 ) -> Report:
     """Run a program on each input and compare what it prints, white space at the ends of lines

@@ -12,14 +12,13 @@ _MARKER = re.compile(
     r"\banswer\b[*_`\s]*(?:(?:is|are|=|equals|would be)\b|:|=)[*_`\s:]*(?:is\b|=)?[ \t*_`:]*", re.I
 )
 _FORMULA = re.compile(
-    
-)
     r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\\w])\$([^$\n]+?)\$(?!\d)", re.S
 )
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*(\"']|\s*$)|\n")
 _LAST = re.compile(
-    rf"(?:(?<![\w.)])[-+\u2212])?[$\u20ac\u00a3]?(?<![\w.])(?:{_NUMBER})(?: \d+/\d+|/\d+(?:\.\d+)?)?"
+    rf"(?:(?<![\w.)])[-+\u2212])?[$\u20ac\u00a3]?(?<![\w.])(?:{_NUMBER})"
+    r"(?: \d+/\d+|/\d+(?:\.\d+)?)?"
     r"(?:\s?(?:%|percent\b))?"
 )
 _MOST = 400

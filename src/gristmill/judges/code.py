@@ -11,13 +11,14 @@ import asyncio
 import json
 import os
 import re
+from textwrap import dedent
 from typing import cast
 
 from pydantic import Field, field_validator
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, ConfigError
-from gristmill.judges._code_run import Report, test_pairs, test_program
+from gristmill.judges._code_run import Report, run_pairs, run_program
 from gristmill.judges.base import GroundTruth, Rules
 from gristmill.records import Prompt, Response, Verdict
 from gristmill.sandbox import LANGUAGES, Language, Limits, check, find_language, interpreter
@@ -93,7 +94,7 @@ class Code(GroundTruth):
         blocks = blocks_in(text, language)
         if pairs := pairs_in(tests):
             code = blocks[-1] if blocks else text
-            return await test_pairs(code, pairs, language, limits, self.partial)
+            return await run_pairs(code, pairs, language, limits, self.partial)
         if language.name != "python":
             raise BackendError(
                 "bad_tests",
@@ -101,7 +102,7 @@ class Code(GroundTruth):
                 '[{"input": "...", "output": "..."}]',
             )
         asked = prompt.messages[-1].content
-        return await test_program(blocks, text, tests, asked, limits)
+        return await run_program(blocks, text, tests, asked, limits)
 
     def _language(self, prompt: Prompt) -> Language:
         # By name alone: `pl` is Polish there, not Perl.
@@ -114,7 +115,7 @@ class Code(GroundTruth):
 def blocks_in(text: str, language: Language) -> list[str]:
     """The fenced blocks of a text that are tagged as the language, or, where none is, those
     without a tag. A block that nothing closes goes to the end of the text."""
-    found = [(tag.lower(), body) for _, tag, body in _FENCE.findall(text)]
+    found = [(tag.lower(), dedent(body)) for _, tag, body in _FENCE.findall(text)]
     tagged = [body for tag, body in found if tag in language.aliases]
     return tagged or [body for tag, body in found if not tag]
 

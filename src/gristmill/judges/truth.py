@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import unicodedata
+from fractions import Fraction
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -16,10 +16,16 @@ from gristmill.judges.base import GroundTruth
 from gristmill.records import Prompt, Response, Verdict
 
 _NUMBER = re.compile(
-    r"(?:(?<![\w.)])[-+\u2212])?(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)?(?:(?<=\d)\.\d+|(?<!\d)\.\d+)?"
-    r"(?<=\d)(?:[eE][-+]?\d+)?"
+    r"(?:(?<![\w.)])[-+])?(?<![\w.])"
+    r"(?:(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 )
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_DROPPED = re.compile(r"(?<!\d)[.'](?!\d)|['\u2019`]|(?<=\d)\.(?!\d)")
+"""What joins the parts of a word or ends a sentence: U.S., don't."""
+_SPACED = re.compile(r"(?<![\w])-(?=[\d.])|[.,](?=\d)|([^\w\s])")
+"""Signs and points of numbers, and, as a group, what else is neither letter, digit nor space."""
+_DIGITS = 400
+"""The most that a number's exponent may be, either way."""
 _SHOWN = 100
 
 
@@ -31,10 +37,10 @@ class Truth(GroundTruth):
 
     match: Literal["exact", "normalised", "number", "contains"] = "normalised"
     """`exact`: the same characters, white space at both ends aside. `normalised`: the same after
-    Unicode NFKC and case folding, without punctuation, the articles a, an and the, and with white
-    space squeezed, as in SQuAD's exact match. `number`: the same number, within `tolerance`; of a
-    part that holds several, the last. `contains`: the answer's words, normalised, stand somewhere
-    in the response as whole words."""
+    Unicode NFKC and case folding, without punctuation and the articles a, an and the, and with
+    white space squeezed, much as in SQuAD's exact match. `number`: the same number, within
+    `tolerance`; of a part that holds several, the last. `contains`: the answer's words, normalised,
+    stand somewhere in the response, which says nothing of what stands around them."""
     part: Literal["whole", "last_line", "after"] = "whole"
     """What of the response is compared: all of it, its last line that is not empty, or what follows
     the last `marker` on its line."""
@@ -101,14 +107,10 @@ class Truth(GroundTruth):
                 return f" {normalised(wanted)} " in f" {normalised(found)} "
             case "number":
                 one, other = number_in(found), number_in(wanted)
-                return (
-                    one is not None
-                    and other is not None
-                    and math.isclose(one, other, rel_tol=0, abs_tol=self._margin(other))
-                )
-
-    def _margin(self, wanted: float) -> float:
-        return max(self.absolute, self.tolerance * abs(wanted))
+                if one is None or other is None:
+                    return False
+                margin = max(_exact(self.absolute), _exact(self.tolerance) * abs(other))
+                return abs(one - other) <= margin
 
 
 def answers_in(answer: str) -> list[str]:
@@ -125,18 +127,38 @@ def answers_in(answer: str) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """NFKC, case-folded, without punctuation and articles, white space squeezed. A text that would
-    be nothing then keeps its punctuation, or its articles."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    bare = "".join(" " if unicodedata.category(c)[0] == "P" else c for c in text)
-    squeezed = " ".join(_ARTICLES.sub(" ", bare).split())
-    return squeezed or " ".join(bare.split()) or " ".join(text.split())
+    """NFKC, case-folded, without punctuation and articles, white space squeezed; signs and points
+    of numbers stay. A text that would be nothing then keeps its articles, or its punctuation."""
+    text = _plain(text).casefold()
+    bare = _DROPPED.sub("", text)
+    bare = _SPACED.sub(lambda m: m[0] if m[1] is None or _is_sign(m[1]) else " ", bare)
+    bare = bare if bare.strip() else text
+    return " ".join(_ARTICLES.sub(" ", bare).split()) or " ".join(bare.split())
 
 
-def number_in(text: str) -> float | None:
-    """The last number of a text, thousands separators aside; None without one."""
-    found = [m for m in _NUMBER.findall(unicodedata.normalize("NFKC", text)) if m]
-    return float(found[-1].replace(",", "").replace("\u2212", "-")) if found else None
+def number_in(text: str) -> Fraction | None:
+    """The last number of a text, thousands separators aside; None without one, and for one that is
+    too long to be meant."""
+    found = _NUMBER.findall(_plain(text))
+    if not found or len(found[-1]) > _DIGITS:
+        return None
+    exponent = re.search(r"[eE]([-+]?\d+)$", found[-1])
+    if exponent and abs(int(exponent[1])) > _DIGITS:
+        return None
+    return Fraction(found[-1].replace(",", ""))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("\u2212", "-")
+
+
+def _is_sign(character: str) -> bool:
+    """Whether it means something where it stands alone: C++, 5%, $5, a = b."""
+    return unicodedata.category(character)[0] == "S" or character == "%"
+
+
+def _exact(value: float) -> Fraction:
+    return Fraction(str(value))
 
 
 def _short(text: str) -> str:

@@ -30,6 +30,7 @@ from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Counts, Passage, as_metrics, write
+from gristmill.parts import name_of
 from gristmill.storage import versions, write_atomically
 
 
@@ -193,7 +194,7 @@ class _Interrupts:
 
 def _origin(session: Session) -> Origin:
     licences = [b.licence for b in session.backends()]
-    judges = [str(getattr(judge, "model", type(judge).__name__)) for judge, _ in session.judges]
+    judges = [str(getattr(judge, "model", name_of(judge))) for judge, _ in session.judges]
     return Origin(
         session.config.generate.model,
         judges,

@@ -160,9 +160,9 @@ class Ask:
             if len(have) >= count or (attempt and len(have) == before):
                 break
             messages = (*asked, *self._more(list(have.values()), count)) if have else asked
-        texts = list(have.values())[:count]
+        texts, who = list(have.values())[:count], values.get("persona", "")
         counts.missing += count - len(texts)
-        return [self.made(Item(stage, text, parent)) for text in texts]
+        return [self.made(Item(stage, text, parent, persona=who)) for text in texts]
 
     def growing(
         self,

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from gristmill.backends import ChatBackend
 from gristmill.detect import DETECTED, alike, detect
-from gristmill.errors import ConfigError, DataError
+from gristmill.errors import ConfigError
 from gristmill.intake.messages import asked_in
 from gristmill.recipes._ask import Ask, Ended, Shared, squeezed
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._items import Draft, Item
+from gristmill.recipes._lines import lines_of
 from gristmill.recipes._report import Report
 from gristmill.recipes.base import Novel, Recipe
 from gristmill.records import Sampling
@@ -129,11 +130,13 @@ async def _personas(recipe: Recipe, ask: Ask) -> tuple[str, ...]:
         return ()
     if isinstance(given, int):
         return await _thought_of(given, ask)
-    lines = given if isinstance(given, list) else _lines(Path(given))
-    found = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if isinstance(given, str):
+        return tuple(lines_of(Path(given)))
+    found = tuple(dict.fromkeys(line.strip() for line in given if line.strip()))
     if not found:
-        what = "the list is empty" if isinstance(given, list) else f"{given}: the file is empty"
-        raise ConfigError(f"personas: {what}; describe one person a line, or leave it out")
+        raise ConfigError(
+            "personas: the list is empty; describe somebody, or leave it out"
+        )
     return found
 
 
@@ -145,15 +148,6 @@ async def _thought_of(count: int, ask: Ask) -> tuple[str, ...]:
         found.append(person.text)
     ask.shared.report.stage("persona").missing += count - len(found)
     return tuple(found)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
 
 
 class Gate:
@@ -189,7 +183,6 @@ class Gate:
             others.add(text)
         self._equal.add(digest)
         return ""
-
 
     def _other_language(self, draft: Draft) -> str:
         """The code of the language that a prompt is in, where it surely is not the right one."""

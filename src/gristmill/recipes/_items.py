@@ -16,13 +16,14 @@ class Item:
     """One thing that a stage made: a topic, a draft, a document, a persona.
 
     stage: what it is. text: itself. parent: what it was made from. note: where it comes from, for
-    what the user brought (`file:line`).
+    what the user brought (`file:line`). persona: who it was written as, if as anybody.
     """
 
     stage: str
     text: str
     parent: Item | None = None
     note: str = ""
+    persona: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -68,7 +69,8 @@ class Draft:
         only = len(self.messages) == 1
         said = {"prompt": self.asked} if only else {"messages": as_dicts(self.messages)}
         line = self.item.line()
-        facts = {"category": recipe, "language": language, **self.facts}
+        persona = next((item.persona for item in reversed(line) if item.persona), "")
+        facts = {"category": recipe, "language": language, **self.facts, "persona": persona}
         return {
             "id": prompt_id(self.messages),
             **said,

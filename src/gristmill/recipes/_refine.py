@@ -50,7 +50,7 @@ class Refining(Recipe):
                 *("refined", "refined"),
                 variant=variant,
                 draft=draft.text,
-                persona=ask.persona(draft),
+                persona=draft.persona,
                 **self.told(draft),
             )
             if text is not None:

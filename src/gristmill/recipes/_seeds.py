@@ -55,7 +55,8 @@ class Seeded(Recipe):
         if isinstance(self.seeds, str):
             return None
         recipe = _opened(self.seeds)
-        given = {n: getattr(self, n) for n in INHERITED if n not in recipe.model_fields_set}
+        names = (set(INHERITED) & self.model_fields_set) - recipe.model_fields_set
+        given = {name: getattr(self, name) for name in names}
         return recipe.model_copy(update=given)
 
     def located(self, folder: Path) -> Self:
@@ -63,7 +64,9 @@ class Seeded(Recipe):
         if isinstance(self.seeds, str):
             return moved.model_copy(update={"seeds": located(self.seeds, folder)})
         recipe = _opened(self.seeds).located(folder)
-        values = {n: getattr(recipe, n) for n in recipe.model_fields_set}
+        # What is None was not said: it may still come from the recipe around.
+        said = ((n, getattr(recipe, n)) for n in recipe.model_fields_set)
+        values = {n: v for n, v in said if v is not None}
         plain = {n: v.model_dump() if isinstance(v, Options) else v for n, v in values.items()}
         return moved.model_copy(update={"seeds": {next(iter(self.seeds)): plain}})
 

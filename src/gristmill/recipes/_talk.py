@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gristmill.recipes._ask import Ask
-from gristmill.recipes._items import Item
+from gristmill.recipes._items import Draft, Item
 from gristmill.records import Message
 
 
@@ -13,6 +14,11 @@ async def answered(ask: Ask, messages: tuple[Message, ...], before: Item) -> Ite
     """The model's own answer to a conversation, as an item; None where it gave none."""
     text = await ask.reply("answer", messages, plain=True)
     return None if text is None else Item("answer", text, before)
+
+
+def talked(seed: Draft) -> dict[str, Any]:
+    """What holds of a seed's prompt and of the conversation that it begins, too: not its answer."""
+    return {name: value for name, value in seed.facts.items() if name != "answer"}
 
 
 def conversation(messages: Sequence[Message]) -> str:

@@ -11,17 +11,18 @@ from collections.abc import AsyncGenerator
 from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 
 from gristmill.errors import ConfigError
+from gristmill.intake.files import located
 from gristmill.recipes._ask import TRIES, Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of
 from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation
+from gristmill.recipes._talk import answered, conversation, talked
 from gristmill.records import Message
 
 
@@ -32,14 +33,18 @@ class Dialogue(Seeded):
     """
 
     templates_used: ClassVar = {"user_turn": frozenset({"conversation", "personality"})}
-    paths: ClassVar = (*Seeded.paths, "personalities")
-
     turns: int = Field(default=3, ge=2, le=20)
     """Turns of the user. The last of them is answered by the run's own model, so a dialogue of 3
     has two answers of the recipe's model."""
     personalities: list[str] | str | None = None
     """How the user is, drawn anew for each dialogue: descriptions, or a file of them, one a line.
     By default 18 of ours, from curious to frugal."""
+
+    def located(self, folder: Path) -> Self:
+        moved = super().located(folder)
+        if not isinstance(self.personalities, str):
+            return moved
+        return moved.model_copy(update={"personalities": located(self.personalities, folder)})
 
     @cached_property
     def _people(self) -> list[str]:
@@ -66,7 +71,8 @@ class Dialogue(Seeded):
         item, said = seed.item, seed.messages
         # Another turn of the recipe gives the same seed to another user.
         place = int(seed.item.id.rpartition(":")[2], 16) + ask.turn
-        personality = Item("personality", self._people[place % len(self._people)], item)
+        how = self._people[place % len(self._people)]
+        personality = Item("personality", how, item, persona=ask.persona(item))
         item = personality
         for _ in range(self.turns - 1):
             answer = await answered(ask, said, item)
@@ -78,7 +84,7 @@ class Dialogue(Seeded):
                 return []
             item = Item("user_turn", text, answer)
             said = (*said, Message("user", text))
-        return [Draft(said, item, seed.facts, among=None)]
+        return [Draft(said, item, talked(seed), among=None)]
 
     async def _user_turn(self, ask: Ask, said: tuple[Message, ...], personality: Item) -> str:
         """What the user says next; empty where the model only ever thanked, or repeated."""
@@ -89,7 +95,7 @@ class Dialogue(Seeded):
                 variant=variant,
                 conversation=conversation(said),
                 personality=personality.text,
-                persona=ask.persona(personality),
+                persona=personality.persona,
             )
             if text is None:
                 return ""

@@ -89,20 +89,21 @@ class Evolve(Seeded):
 
     async def _rewritten(self, ask: Ask, draft: Draft, way: str) -> Draft | str:
         """The prompt rewritten in one way, or why that failed."""
+        persona = draft.item.persona or ask.persona(draft.item)
         before = tuple(m for m in draft.messages[:-1] if m.role != "system")
         text = await ask.text(
             *("evolved", way),
             variant=ask.turn,
             prompt=draft.asked,
             before=transcript(before),
-            persona=ask.persona(draft.item),
+            persona=persona,
         )
         reason = "no_reply" if text is None else _fault(draft.asked, text)
         if text is None or reason:
             return reason
         # A new task does not go on with the conversation of the old one.
         kept = tuple(m for m in draft.messages[:-1] if way != WIDER or m.role == "system")
-        item = Item("evolved", text, draft.item, way)
+        item = Item("evolved", text, draft.item, way, persona)
         facts = {n: v for n, v in draft.facts.items() if n == "category"}
         return replace(draft, messages=(*kept, Message("user", text)), item=item, facts=facts)
 

@@ -29,7 +29,7 @@ from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation
+from gristmill.recipes._talk import answered, conversation, talked
 from gristmill.records import Message
 
 ROOM = "gristmill.constraints"
@@ -100,15 +100,16 @@ class Instructions(Seeded):
         if answer is None:
             return []
         said = (*said, Message("assistant", answer.text))
+        persona = ask.persona(seed.item)
         text = await ask.text(
             *("follow_up", "follow_up"),
             conversation=conversation(said),
-            persona=ask.persona(seed.item),
+            persona=persona,
         )
         if not (follow_up := spoken(text or "")):
             return []
         since = sum(m.role == "user" for m in seed.messages)
-        item = Item("follow_up", follow_up, answer)
+        item = Item("follow_up", follow_up, answer, persona=persona)
         return [self._draft(seed, (*said, Message("user", follow_up)), item, drawn, since)]
 
     async def _revised(self, ask: Ask, seed: Draft, drawn: tuple[Constraint, ...]) -> list[Draft]:
@@ -130,6 +131,7 @@ class Instructions(Seeded):
     ) -> Draft:
         constraints = [orjson.loads(as_json(constraint, since)) for constraint in drawn]
         item = Item("instruction", messages[-1].content, before)
-        facts: dict[str, Any] = {**seed.facts, "constraints": constraints}
+        # An answer to the seed is none to what is asked after it, or in another form.
+        facts: dict[str, Any] = {**talked(seed), "constraints": constraints}
         # Seeds are new to each other; what is appended to them is alike on purpose.
         return Draft(messages, item, facts, among=None)

@@ -14,7 +14,7 @@ from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation
+from gristmill.recipes._talk import answered, conversation, talked
 from gristmill.records import Message
 
 
@@ -31,14 +31,15 @@ class TwoTurn(Seeded):
         if answer is None:
             return []
         said = (*seed.messages, Message("assistant", answer.text))
+        persona = ask.persona(seed.item)
         text = await ask.text(
             *("follow_up", "follow_up"),
             variant=ask.turn,
             conversation=conversation(said),
-            persona=ask.persona(seed.item),
+            persona=persona,
         )
         follow_up = spoken(text or "")
         if not follow_up:
             return []
-        item = Item("follow_up", follow_up, answer)
-        return [Draft((*said, Message("user", follow_up)), item, seed.facts, among=None)]
+        item = Item("follow_up", follow_up, answer, persona=persona)
+        return [Draft((*said, Message("user", follow_up)), item, talked(seed), among=None)]

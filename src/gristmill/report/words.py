@@ -79,6 +79,18 @@ ERRORS = {
         "Read the detail below: raise the judge's `max_tokens` if replies are cut off, or use a "
         "stronger judge; then run again.",
     ),
+    "bad_tests": (
+        "The tests of the prompt could not be used.",
+        "The detail says why: they do not parse, test nothing, or import what is not there.",
+    ),
+    "sandbox": (
+        "The sandbox could not be started.",
+        "The detail says why; run again when that is put right.",
+    ),
+    "judge": (
+        "The judge's own process ended.",
+        "Run again: it is tried anew.",
+    ),
     "bad_truth": (
         "The known answer of the prompt could not be read.",
         "Look at the prompt's `answer`, or use another judge for such prompts.",

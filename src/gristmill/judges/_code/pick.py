@@ -23,14 +23,29 @@ def wanted(tests: str) -> set[str]:
     return used - own
 
 
-def from_answer(names: set[str]) -> set[str]:
+def imported(tree: ast.Module, modules: Sequence[str]) -> set[str] | None:
+    """The names that tests import from the answer, which is called one of `modules`; None where
+    they do not import it."""
+    found: set[str] = set()
+    seen = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in modules:
+            seen = True
+            found.update(alias.name for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Import):
+            seen = seen or any(alias.name in modules for alias in node.names)
+    return found if seen else None
+
+
+def from_answer(names: set[str], otherwise: bool) -> set[str]:
     """Those of the names that the answer is to give.
 
-    A built-in one is the answer's only where the tests use no other: what is tested is then called
-    `sum` or `max`. Else an answer could make up an `all` that finds everything true.
+    A built-in one is the answer's only where the tests have nothing else of the answer, neither a
+    name that is not built-in nor, `otherwise`, an import or a candidate: what is tested is then
+    called `sum` or `max`. Else an answer could make up an `all` that finds everything true.
     """
-    known = set(dir(builtins))
-    return names - known or names
+    own = names - set(dir(builtins))
+    return own if own or otherwise else names
 
 
 def choose(blocks: Sequence[str], whole: str, names: set[str]) -> str | None:
@@ -43,7 +58,6 @@ def choose(blocks: Sequence[str], whole: str, names: set[str]) -> str | None:
     if not blocks:
         return whole if _parsed(whole) else None
     trees = {block: _parsed(block) for block in blocks}
-    names = names - set(dir(builtins)) or names
     for block in reversed(blocks):
         tree = trees[block]
         if tree and names and names <= _defined(tree):

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 _CASES = "_gristmill_cases"
@@ -114,7 +113,7 @@ def tests(module: ModuleType) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Functions named `test...`, and the methods so named of classes named `Test...`."""
     for name, value in list(vars(module).items()):
         own = getattr(value, "__module__", None) == module.__name__
-        if name.startswith("test") and inspect.isfunction(value) and own:
+        if name.startswith("test") and isinstance(value, FunctionType) and own:
             yield from _cases(name, value)
         elif name.startswith("Test") and isinstance(value, type) and own and _is_plain(value):
             for method in vars(value):
@@ -144,8 +143,8 @@ def _in_class(kind: type, method: str, **case: Any) -> Any:
 def _needed(found: Any, name: str, method: str) -> list[Any]:
     """The method as an argument, where it is asked for."""
     function = getattr(found, name, None)
-    wants = function is not None and len(inspect.signature(function).parameters)
-    return [getattr(found, method)] if wants else []
+    wants = getattr(function, "__code__", None)
+    return [getattr(found, method)] if wants and wants.co_argcount > 1 else []
 
 
 def _is_plain(kind: type) -> bool:

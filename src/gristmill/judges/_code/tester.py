@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import ast
-import asyncio
-import builtins
-import importlib.abc
-import inspect
 import json
 import os
 import sys
 import types
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from importlib.machinery import SourceFileLoader
 from typing import Any
 
 from gristmill.judges._code import pick, pytest_like
@@ -48,7 +44,9 @@ class Tally:
         self.total += 1
         try:
             found = work()
-            if inspect.iscoroutine(found):
+            if isinstance(found, types.CoroutineType):
+                import asyncio  # takes longer than all else that is loaded here
+
                 asyncio.run(found)
         except BaseException as error:
             self.fail(name, error)
@@ -63,17 +61,15 @@ class Tally:
         self.failures.append(text[:_SHOWN])
 
 
-class Loader(importlib.abc.SourceLoader):
+class Loader(SourceFileLoader):
     """Makes the tests a module in which each statement that tests something is counted."""
 
     def __init__(self, source: str, tally: Tally) -> None:
+        super().__init__("__main__", "tests.py")
         self._source, self._tally = source, tally
 
     def get_data(self, path: str) -> bytes:
         return self._source.encode()
-
-    def get_filename(self, fullname: str) -> str:
-        return "tests.py"
 
     def source_to_code(self, data: Any, path: Any = "tests.py") -> types.CodeType:  # type: ignore[override]
         tree = ast.parse(data, path)
@@ -119,16 +115,15 @@ def run(task: dict[str, Any], client: Client) -> dict[str, Any]:
     tests = task["tests"]
     try:
         tree = ast.parse(tests)
-        names = pick.from_answer(pick.wanted(tests))
+        wanted = pick.wanted(tests)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"bad": f"the tests cannot be parsed: {error}"}
     if missing := _missing_modules(tree):
         return {"bad": f"the tests import what is not in the standard library: {missing}"}
-    checks = _uncalled_check(tree)
-    if checks:
-        names -= set(dir(builtins))
+    checks, imported = _uncalled_check(tree), pick.imported(tree, MODULES)
+    names = pick.from_answer(wanted, otherwise=checks or imported is not None)
     begun = pick.begun(task["asked"])[-1:] if checks else []
-    code = pick.choose(task["blocks"], task["whole"], names.union(begun))
+    code = pick.choose(task["blocks"], task["whole"], names.union(begun, imported or ()))
     if code is None:
         return {"none": "no code was found in the answer"}
     tally = Tally()
@@ -170,7 +165,7 @@ def _missing_modules(tree: ast.Module) -> str:
         if isinstance(node, ast.Import):
             roots += [alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            roots.append((node.module or "").partition(".")[0])
+            roots.append((node.module or "a relative import").partition(".")[0])
     known = {*MODULES, "pytest", *sys.stdlib_module_names}
     return ", ".join(root for root in roots if root not in known)
 
@@ -253,7 +248,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    task = json.loads(Path("task.json").read_bytes())
+    with os.fdopen(os.open("task.json", os.O_RDONLY), "rb") as file:
+        task = json.loads(file.read())
     report = run(task, Client(channel))
     report["gone"], report["unsendable"] = Broken.first, Unsendable.first
     os.write(out, json.dumps(report).encode())

@@ -55,6 +55,7 @@ _CONTAINERS: dict[str, Callable[[Any], Any]] = {
     "set": set,
     "frozenset": frozenset,
     "deque": deque,
+    "slice": lambda parts: slice(*parts),
 }
 _MAPPINGS: dict[str, Callable[[Any], Any]] = {
     "dict": dict,
@@ -139,6 +140,9 @@ class Wire:
                 "t": "range",
                 "v": [self.encode(n) for n in (value.start, value.stop, value.step)],
             }
+        if kind is slice:
+            parts = (value.start, value.stop, value.step)
+            return {"t": "slice", "v": [self.encode(part, depth + 1) for part in parts]}
         return self._less_common(value, kind, depth)
 
     def _less_common(self, value: Any, kind: type, depth: int) -> Any:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-import inspect
 import operator
 import os
 import sys
 import types
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from io import TextIOBase
-from pathlib import Path
 from typing import Any
 
 from gristmill.judges._code.wire import Broken, Unsendable, Wire
@@ -63,13 +60,13 @@ class Worker(Wire):
 
     def do_load(self, source: str) -> dict[str, Any]:
         """Execute the answer's code as a module; its public names."""
-        path = Path.cwd() / f"{MODULE}.py"
-        path.write_text(source, encoding="utf-8", errors="surrogatepass")
-        spec = importlib.util.spec_from_file_location(MODULE, path)
-        assert spec is not None and spec.loader is not None
-        self._module = importlib.util.module_from_spec(spec)
+        path = f"{MODULE}.py"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(source.encode("utf-8", "surrogatepass"))
+        self._module = types.ModuleType(MODULE)
+        self._module.__file__ = path
         sys.modules[MODULE] = self._module
-        spec.loader.exec_module(self._module)
+        SourceFileLoader(MODULE, path).exec_module(self._module)
         names = vars(self._module).get("__all__") or vars(self._module)
         return {"v": [name for name in names if not name.startswith("_")]}
 
@@ -118,7 +115,7 @@ class Worker(Wire):
             return {"t": "error", "v": [id(value), _names(value)]}
         if isinstance(value, types.GeneratorType):
             return {"t": "generator", "v": id(value)}
-        if inspect.iscoroutine(value):
+        if isinstance(value, types.CoroutineType):
             return {"t": "coroutine", "v": id(value)}
         return {"t": "ref", "v": [id(value), type(value).__name__]}
 
@@ -218,13 +215,19 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "dir": dir,
     "plain": _plain,
     "eq": operator.eq,
-    "await": lambda value: asyncio.run(_awaited(value)),
+    "await": lambda value: _run(value),
     "send": lambda generator, value: generator.send(value),
 }
 
 
-async def _awaited(value: Any) -> Any:
-    return await value
+def _run(value: Any) -> Any:
+    """The result of something that is awaited."""
+    import asyncio  # takes longer than all else that is loaded here
+
+    async def awaited() -> Any:
+        return await value
+
+    return asyncio.run(awaited())
 
 
 def main() -> None:

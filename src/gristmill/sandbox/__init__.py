@@ -1,0 +1,20 @@
+"""Runs programs that nobody has read, under bubblewrap, with limits, and never without either.
+
+What a sandbox keeps out, and what it does not, is told in `bubble.py` and `limits.py`.
+"""
+
+from gristmill.sandbox.bubble import check
+from gristmill.sandbox.languages import LANGUAGES, Language, find_language, interpreter
+from gristmill.sandbox.limits import Finished, Limits
+from gristmill.sandbox.run import run
+
+__all__ = [
+    "LANGUAGES",
+    "Finished",
+    "Language",
+    "Limits",
+    "check",
+    "find_language",
+    "interpreter",
+    "run",
+]
