@@ -97,6 +97,13 @@ def test_with_a_target_as_many_prompts_are_written_as_it_takes(tmp_path: Path) -
     assert sum(asked.values()) == before
 
 
+def test_recipes_without_a_count_share_the_target(tmp_path: Path) -> None:
+    ours = own([open_qa(), open_qa(own_topics=["Rye"], topics=0, seed=1)], target=20)
+    outcome = mill.run(ours, tmp_path / "run")
+    assert outcome.status == "target"
+    assert [source["delivered"] for source in outcome.metrics["recipes"]] == [11, 11]
+
+
 def test_a_run_that_accepts_nothing_does_not_write_for_ever(tmp_path: Path) -> None:
     outcome = mill.run(
         own(open_qa(), keep=[{"threshold": {"reward": 100}}], target=20), tmp_path / "run"

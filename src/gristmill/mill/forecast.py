@@ -10,7 +10,7 @@ from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill.budget import MILLION, prices
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
-from gristmill.mill.supply import to_write
+from gristmill.mill.supply import first_counts
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -65,7 +65,7 @@ def forecast(config: Config, limit: int | None = None) -> Forecast:
         else:
             prompts += 1
             characters += _characters(item)
-    written = to_write(config, limit)
+    written = sum(first_counts(config, limit).values())
     prompts += written
     characters += written * WRITTEN_CHARACTERS
     n = generate.responses

@@ -121,6 +121,7 @@ def _run_once(
     with folder.open(config) as journal, _calm_collector():
         written = supply.write(journal, watch)
         session = Session(supply.as_files(), journal, limit)
+        session.started = supply.began
         try:
             loop.run(_execute(session, watch))
         finally:

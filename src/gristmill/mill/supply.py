@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
@@ -16,30 +17,32 @@ from gristmill.mill.journal import Journal
 from gristmill.mill.prompts import PromptFile, Written
 from gristmill.mill.synthesis import Desk, Writing, later
 
-SLACK = 10
-"""Beyond the prompts that are expected to be needed, a tenth is written: it is cheaper than another
-round."""
 
 LOWEST_SHARE = 0.05
 """Accepted share of prompts that is assumed at least; else one bad start would ask for millions."""
 
 
-def first_count(source: Written, target: int | None) -> int:
-    """How many prompts a source is to write, as far as is known before the first is answered."""
-    if source.count is not None:
-        return source.count
-    if target is None:
-        raise ConfigError(
-            f"prompts: {source.name}: give it a count, or the run a target, to say how many"
-        )
-    return target + ceil(target / SLACK)
+def with_slack(needed: float, among: int) -> int:
+    """Prompts to write from each of several sources, a tenth more than are expected to be needed in
+    all: it is cheaper than another round."""
+    return ceil(round(1.1 * needed / among, 6))
 
 
-def to_write(config: Config, limit: int | None) -> int:
-    """Prompts that recipes are to write for a run."""
-    written = (s for s in config.prompts if not isinstance(s, PromptFile))
-    counts = (first_count(source, config.target) for source in written)
-    return sum(min(count, limit) if limit else count for count in counts)
+def first_counts(config: Config, limit: int | None) -> dict[int, int]:
+    """How many prompts each source that a model writes is to have, by its place in `prompts`, as
+    far as is known before the first is answered. Those without a count share the target."""
+    written = {i: s for i, s in enumerate(config.prompts) if not isinstance(s, PromptFile)}
+    open_ended = sum(source.count is None for source in written.values())
+    target = config.target
+    counts = {}
+    for place, source in written.items():
+        if source.count is None and target is None:
+            raise ConfigError(
+                f"prompts: {source.name}: give it a count, or the run a target, to say how many"
+            )
+        count = source.count or with_slack(target or 0, open_ended)
+        counts[place] = min(count, limit) if limit else count
+    return counts
 
 
 class Supply:
@@ -49,21 +52,18 @@ class Supply:
         self._config, self._folder, self._limit = config, folder, limit
         self._dry = False
         self._accepted = 0
-        self._wanted: dict[int, int] = {}
+        self.began = time.monotonic()
+        self._wanted = first_counts(config, limit)
         for place, source in self._sources():
-            self._wanted[place] = min(self._first(source, place), limit or 1 << 62)
+            path = self._path(place, source)
+            if source.count is None and limit is None and path.exists():
+                # An earlier session may have found that it takes more.
+                written = path.read_bytes().count(b"\n")
+                self._wanted[place] = max(self._wanted[place], written)
 
     def _sources(self) -> list[tuple[int, Written]]:
         named = enumerate(self._config.prompts)
         return [(i, s) for i, s in named if not isinstance(s, PromptFile)]
-
-    def _first(self, source: Written, place: int) -> int:
-        """How many prompts to begin with: at least as many as an earlier session wrote."""
-        first = first_count(source, self._config.target)
-        path = self._path(place, source)
-        if source.count is not None or not path.exists():
-            return first
-        return max(first, path.read_bytes().count(b"\n"))
 
     def _path(self, place: int, source: Written) -> Path:
         return self._folder.path / "prompts" / f"{place}-{source.name}.jsonl"
@@ -114,8 +114,7 @@ class Supply:
         self._accepted = prompts["accepted"]
         missing = target - prompts["accepted"]
         share = max(LOWEST_SHARE, prompts["accepted"] / max(1, prompts["finished"]))
-        needed = missing / share
-        more = ceil((needed + needed / SLACK) / len(open_ended))
+        more = with_slack(missing / share, len(open_ended))
         for place in open_ended:
             self._wanted[place] += more
         return True

@@ -113,10 +113,11 @@ class Ask:
         per: a stage before; under another item of that, the same text is another item.
         """
         seen = self.shared.seen.setdefault((stage, 0 if again else self.turn), set())
-        counts = self.shared.report.stage(stage)
         async with aclosing(items) as found:
             async for item in found:
                 if item.stage == stage:
+                    # Not before there is one: the report has the stages in the order of the work.
+                    counts = self.shared.report.stage(stage)
                     under = item.nearest(per)
                     key = (under.id if under else "", squeezed(item.text))
                     if key in seen:
