@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from commands import gristmill as gristmill
+
 # The same examples every time, and no clock: a busy machine must not fail a test.
 settings.register_profile(
     "gristmill",

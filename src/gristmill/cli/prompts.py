@@ -123,7 +123,8 @@ class _Bar:
 
 def _show(writing: Any, out: Path) -> None:
     wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
-    said = f"{writing.delivered:,}{wanted} prompts in {writing.calls:,} calls: {out}"
+    calls = f"{writing.calls:,} call{'' if writing.calls == 1 else 's'}"
+    said = f"{writing.delivered:,}{wanted} prompts in {calls}: {out}"
     OUT.print(said, markup=False, soft_wrap=True, highlight=False)
     if writing.short and writing.delivered:
         OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from gristmill.backends import Calls, loop
 from gristmill.errors import ConfigError, StorageError
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
-from gristmill.mill.prompts import PromptFile, Written, open_source
+from gristmill.mill.prompts import PromptFile, PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing, later
 from gristmill.parts import build, read_yaml
 from gristmill.storage import locked, versions, write_atomically
@@ -27,12 +27,22 @@ def load_source(path: Path, more: dict[str, Any]) -> tuple[Written, Budget]:
     try:
         values = read_yaml(path)
         budget = build(Budget, values.pop("budget", {}), "budget")
-        source = open_source({**values, **more}, "")
-        if isinstance(source, PromptFile):
+        source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
+        if source is None or isinstance(source, PromptFile):
             raise ConfigError("expected `recipe: ...` or `mix: [...]`")
         return source.located(path.parent), budget
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _with(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """A source's entry with more keys; of a mix, those that are its recipes' go to each of them."""
+    mix = values.get("mix")
+    if not isinstance(mix, list) or not all(isinstance(part, dict) for part in mix):
+        return {**values, **more}
+    own = {k: v for k, v in more.items() if k in PromptMix.model_fields}
+    theirs = {k: v for k, v in more.items() if k not in own}
+    return {**values, **own, "mix": [{**part, **theirs} for part in mix]}
 
 
 def write_prompts(
