@@ -71,7 +71,7 @@ def test_a_file_may_hold_a_recipe_or_a_mix_and_a_budget(gristmill: Gristmill) ->
         "recipe:open_qa": 6,
         "recipe:two_turn": 3,
     }
-    assert "two_turn: 1 prompts dropped as seed:repeated" in result.out
+    assert "two_turn: 1 dropped as seed:repeated" in result.out
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,8 @@ def test_an_answer_without_code_may_be_dropped_where_code_was_asked_for() -> Non
     assert CodeSyntax(missing="drop").reason(asked, plain) == Drop(
         "code_syntax:missing", "no fenced block of code"
     )
+    written = replace(asked, category="coding:python")
+    assert CodeSyntax(missing="drop").reason(written, plain)
     assert CodeSyntax(missing="drop").reason(prompt("x"), plain) == ""
 
 

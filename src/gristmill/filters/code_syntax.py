@@ -29,7 +29,7 @@ class CodeSyntax(Filter):
     """Languages to look at; by default all that have a parser."""
     missing: Literal["pass", "drop"] = "pass"
     """What becomes of a response without any block of code whose prompt's category is `code`,
-    `coding` or `programming`."""
+    `coding` or `programming`, or begins so (`coding:python`)."""
 
     @field_validator("languages", mode="before")
     @classmethod
@@ -45,7 +45,9 @@ class CodeSyntax(Filter):
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         blocks = fences(response_of(sample))
-        if not blocks and self.missing == "drop" and (prompt.category or "").lower() in _CODING:
+        # `coding:python` is how the recipe says it.
+        category = (prompt.category or "").partition(":")[0].lower()
+        if not blocks and self.missing == "drop" and category in _CODING:
             return Drop("code_syntax:missing", "no fenced block of code")
         for block in blocks:
             language = ALIASES.get(block.language, block.language)

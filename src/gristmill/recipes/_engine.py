@@ -134,9 +134,7 @@ async def _personas(recipe: Recipe, ask: Ask) -> tuple[str, ...]:
         return tuple(lines_of(Path(given)))
     found = tuple(dict.fromkeys(line.strip() for line in given if line.strip()))
     if not found:
-        raise ConfigError(
-            "personas: the list is empty; describe somebody, or leave it out"
-        )
+        raise ConfigError("personas: the list is empty; describe somebody, or leave it out")
     return found
 
 

@@ -12,7 +12,8 @@ _POLITE = re.compile(
         |interesting|fascinating|amazing|fantastic)\b
         (?:,?\s+(?:there|then|so|answer|point|idea|job|stuff|news|explanation|to\s+know))? \s* [!.]
       | (?:oh,?\s+|wow,?\s+|great,?\s+|ok(?:ay)?,?\s+)?
-        (?: thank(?:s|\s+you)\b | i\s+(?:really\s+|truly\s+)?appreciate\b
+        (?: thank(?:s|\s+you)\b | i\s+(?:really\s+|truly\s+)?appreciate\s+
+              (?:it|this|that|your?|the\s+(?:help|time|effort|details?|answer|explanation))\b
           | (?:that|this|it)(?:'s|\s+is|\s+was|\s+makes?|\s+sounds?)\s+(?:a\s+|an\s+)?
             (?:very\s+|really\s+|so\s+|super\s+|incredibly\s+|quite\s+)?
             (?:helpful|great|useful|interesting|fascinating|clear|sense|perfect|good|insightful
@@ -36,7 +37,8 @@ def spoken(text: str) -> str:
     text = _LABEL.sub("", text, count=1)
     if said := _NEXT.search(text):
         text = text[: said.start()]
-    text = text.strip()
-    while found := _POLITE.match(text):
-        text = text[found.end() :]
-    return text[:1].upper() + text[1:] if text else ""
+    text = rest = text.strip()
+    while found := _POLITE.match(rest):
+        rest = rest[found.end() :]
+    # What now begins a sentence did not before; what began one is as its user wrote it.
+    return rest if rest == text else rest[:1].upper() + rest[1:]

@@ -57,7 +57,7 @@ class Report:
 
     def lost(self) -> str:
         """What was lost on the way, in words; empty if nothing was."""
-        parts = [f"{n:,} prompts dropped as {reason}" for reason, n in self.dropped.items()]
+        parts = [f"{n:,} dropped as {reason}" for reason, n in self.dropped.items()]
         for name, stage in self.stages.items():
             counts = {
                 "unusable replies": stage.unusable,
