@@ -21,6 +21,7 @@ from pydantic import Field
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.lists import strip_thought
 from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
 
 Turns = tuple[Message, ...]
@@ -30,9 +31,6 @@ MOST = len(ascii_uppercase)
 
 _LETTER = re.compile(r"\[\[\s*([A-Za-z])\s*\]\]")
 _NUMBER = re.compile(r"\[\[\s*(\d{1,3}(?:\.\d{1,3})?)\s*\]\]")
-_THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
-"""What a model thought before it spoke; some templates begin the thought, so that the reply only
-ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,29 +119,24 @@ def grading_request(prompt: Turns, answer: Turns, rubric: str | None = None) -> 
     )
 
 
-def spoken(text: str) -> str:
-    """A reply without what the model thought before it spoke."""
-    return _THOUGHT.sub("", text)
-
-
 def final(reply: Response) -> str:
     """What a reply says, for a verdict that stands at its end. Nothing where it was cut off or a
     thought in it does not end, for then what stands last may be no more than a quotation."""
     thinking = "<think>" in reply.text.rpartition("</think>")[2]
-    return "" if thinking or reply.finish_reason == "length" else spoken(reply.text)
+    return "" if thinking or reply.finish_reason == "length" else strip_thought(reply.text)
 
 
 def verdict_in(text: str, count: int) -> int | None:
     """The place of the answer whose letter stands last in double brackets; None where none does,
     or one that was not asked about."""
-    found = _LETTER.findall(spoken(text))
+    found = _LETTER.findall(strip_thought(text))
     place = ascii_uppercase.index(found[-1].upper()) if found else MOST
     return place if place < count else None
 
 
 def rating_in(text: str) -> float | None:
     """The number from 1 to 10 that stands last in double brackets, or None."""
-    found = _NUMBER.findall(spoken(text))
+    found = _NUMBER.findall(strip_thought(text))
     rating = float(found[-1]) if found else 0.0
     return rating if 1 <= rating <= 10 else None
 

@@ -13,12 +13,13 @@ from pydantic import Field
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError
-from gristmill.judges._asking import Asking, choice_request, grading_request, spoken
+from gristmill.judges._asking import Asking, choice_request, grading_request
 from gristmill.judges._grades import grades_in
 from gristmill.judges._knockout import knock_out
 from gristmill.judges._matches import Heard, Match, Record, play, together
 from gristmill.judges._weights import Weighing
 from gristmill.judges.base import GroupJudge
+from gristmill.lists import strip_thought
 from gristmill.page.text import one_line
 from gristmill.records import Message, Prompt, Response, Verdict
 
@@ -85,7 +86,12 @@ class Llm(Asking, Weighing, GroupJudge):
         if five is None:
             return BackendError("unreadable", f"no five attributes, 0 to 4, {_end(reply)}")
         return Verdict(
-            NAME, reply.model, self.weigh(five), five, _tokens(reply), spoken(reply.text).strip()
+            NAME,
+            reply.model,
+            self.weigh(five),
+            five,
+            _tokens(reply),
+            strip_thought(reply.text).strip(),
         )
 
     def _without_rivals(self, responses: int) -> Verdict:
@@ -208,7 +214,9 @@ def _told(texts: Sequence[str], player: int, match: Match, room: int) -> str:
     lines = [f"against “{rival}”: {outcome}"]
     for heard in _both(match):
         where = "first" if heard.first == player else "second"
-        said = one_line(spoken(heard.reply.text), room) if heard.reply else str(heard.failure)
+        said = (
+            one_line(strip_thought(heard.reply.text), room) if heard.reply else str(heard.failure)
+        )
         lines.append(f"  shown {where}: {said}")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from importlib.resources import files
 
+from gristmill.lists import strip_thought
 from gristmill.records import Message, prompt_id
 
 CRITERIA = (
@@ -32,7 +33,6 @@ _LAST = re.compile(r"[\s*_`#>-]*(?:[\w -]{1,40}:)?[\s*_`]*\[([^\[\]]*)\][\s*_`.]
 """A last line that is a list, with a label in front and emphasis around it at most. A model that
 only says the request back must not seem to have answered."""
 _NUMBERS = re.compile(r"\s*(?:[1-7]\s*(?:,\s*[1-7]\s*)*)?")
-_THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 def hard_prompt(criteria: Collection[str]) -> bool:
@@ -53,7 +53,7 @@ def criteria_in(reply: str) -> tuple[str, ...] | None:
     What counts is the last line, which holds nothing but a list, as it was asked for. Anything
     but different numbers from 1 to 7 in it is no answer, and a thought is not part of a reply.
     """
-    last = _THOUGHT.sub("", reply).rstrip().rpartition("\n")[2]
+    last = strip_thought(reply).rstrip().rpartition("\n")[2]
     found = _LAST.fullmatch(last)
     if found is None or not _NUMBERS.fullmatch(found[1]):
         return None
