@@ -17,7 +17,6 @@ from gristmill.mill.journal import Journal
 from gristmill.mill.prompts import PromptFile, Written
 from gristmill.mill.synthesis import Desk, Writing, later
 
-
 LOWEST_SHARE = 0.05
 """Accepted share of prompts that is assumed at least; else one bad start would ask for millions."""
 
