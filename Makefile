@@ -32,11 +32,15 @@ check: $(VENV)/.dev  ## style and types
 
 bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/arena.py
+	$(BIN)/python benchmarks/decontamination.py
+	$(BIN)/python benchmarks/duplicates.py
 	$(BIN)/python benchmarks/endpoint.py
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/packing.py
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/rewardbench.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/truth.py
 
 tiny: $(VENV)/.dev  ## train the embedded family anew (hours)
 	$(BIN)/python -m gristmill.train.tiny
