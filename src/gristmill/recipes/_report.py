@@ -59,11 +59,14 @@ class Report:
         """What was lost on the way, in words; empty if nothing was."""
         parts = [f"{n:,} dropped as {reason}" for reason, n in self.dropped.items()]
         for name, stage in self.stages.items():
-            counts = {
-                "unusable replies": stage.unusable,
-                "items missing": stage.missing,
-                "repeated items": stage.repeated,
-                **{f"calls failed ({kind})": n for kind, n in stage.failed.items()},
-            }
-            parts += [f"{name}: {n:,} {what}" for what, n in counts.items() if n]
+            counts = [
+                (stage.unusable, "unusable reply", "unusable replies"),
+                (stage.missing, "item missing", "items missing"),
+                (stage.repeated, "repeated item", "repeated items"),
+                *(
+                    (n, f"call failed ({kind})", f"calls failed ({kind})")
+                    for kind, n in stage.failed.items()
+                ),
+            ]
+            parts += [f"{name}: {n:,} {one if n == 1 else many}" for n, one, many in counts if n]
         return "; ".join(parts)
