@@ -98,6 +98,8 @@ class Verdict:
     attributes: the five, where the judge knows them.
     detail: its reasons, or the evidence. turns: the reward of each turn of the assistant, where
     it graded them all, the response's last. weight: in the reward of several judges together.
+    vector: of a judge that embeds, for filters (`similarity.vectors.pack`); such a judge gives no
+    reward, and its vectors stay in the checkpoint.
     """
 
     judge: str
@@ -108,6 +110,7 @@ class Verdict:
     detail: str = ""
     turns: tuple[float, ...] = ()
     weight: float = 1.0
+    vector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,21 @@ scripted:name              answers from a function or file, for tests and dry ru
 """
 
 from gristmill.backends.base import Backend, ChatBackend, Meter, RewardBackend, Traffic
+from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.remembered import Calls, Remembered
-from gristmill.backends.resolve import open_chat, open_reward
+from gristmill.backends.resolve import open_chat, open_embedding, open_reward
 
 __all__ = [
     "Backend",
     "Calls",
     "ChatBackend",
+    "Embedded",
+    "EmbeddingBackend",
     "Meter",
     "Remembered",
     "RewardBackend",
     "Traffic",
     "open_chat",
+    "open_embedding",
     "open_reward",
 ]

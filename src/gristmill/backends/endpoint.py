@@ -35,12 +35,20 @@ _READERS: dict[str, Callable[[Any, str], Score]] = {
 assert tuple(_READERS) == ROUTES
 
 
-class _Endpoint:
-    """What chat and reward endpoints share: address, key, options, their place in the pool."""
+class Endpoint:
+    """What all kinds of endpoints share: address, key, options, their place in the pool.
 
-    def __init__(self, backend: Backend, options: EndpointOptions | None) -> None:
+    route: below the address in the model string, for what is neither chat nor reward.
+    """
+
+    def __init__(
+        self, backend: Backend, options: EndpointOptions | None, route: str | None = None
+    ) -> None:
         self.options = options or EndpointOptions()
         self.address = a = Address.of(backend.model, self.options)
+        if route is not None:
+            path = a.url.path.removesuffix("chat/completions") + route
+            self.address = a = replace(a, url=a.url.with_path(path, keep_query=True))
         self.caller = Caller(backend, a.url, a.name, self.options.timeout, self.options.retries)
         self.pool: Pool | None = None
         self._entered = 0
@@ -71,7 +79,7 @@ class ChatEndpoint(ChatBackend):
 
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
         super().__init__(model)
-        self._end = _Endpoint(self, options)
+        self._end = Endpoint(self, options)
         if self._end.address.route != "chat":
             raise ConfigError(f"model '{model}': only a reward model has a route other than chat")
         self.licence = self._end.options.licence
@@ -141,7 +149,7 @@ class RewardEndpoint(RewardBackend):
 
     def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
         super().__init__(model)
-        self._end = _Endpoint(self, options)
+        self._end = Endpoint(self, options)
         self.licence = self._end.options.licence
         self._parse = _READERS[self._end.address.route]
         # No sampling parameters: NVIDIA's reward models refuse them.
@@ -190,11 +198,9 @@ def _messages(messages: Sequence[Message]) -> bytes:
     try:
         return orjson.dumps(messages)
     except orjson.JSONEncodeError:
-        clean = [
-            {
-                "role": m.role,
-                "content": m.content.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
-            }
-            for m in messages
-        ]
-        return orjson.dumps(clean)
+        return orjson.dumps([{"role": m.role, "content": sendable(m.content)} for m in messages])
+
+
+def sendable(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair that stands alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -59,8 +59,8 @@ def open_reward(model: str, options: Mapping[str, Any]) -> LocalReward:
     return LocalReward(source, options)
 
 
-class _Local(Backend):
-    """What both kinds share: opening on a lane's thread, and calls that go in batches."""
+class Local(Backend):
+    """What all kinds share: opening on a lane's thread, and calls that go in batches."""
 
     def __init__(self, source: Source, options: Mapping[str, Any]) -> None:
         super().__init__(source.model)
@@ -107,7 +107,7 @@ class _Local(Backend):
             raise
 
 
-class LocalChat(_Local, ChatBackend):
+class LocalChat(Local, ChatBackend):
     """A causal language model with a chat template."""
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
@@ -134,7 +134,7 @@ class LocalChat(_Local, ChatBackend):
         return Answering(self.model, tokenizer, decoder, self._rows)
 
 
-class LocalReward(_Local, RewardBackend):
+class LocalReward(Local, RewardBackend):
     """A reward model of the Nemotron family, or one with a sequence-classification head."""
 
     async def score(self, messages: Sequence[Message]) -> Score:

@@ -63,7 +63,7 @@ class Answering:
         def emit(ended: list[tuple[int, list[int], bool]]) -> None:
             settle([(batch[i], self._response(batch[i], ids, stop)) for i, ids, stop in ended])
 
-        with _memory_errors():
+        with memory_errors():
             self._decoder.run([self._row(call) for call in batch], emit)
 
     def _row(self, call: Call) -> Any:
@@ -157,7 +157,7 @@ class Grading:
 
     def run(self, batch: Sequence[Call], settle: Settle) -> None:
         """Grade all of them in one pass."""
-        with _memory_errors():
+        with memory_errors():
             outputs = self._grader.run([call.job for call in batch])
         settle([(call, self._score(call, row)) for call, row in zip(batch, outputs, strict=True)])
 
@@ -202,7 +202,7 @@ def _check_length(model: str, tokens: int, context: int | None) -> None:
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """PyTorch's ways of saying that memory ran out, as MemoryError."""
     import torch
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from gristmill.backends.base import ChatBackend, RewardBackend
+from gristmill.backends.embedding import EmbeddingBackend
 from gristmill.errors import ConfigError
 
 MODULES = {
@@ -20,19 +21,28 @@ MODULES = {
 }
 """Model-string prefix -> module of this room that opens it."""
 
+EMBEDDERS = {
+    "hf": "local_embedding",
+    "http": "endpoint_embedding",
+    "https": "endpoint_embedding",
+    "nim": "endpoint_embedding",
+    "scripted": "scripted_embedding",
+}
+"""The same for a model that embeds texts."""
 
-def _module(model: str) -> Any:
+
+def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
     prefix, colon, rest = model.partition(":")
-    if colon and rest and prefix in MODULES:
-        return import_module(f"gristmill.backends.{MODULES[prefix]}")
+    if colon and rest and prefix in modules:
+        return import_module(f"gristmill.backends.{modules[prefix]}")
     if prefix == "vllm":
         raise ConfigError(
             f"model '{model}': the in-process vLLM engine is not in this version; start "
             "`vllm serve` and name the model as http://HOST:PORT/v1#NAME"
         )
-    near = get_close_matches(prefix, MODULES, n=1)
+    near = get_close_matches(prefix, modules, n=1)
     hint = f"did you mean '{near[0]}:...'?" if near else "it starts with one of"
-    raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in MODULES)})")
+    raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in modules)})")
 
 
 def open_chat(model: str, options: Mapping[str, Any] | None = None) -> ChatBackend:
@@ -63,3 +73,17 @@ def open_reward(model: str, options: Mapping[str, Any] | None = None) -> RewardB
             "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
         )
     return cast(RewardBackend, module.open_reward(model, given))
+
+
+def open_embedding(model: str, options: Mapping[str, Any] | None = None) -> EmbeddingBackend:
+    """The backend for a model string that embeds texts; see `open_chat`."""
+    given = dict(options or {})
+    if model.startswith("tiny:"):
+        raise ConfigError(
+            f"model '{model}': the embedded family has no model that embeds texts; name "
+            "http://HOST:PORT/v1#NAME, nim:... or hf:..."
+        )
+    module = _module(model, EMBEDDERS)
+    if given.get("reference") is not None:
+        raise ConfigError(f"model '{model}': `reference` is for judges that grade; leave it out")
+    return cast(EmbeddingBackend, module.open_embedding(model, given))

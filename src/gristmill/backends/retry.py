@@ -32,6 +32,7 @@ _TOO_LONG = (
     "max_model_len",
     "maximum model length",
     "too many tokens",
+    "token size",
     "too long",
 )
 # Its own source, so that nobody's seeded sampling is disturbed.

@@ -38,7 +38,7 @@ YIELD_EVERY = 64
 """Calls without latency between two turns of the event loop, so that timers and Ctrl-C live."""
 
 
-class _Script:
+class Script:
     """Latency and faults. low, high: seconds a call takes; fail: share of calls that fail."""
 
     def __init__(self, latency: float | tuple[float, float], fail: float) -> None:
@@ -103,7 +103,7 @@ class ScriptedChat(ChatBackend):
         self._awaits = inspect.iscoroutinefunction(function)
         # Files know prompts by id as well, so they get the whole prompt.
         self._whole = isinstance(getattr(function, "__self__", None), ChatFile)
-        self._script = _Script(latency, fail)
+        self._script = Script(latency, fail)
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. Tokens are counted as a quarter of the characters."""
@@ -172,7 +172,7 @@ class ScriptedReward(RewardBackend):
         self.licence = licence
         self._function = function
         self._awaits = inspect.iscoroutinefunction(function)
-        self._script = _Script(latency, fail)
+        self._script = Script(latency, fail)
 
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""
@@ -193,29 +193,29 @@ class ScriptedReward(RewardBackend):
 
 def open_chat(model: str, options: Mapping[str, Any]) -> ScriptedChat:
     """The chat backend of `scripted:...`. Raises ConfigError or DataError."""
-    name, query = _split(model)
+    name, query = split(model)
     if name == "echo":
         function = _echo
     elif name.endswith(".jsonl"):
         function = ChatFile(name).answer
     else:
-        function = _import(name, model)
+        function = import_function(name, model)
     return ScriptedChat(function, model=model, licence=options.get("licence"), **query)
 
 
 def open_reward(model: str, options: Mapping[str, Any]) -> ScriptedReward:
     """The reward backend of `scripted:...`. Raises ConfigError or DataError."""
-    name, query = _split(model)
+    name, query = split(model)
     if name == "echo":
         function = _grade_by_hash
     elif name.endswith(".jsonl"):
         function = RewardFile(name)
     else:
-        function = _import(name, model)
+        function = import_function(name, model)
     return ScriptedReward(function, model=model, licence=options.get("licence"), **query)
 
 
-def _split(model: str) -> tuple[str, dict[str, Any]]:
+def split(model: str) -> tuple[str, dict[str, Any]]:
     name, _, query = model.removeprefix("scripted:").partition("?")
     found: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
@@ -232,7 +232,7 @@ def _split(model: str) -> tuple[str, dict[str, Any]]:
     return name, found
 
 
-def _import(name: str, model: str) -> Callable[..., Any]:
+def import_function(name: str, model: str) -> Callable[..., Any]:
     module, colon, function = name.partition(":")
     if not colon or not module or not function:
         raise ConfigError(

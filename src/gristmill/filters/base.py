@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,11 @@ class Filter(Options):
     def located(self, folder: Path) -> Self:
         """The filter with its files' relative paths starting from a folder, the config's."""
         return self
+
+    def lacks(self, judges: Sequence[Options]) -> str:
+        """What this filter needs of the run's judges and does not find among them, and what to do;
+        empty where nothing is missing."""
+        return ""
 
     @property
     def needs_survey(self) -> bool:

@@ -174,7 +174,7 @@ def _check_measure(mill: Config, wheel: FlywheelConfig, folder: Path) -> None:
             find_truth(wheel.evaluate.truth)
         except ConfigError as error:
             raise ConfigError(f"flywheel.evaluate.truth: {error}") from None
-    elif not mill.judges:
+    elif not mill.grades:
         raise ConfigError(
             "flywheel.evaluate.truth: missing, and no judges either; give one of both"
         )
@@ -229,7 +229,7 @@ def _arm(
         raise ConfigError(f"filter: unknown '{chosen}'; known: {', '.join(FILTERS)}")
     if chosen == "oracle" and wheel.evaluate.truth is None:
         raise ConfigError("filter: oracle needs flywheel.evaluate.truth")
-    if chosen in ("reward", "random") and not mill.judges:
+    if chosen in ("reward", "random") and not mill.grades:
         raise ConfigError(f"filter: {chosen} needs judges")
     given = changes.get("train", wheel.train)
     if not is_stages(given):

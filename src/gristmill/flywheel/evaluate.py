@@ -42,7 +42,7 @@ def _config(loaded: Loaded, file: Path, model: str, responses: int, temperature:
             "generate": generate,
             "keep": [],
             "target": None,
-            "export": ["scored"] if mill.judges else ["sft"],
+            "export": ["scored"] if mill.grades else ["sft"],
             "flywheel": None,
         }
     )

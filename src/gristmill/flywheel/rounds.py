@@ -116,7 +116,7 @@ def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Conf
             "generate": generate,
             "judges": [_judged(spec, mill, i, models.judge) for i, spec in enumerate(mill.judges)],
             "seed": seed,
-            "export": ["sft", "preference", "scored"] if mill.judges else ["sft"],
+            "export": ["sft", "preference", "scored"] if mill.grades else ["sft"],
             "flywheel": None,
         }
     )

@@ -16,6 +16,12 @@ class Judge(Options):
     The class of `judges/my_judge.py` is called `MyJudge`; the config names it `my_judge`.
     """
 
+    @property
+    def embeds(self) -> str:
+        """What it makes a vector of for filters, such as `response`; empty for a judge that grades.
+        A judge that embeds gives no reward, and a run with no other has no scores."""
+        return ""
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError

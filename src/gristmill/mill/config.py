@@ -133,22 +133,32 @@ class Config(Options):
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
         """Validate a config given as a dictionary; `folder` is where relative paths start."""
         config = build(cls, values, "")
-        config.open_judges()
-        needs_survey = any(f.needs_survey for f in config.open_filters())
+        judges, filters = config.open_judges(), config.open_filters()
+        for i, f in enumerate(filters):
+            if lack := f.lacks(judges):
+                raise ConfigError(f"keep[{i}].{name_of(f)}: {lack}")
+        needs_survey = any(f.needs_survey for f in filters)
         if needs_survey and config.target is not None:
             raise ConfigError(
                 "target: cannot go with a quantile in keep.threshold, which is known only when "
                 "every prompt is scored; give fixed bounds, or leave target out"
             )
-        if not config.judges and "export" not in config.model_fields_set:
+        if not config.grades and "export" not in config.model_fields_set:
             config = config.model_copy(update={"export": ["sft"]})
-        if "preference" in config.export and not config.judges:
-            raise ConfigError("export: preference needs a judge; add one, or leave it out")
+        if "preference" in config.export and not config.grades:
+            raise ConfigError(
+                "export: preference needs a judge that grades; add one, or leave it out"
+            )
         if folder is None:
             return config
         placed = [source.located(folder) for source in config.prompts]
         keep = [_placed(spec, i, folder) for i, spec in enumerate(config.keep)]
         return config.model_copy(update={"prompts": placed, "keep": keep})
+
+    @property
+    def grades(self) -> bool:
+        """Whether a judge grades; one that only embeds does not."""
+        return any(not judge.embeds for judge in self.open_judges())
 
     def open_judges(self) -> list[Judge]:
         """The judges, validated."""

@@ -8,6 +8,7 @@ request but those in flight.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +144,14 @@ def _unpack(packed: list[Any]) -> Sample:
 
 def _pack_verdict(v: Verdict) -> list[Any]:
     packed: list[Any] = [v.judge, v.model, v.reward, v.attributes, v.tokens]
+    if v.vector:
+        return [*packed, v.detail, v.turns, v.vector]
     return [*packed, v.detail, v.turns] if v.detail or v.turns else packed
 
 
 def _unpack_verdict(packed: list[Any]) -> Verdict:
     judge, model, reward, attributes, tokens, *more = packed
-    detail, turns = more or ("", ())
+    detail, turns, *vector = more or ("", ())
     scores = tuple(attributes) if attributes else None
-    return Verdict(judge, model, reward, scores, tokens, detail, tuple(turns))
+    verdict = Verdict(judge, model, reward, scores, tokens, detail, tuple(turns))
+    return replace(verdict, vector=vector[0]) if vector else verdict

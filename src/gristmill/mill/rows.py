@@ -221,7 +221,13 @@ def bad_line_row(line: BadLine) -> Row:
 
 
 def _judgements(sample: Sample) -> list[dict[str, Any]] | None:
-    """What each judge said; None where one judge gave a reward and no reasons: it is there."""
+    """What each judge said; None where one judge gave a reward and no reasons: it is there.
+
+    A judge that embeds says nothing: alone it leaves the list empty, and beside others it keeps
+    its place in their order.
+    """
+    if sample.failure is None and all(v.vector for v in sample.verdicts):
+        return []
     if len(sample.verdicts) == 1 and not sample.verdicts[0].detail:
         return None
     return [

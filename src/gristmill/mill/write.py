@@ -26,7 +26,7 @@ from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
 from gristmill.mill.source import prompt_key
 from gristmill.mill.weigh import weighed
-from gristmill.records import Decision, Graded
+from gristmill.records import Decision, Graded, Sample
 
 BATCH_ROWS = 2048
 """Rows held before they are written as one row group."""
@@ -142,7 +142,7 @@ def _write_prompt(
         counts.failed += sample.failure is not None
         counts.kept += decision.keep
         over_target = decision.reason == "over_target"
-        if sample.verdicts and sample.failure is None:
+        if _graded(sample) and sample.failure is None:
             counts.scored += 1
             if not over_target:
                 row = rows.scored_row(graded, sample, text, decision.keep)
@@ -152,11 +152,16 @@ def _write_prompt(
             out.add("rejected", rows.rejected_row(graded, sample, text, decision))
     if accepted:
         # Without a judge there is no best one, and what is not picked would be in no table.
-        most = config.select.best if config.judges else None
+        most = config.select.best if any(map(_graded, graded.samples)) else None
         for sample in best(graded, decisions, most):
             out.add("sft", rows.sft_row(graded, sample))
         if found := pair(graded, decisions, config.select.min_gap):
             out.add("preference", rows.preference_row(graded, found))
+
+
+def _graded(sample: Sample) -> bool:
+    """Whether a judge looked at it that grades, and does not only embed."""
+    return any(not v.vector for v in sample.verdicts)
 
 
 def close_parquet(file: pq.ParquetWriter) -> None:

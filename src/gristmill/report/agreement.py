@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from gristmill.errors import ConfigError
-from gristmill.judges.base import GroupJudge
+from gristmill.judges.base import GroupJudge, Judge
 from gristmill.parts import find_part
 from gristmill.report import words
 from gristmill.report.folder import Run, Table
@@ -32,7 +32,7 @@ Tallies = defaultdict[int, Tally]
 
 @dataclass(frozen=True)
 class Judges:
-    """All judges of a run, in the order in which they were asked, and every two of them."""
+    """The judges of a run that grade, in the order in which they were asked, and every two."""
 
     opinions: tuple[Opinions, ...]
     agreements: tuple[Agreement, ...]
@@ -47,7 +47,10 @@ class Judges:
 
 
 def measure_judges(run: Run) -> Judges | None:
-    """Measure the verdicts of a run; None of no judge, and of one that gave bare rewards."""
+    """Measure the verdicts of a run; None of no judge, and of one that gave bare rewards.
+
+    A judge that embeds grades nothing: it keeps its place in the order, and is left out.
+    """
     tables = [run.tables.get(name) for name in ("scored", "rejected")]
     scored, rejected = (t if t and t.rows and "judgements" in t.columns else None for t in tables)
     named = _named(run)
@@ -59,14 +62,16 @@ def measure_judges(run: Run) -> Judges | None:
                 pairs[i, j].add(codes, rewards[:, i], rewards[:, j])
     if rejected:
         _read_failures(rejected, tallies)
-    alone = max(len(tallies), len(named)) < 2 and not any(_is_group(name) for name, _ in named)
-    if alone or not tallies:
+    known = range(max([*tallies, len(named) - 1], default=-1) + 1)
+    places = [n for n in known if n >= len(named) or not embeds(named[n][0])]
+    alone = len(places) < 2 and not any(_is_group(name) for name, _ in named)
+    if alone or not tallies.keys() & set(places):
         return None
-    places = range(max(*tallies, len(named) - 1) + 1)
+    at = {place: n for n, place in enumerate(places)}
     return Judges(
         tuple(tallies[n].figures(*(named[n] if n < len(named) else ("", ""))) for n in places),
         tuple(
-            pairs[i, j].figures(i, j, tallies[i].binary and tallies[j].binary)
+            pairs[i, j].figures(at[i], at[j], tallies[i].binary and tallies[j].binary)
             for i, j in combinations(places, 2)
         ),
     )
@@ -167,7 +172,18 @@ def _named(run: Run) -> list[tuple[str, str]]:
 
 def _is_group(name: str) -> bool:
     """Whether it looks at all responses together; such judges are asked last."""
+    return issubclass(_kind(name), GroupJudge)
+
+
+def embeds(name: str) -> bool:
+    """Whether it embeds responses and grades none."""
+    return _kind(name).embeds is not Judge.embeds
+
+
+def _kind(name: str) -> type[Judge]:
+    """The class behind a judge's name; `Judge` itself where it cannot be found."""
     try:
-        return issubclass(find_part("gristmill.judges", name, "judges"), GroupJudge)
-    except (ConfigError, TypeError):
-        return False
+        found = find_part("gristmill.judges", name, "judges")
+    except ConfigError:
+        return Judge
+    return found if isinstance(found, type) and issubclass(found, Judge) else Judge

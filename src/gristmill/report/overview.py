@@ -22,6 +22,7 @@ from gristmill.page.text import (
     without_keys,
 )
 from gristmill.report import words
+from gristmill.report.agreement import embeds
 from gristmill.report.folder import Run
 
 
@@ -83,7 +84,9 @@ def lede(run: Run) -> list[tuple[str, bool]]:
         return [*said, (" and gave no response.", False)]
     if sampled > prompts:
         said.append((f" with {plural(sampled, 'response')} in all", False))
-    judges = [str(o.get("model") or n) for n, o in words.parts(run.config, "judges")]
+    judges = [
+        str(o.get("model") or n) for n, o in words.parts(run.config, "judges") if not embeds(n)
+    ]
     judges = judges if run.count("responses", "scored") else []
     for i, judge in enumerate(judges):
         said += [("; " if i == 0 else " and ", False), (label(judge), True)]

@@ -138,6 +138,18 @@ OTHERS = {
         "Nearly the same text was already kept, or stands in a file that it is compared with.",
         "The detail names the earlier one; `threshold` says how like is too like.",
     ),
+    "semantic_duplicates": (
+        "It means nearly the same as something that was already kept.",
+        "The detail names the earlier one; `threshold` says how like is too like.",
+    ),
+    "semantic_duplicates:no_embedding": (
+        "Nothing says what it means, so it could not be compared.",
+        "Add the judge `embedding`; that makes a new run.",
+    ),
+    "semantic_duplicates:other_model": (
+        "Its embedding is not of the model that made the others.",
+        "The server changed its model during the run: start a new one with a single model.",
+    ),
     "decontamination": (
         "It shares a run of words, or of characters, with a benchmark item.",
         "The detail names the item. Left in, the benchmark would measure memory.",
@@ -221,7 +233,7 @@ def explain(reason: str, bounds: dict[str, dict[str, float]] | None = None) -> t
         return INPUT.get(
             detail, ("This line of the input could not be used.", "Mend the line named below.")
         )
-    return OTHERS.get(
+    return OTHERS.get(reason) or OTHERS.get(
         kind, (f"The filter “{label(kind, 40)}” said no.", "See its options under `keep`.")
     )
 

@@ -1,7 +1,8 @@
 """How alike two texts are, and which of many earlier texts is most like a new one.
 
 `words` is what all of it compares; `minhash` finds near duplicates among hundreds of thousands,
-`rouge` the nearest of some ten thousand, `overlap` what a text shares with a benchmark.
+`rouge` the nearest of some ten thousand, `overlap` what a text shares with a benchmark; `vectors`
+compares meanings, by embeddings.
 """
 
 from gristmill.similarity.novelty import Novelty

@@ -1,0 +1,89 @@
+"""Models that embed texts, behind an OpenAI-compatible server: vLLM, TEI, NIM, hosted APIs.
+
+    http://host:8000/v1#name          POST http://host:8000/v1/embeddings
+    nim:nvidia/nv-embedqa-e5-v5       NVIDIA's hosted models, key from NVIDIA_API_KEY
+
+NVIDIA's retrieval models ask for an `input_type`, and every server has its own word for a text that
+is too long, which else fails as `too_long`: the option `body` holds both.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gristmill.backends.chat_reply import count
+from gristmill.backends.embedding import Embedded, EmbeddingBackend
+from gristmill.backends.endpoint import Endpoint, sendable
+from gristmill.backends.options import EndpointOptions
+from gristmill.backends.retry import Fault
+from gristmill.errors import ConfigError
+from gristmill.similarity.vectors import unit
+
+
+class EmbeddingEndpoint(EmbeddingBackend):
+    """A model behind a server. `embed` sends one request, and again while it fails."""
+
+    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
+        super().__init__(model)
+        self._end = Endpoint(self, options, "embeddings")
+        if self._end.address.route != "chat":
+            raise ConfigError(f"model '{model}': `route` is for reward models; leave it out")
+        self.licence = self._end.options.licence
+        extra = self._end.options.body
+        if "input" in extra:
+            raise ConfigError(f"model '{model}': body: `input` is the text itself; leave it out")
+        fields = {"model": self._end.address.name, "encoding_format": "float", **extra}
+        known = orjson.dumps({k: v for k, v in fields.items() if v is not None})
+        self._head = known[:-1] + b',"input":['
+
+    async def __aenter__(self) -> EmbeddingEndpoint:
+        self._end.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._end.leave()
+
+    async def embed(self, text: str) -> Embedded:
+        """See EmbeddingBackend."""
+        body = b"".join((self._head, orjson.dumps(sendable(text)), b"]}"))
+        return await self._end.opened().call(self._end.caller, body, read_embedding)
+
+
+def open_embedding(model: str, options: Mapping[str, Any]) -> EmbeddingEndpoint:
+    """The endpoint of a model string. Raises ConfigError."""
+    return EmbeddingEndpoint(model, EndpointOptions.of(options))
+
+
+def read_embedding(reply: Any) -> Embedded:
+    """The vector in a reply of `/v1/embeddings` to one text, scaled to length 1.
+
+    `embedding` is a list of numbers, or little-endian float32 in base64. Raises Fault `bad_reply`.
+    """
+    try:
+        (row,) = reply["data"]
+        given = row["embedding"]
+    except (KeyError, TypeError, ValueError):
+        raise Fault("bad_reply", "the reply has no data[0].embedding for the one text") from None
+    if isinstance(given, list) and given and isinstance(given[0], list):
+        advice = "it has a vector for each token; is the model served as one that embeds texts?"
+        raise Fault("bad_reply", f"data[0].embedding: {advice}", again=False)
+    try:
+        vector = unit(_decoded(given) if isinstance(given, str) else given)
+    except ValueError as error:
+        raise Fault("bad_reply", f"data[0].embedding: {error}") from None
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return Embedded(vector, count(usage.get("total_tokens")) or count(usage.get("prompt_tokens")))
+
+
+def _decoded(text: str) -> np.ndarray:
+    try:
+        return np.frombuffer(b64decode(text, validate=True), "<f4")
+    except (binascii.Error, ValueError):
+        raise ValueError("it is neither numbers nor float32 in base64") from None
