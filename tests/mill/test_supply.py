@@ -179,6 +179,17 @@ def test_where_one_recipe_has_no_more_the_others_make_up_for_it(tmp_path: Path) 
     assert source["recipes"][0]["stopped"]
 
 
+def test_what_two_recipes_of_a_mix_both_write_is_taken_once_and_made_up_for(
+    tmp_path: Path,
+) -> None:
+    outcome = mill.run(own({"mix": [open_qa(), open_qa()], "count": 20}), tmp_path / "run")
+    (source,) = outcome.metrics["recipes"]
+    assert source["delivered"] == 20
+    assert source["repeated"] > 5
+    assert len({row["prompt"] for row in written(tmp_path / "run")}) == 20
+    assert max(asked.values()) <= 2
+
+
 def test_a_forecast_counts_what_is_still_to_be_written(tmp_path: Path) -> None:
     f = forecast(own(open_qa(count=12)))
     assert (f.prompts, f.written) == (12, 12)

@@ -74,7 +74,7 @@ class Executor:
                 for backend in (self.chat, *(b for _, b in self.judges)):
                     backend.meter = self.purse
                     await stack.enter_async_context(backend)
-                ticker = asyncio.create_task(_tick(tick))
+                ticker = asyncio.create_task(ticking(tick))
                 stack.callback(ticker.cancel)
                 async with asyncio.TaskGroup() as group:
                     await self._start_all(feed, need, group)
@@ -218,7 +218,8 @@ def _said(sample: Sample) -> Response | None:
     return said if said is not None and said.text.strip() else None
 
 
-async def _tick(tick: Callable[[], None]) -> None:
+async def ticking(tick: Callable[[], None]) -> None:
+    """Call it about twice a second, for a display, until cancelled."""
     while True:
         await asyncio.sleep(0.5)
         tick()

@@ -6,6 +6,7 @@ beginning and asks for nothing twice; what was drafted on the way is written to 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -19,6 +20,7 @@ from gristmill.backends import Calls, ChatBackend, Remembered, open_chat
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError, StorageError
 from gristmill.mill.budget import Purse, Spent
+from gristmill.mill.execute import ticking
 from gristmill.mill.prompts import Written
 from gristmill.parts import name_of
 from gristmill.recipes import Draft, Item, Mix, Recipe, Report, Wanted, synthesize
@@ -104,9 +106,11 @@ class Desk:
                     note = _Notes(items, self._known)
                     drafts = synthesize(recipe, chat, left, report, note)
                     sources.append(await stack.enter_async_context(aclosing(drafts)))
+                ticker = asyncio.create_task(ticking(lambda: self.watch(writing)))
+                stack.callback(ticker.cancel)
                 taken = mix.take(sources, wanted)
                 async with aclosing(taken):
-                    await self._lines(taken, recipes, gate, file, writing)
+                    await self._lines(taken, wanted, recipes, gate, file, writing)
         except OSError as error:
             fresh.unlink(missing_ok=True)
             raise StorageError(f"{out}: cannot write: {error.strerror}") from None
@@ -116,6 +120,7 @@ class Desk:
     async def _lines(
         self,
         taken: AsyncGenerator[tuple[int, Draft]],
+        wanted: list[Wanted],
         recipes: list[Recipe],
         gate: Gate | None,
         file: BinaryIO,
@@ -126,13 +131,13 @@ class Desk:
             name = prompt_id(draft.messages)
             if name in seen or (gate is not None and gate.reason(draft)):
                 writing.repeated += 1
+                wanted[place].add(1)
                 continue
             seen.add(name)
             writing.delivered += 1
             recipe = recipes[place]
             row = draft.row(name_of(recipe), recipe.language)
             file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-            self.watch(writing)
 
     async def _chat(self, recipe: Recipe, stack: AsyncExitStack) -> ChatBackend:
         if not recipe.model:
