@@ -93,6 +93,19 @@ def test_killed_in_any_stage_it_goes_on_and_ends_the_same(name: str, files: Path
         assert len(row["lineage"]) == len(row["parents"]) + 1
 
 
+def test_ctrl_c_says_that_it_goes_on_from_there(files: Path) -> None:
+    with WriterServer(latency=0.05) as server:
+        made = command("open_qa", server, files / "a.jsonl")
+        with start(*made) as process:
+            assert wait_until(lambda: server.requests > 5, process)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate()
+        assert process.returncode == 130
+        assert "run again, it goes on from the last checkpoint" in out and not err
+        assert run(*made)[0] == 0
+        assert sum(n - 1 for n in server.seen.values()) <= IN_FLIGHT
+
+
 def test_a_server_with_schemas_is_asked_for_them_and_one_without_is_not(files: Path) -> None:
     with WriterServer() as server:
         assert run(*command("open_qa", server, files / "a.jsonl"))[0] == 0

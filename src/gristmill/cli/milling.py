@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
-from gristmill.cli.console import ERR, INTERRUPTED, OUT
+from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
 from gristmill.cli.prompts import prompts
 from gristmill.cli.training import training
 from gristmill.errors import GristmillError, RunError
@@ -90,7 +90,8 @@ def run(
     from gristmill.pipeline import run as run_config
 
     folder = out or Path("out") / loaded.name
-    with Display(OUT, loaded, limit) as watch:
+    # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
+    with interruptible(OUT), Display(OUT, loaded, limit) as watch:
         outcome = run_config(loaded, folder, limit=limit, watch=watch)
     show_outcome(OUT, outcome)
     if outcome.status == "failed":

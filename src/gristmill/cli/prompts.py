@@ -11,7 +11,7 @@ import yaml
 from rich.live import Live
 from rich.text import Text
 
-from gristmill.cli.console import OUT
+from gristmill.cli.console import OUT, interruptible
 from gristmill.errors import ConfigError, RunError
 
 PLAIN_EVERY = 5.0
@@ -73,7 +73,7 @@ def prompts(
     assert not isinstance(source, PromptFile)
     if max_requests is not None:
         budget = budget.model_copy(update={"requests": max_requests})
-    with _Bar() as bar:
+    with interruptible(OUT), _Bar() as bar:
         writing = write_prompts(source, out, budget, bar)
     _show(writing, out)
     if not writing.delivered:
