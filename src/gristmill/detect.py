@@ -65,6 +65,11 @@ def detect(text: str, min_letters: int = 1) -> tuple[str, float] | None:
     return ("ne" if code in ("hi", "mr") and _is_nepali(text) else code), found[0].value
 
 
+def check() -> None:
+    """See that languages can be told here, before anything is spent. Raises MissingExtra."""
+    _builder()
+
+
 def alike(found: str, wanted: str) -> bool:
     """Whether what was found may be the language that was wanted."""
     return found == wanted or any({found, wanted} <= group for group in _ALIKE)
@@ -84,11 +89,15 @@ def _part(text: str) -> str:
     return f"{text[:size]} {text[middle - size // 2 : middle + size // 2]} {text[-size:]}"
 
 
-@lru_cache(maxsize=1)
-def _detector() -> Any:
+def _builder() -> Any:
     try:
         from lingua import LanguageDetectorBuilder
     except ImportError:
         raise MissingExtra("telling languages apart", "curate") from None
+    return LanguageDetectorBuilder
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
     # From 200 letters on as often right as the other mode, which takes 1.2 GB and loads for 6 s.
-    return LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
+    return _builder().from_all_languages().with_low_accuracy_mode().build()

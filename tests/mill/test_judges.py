@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import scripts
 from gristmill import mill
 from gristmill.backends import Backend, ChatBackend, open_chat
-from gristmill.errors import BackendError, BackendFatal, ConfigError
+from gristmill.errors import BackendError, BackendFatal, ConfigError, MissingExtra
 from gristmill.filters.base import Filter
 from gristmill.judges.base import GroundTruth, GroupJudge
 from gristmill.mill import Config
@@ -238,3 +239,24 @@ def test_a_filter_says_what_it_saw_and_may_change_what_is_exported(tmp_path: Pat
     # What is on the disk was not changed: without the filter it reads as it was.
     again = mill.run(own(prompts, GRADE), tmp_path / "run")
     assert "Question 3?/0" in {row["response"] for row in tables(again.folder)["scored"]}
+
+
+@pytest.mark.parametrize(
+    ("module", "changes"),
+    [
+        ("lingua", {"keep": [{"language": {"expect": "en"}}]}),
+        ("rensa", {"keep": ["near_duplicates"]}),
+        ("math_verify", {"judges": ["math"]}),
+    ],
+)
+def test_a_missing_extra_is_named_before_anything_is_asked(
+    tmp_path: Path, module: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    ours = config(
+        write_prompts(tmp_path, 2),
+        **{"generate": {"model": "scripted:scripts:answer"}, "judges": [GRADE], **changes},
+    )
+    with pytest.raises(MissingExtra, match=r"pip install 'gristmill\[curate\]'"):
+        mill.run(ours, tmp_path / "run")
+    assert not scripts.asked

@@ -27,6 +27,9 @@ class Filter(Options):
         empty where nothing is missing."""
         return ""
 
+    def check(self) -> None:
+        """See that what it needs is installed, before anything is spent. Raises MissingExtra."""
+
     @property
     def needs_survey(self) -> bool:
         """True if the filter must see every sample (`survey`) before it can decide on one."""

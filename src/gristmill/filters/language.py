@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from gristmill.detect import DETECTED, alike, detect
+from gristmill.detect import DETECTED, alike, check, detect
 from gristmill.errors import ConfigError
 from gristmill.filters._texts import prose, texts_of
 from gristmill.filters.base import Filter
@@ -46,6 +46,9 @@ class Language(Filter):
             return tuple(language_of(name).code for name in names)
         except ConfigError as error:
             raise ValueError(str(error)) from None
+
+    def check(self) -> None:
+        check()
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         wanted = self.expect or _given(prompt.language)

@@ -42,6 +42,9 @@ class NearDuplicates(Against):
             raise ValueError("'column' is one text, and 'of: row' compares two; leave one out")
         return self
 
+    def check(self) -> None:
+        self._empty()
+
     @cached_property
     def _seen(self) -> MinHashIndex:
         return self._empty()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gristmill import detect
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.intake.files import check_files, located
@@ -88,6 +89,8 @@ class PromptRecipe(Options):
         recipe = self.open()
         recipe.open_templates()
         recipe.check()
+        if recipe.checked_language:
+            detect.check()
 
     @property
     def parts(self) -> list[PromptRecipe]:

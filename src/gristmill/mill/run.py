@@ -104,8 +104,8 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    for source in config.prompts:
-        source.check()
+    for part in (*config.prompts, *config.open_filters()):
+        part.check()
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)
     while True:
