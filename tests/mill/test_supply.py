@@ -65,6 +65,20 @@ def test_prompts_are_written_then_answered_and_every_row_says_by_what(tmp_path: 
             before = name
 
 
+def test_a_row_has_the_licence_of_whoever_wrote_its_prompt(tmp_path: Path) -> None:
+    answers = {**ANSWERS, "licence": "Apache-2.0"}
+    judges = [{"reward": {"model": "scripted:scripts:grade", "licence": "MIT"}}]
+    for licence, run in (("CC-BY-4.0", "known"), (None, "unknown")):
+        prompts = open_qa(count=3, **({"licence": licence} if licence else {}))
+        mill.run(own(prompts, generate=answers, judges=judges), tmp_path / run)
+        rows = tables(tmp_path / run)["sft"]
+        # What is not known stays unknown.
+        assert {tuple(r["provenance"]["licences"]) for r in rows} == {
+            ("Apache-2.0", "MIT", licence)
+        }
+    assert {row["written_by"] for row in written(tmp_path / "known")} == {WRITER["model"]}
+
+
 def test_the_model_that_answers_also_writes_where_no_other_is_named(tmp_path: Path) -> None:
     generate = {**ANSWERS, "model": "scripted:writers:write"}
     outcome = mill.run(own({"recipe": "open_qa", "count": 5}, generate=generate), tmp_path / "run")

@@ -129,7 +129,7 @@ def _run_once(
         if not session.executor.stopped:
             journal.forget_partial(session.purse.spent())
         session.feed.note_finished()
-        counts = write(session.passage(), folder.data, _origin(session))
+        counts = write(session.passage(), folder.data, _origin(session, supply.licences()))
         return _outcome(folder, session, counts, written)
 
 
@@ -193,8 +193,9 @@ class _Interrupts:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
-def _origin(session: Session) -> Origin:
-    licences = [b.licence for b in session.backends()]
+def _origin(session: Session, recipes: list[str | None]) -> Origin:
+    """recipes: licences of the models that wrote prompts."""
+    licences = [*(b.licence for b in session.backends()), *recipes]
     judges = [str(getattr(judge, "model", name_of(judge))) for judge, _ in session.judges]
     return Origin(
         session.config.generate.model,

@@ -67,6 +67,11 @@ class Supply:
     def _path(self, place: int, source: Written) -> Path:
         return self._folder.path / "prompts" / f"{place}-{source.name}.jsonl"
 
+    def licences(self) -> list[str | None]:
+        """Of the models that write the prompts, as far as they are given."""
+        default = self._config.generate
+        return [part.open(default).licence for _, s in self._sources() for part in s.parts]
+
     def as_files(self) -> Config:
         """The config as the rest of the mill knows it: with the files in place of the recipes."""
         if not self._wanted:

@@ -136,7 +136,7 @@ class Desk:
             seen.add(name)
             writing.delivered += 1
             recipe = recipes[place]
-            row = draft.row(name_of(recipe), recipe.language)
+            row = draft.row(name_of(recipe), recipe.language, recipe.model)
             file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
     async def _chat(self, recipe: Recipe, stack: AsyncExitStack) -> ChatBackend:

@@ -64,13 +64,16 @@ class Draft:
         """The user's last turn: what must be new, and in the right language."""
         return self.messages[-1].content
 
-    def row(self, recipe: str, language: str) -> dict[str, Any]:
-        """The prompt as a line of a prompt file. language: a code, where the facts name none."""
+    def row(self, recipe: str, language: str, model: str = "") -> dict[str, Any]:
+        """The prompt as a line of a prompt file. language: a code, and model: who wrote it, where
+        the facts do not say otherwise."""
         only = len(self.messages) == 1
         said = {"prompt": self.asked} if only else {"messages": as_dicts(self.messages)}
         line = self.item.line()
         persona = next((item.persona for item in reversed(line) if item.persona), "")
-        facts = {"category": recipe, "language": language, **self.facts, "persona": persona}
+        facts = {"category": recipe, "language": language, "written_by": model, **self.facts}
+        written_by = facts.pop("written_by")
+        facts["persona"] = persona
         return {
             "id": prompt_id(self.messages),
             **said,
@@ -78,6 +81,7 @@ class Draft:
             "source": f"recipe:{recipe}",
             "parents": [item.id for item in line[:-1]],
             "lineage": list(_lineage(line)),
+            **({"written_by": written_by} if written_by else {}),
         }
 
 

@@ -90,7 +90,11 @@ class Instructions(Seeded):
             return await self._revised(ask, seed, drawn)
         text = seed.asked + random.choice(("\n\n", " ")) + say_all(drawn, self.language)
         messages = (*seed.messages[:-1], Message("user", text))
-        return [self._draft(seed, messages, seed.item, drawn)]
+        draft = self._draft(seed, messages, seed.item, drawn)
+        if seed.item.stage == "seed":
+            # No model wrote this one: it is somebody's prompt, and a rule.
+            draft.facts["written_by"] = ""
+        return [draft]
 
     async def _later(self, ask: Ask, seed: Draft, drawn: tuple[Constraint, ...]) -> list[Draft]:
         """The demand stands in the seed's turn; the prompt is the turn after its answer."""
