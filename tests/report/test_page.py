@@ -104,7 +104,7 @@ def test_a_filter_with_endless_reasons_does_not_make_an_endless_page(normal: Pat
 
 
 def test_every_reason_of_the_design_has_its_own_words() -> None:
-    from gristmill.report.words import ERRORS, explain
+    from gristmill.report.reasons import ERRORS, explain
 
     known = ["dedup", "empty_response", "over_target", "threshold:correctness", "input:bad_json"]
     known += ["input:bad_prompt", "input:duplicate", *(f"error:{kind}" for kind in ERRORS)]

@@ -16,6 +16,7 @@ from gristmill.report import words
 from gristmill.report.folder import AGAIN, TABLES, Run, open_run, write_text
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when
+from gristmill.report.reasons import explain_reasons
 
 SIZES = (
     (1_000, "n<1K"),
@@ -115,7 +116,7 @@ def _context(run: Run, origins: Origins, licence: Licence) -> dict[str, Any]:
         "when": when(run),
         "prompts": {k: run.count("prompts", k) for k in ("read", "finished", "accepted")},
         "responses": {k: run.count("responses", k) for k in ("sampled", "scored", "kept")},
-        "reasons": words.explain_reasons(run, run.counts("reasons")),
+        "reasons": explain_reasons(run, run.counts("reasons")),
         "truth": truth(run),
         "version": _version(run),
     }

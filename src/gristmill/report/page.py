@@ -21,6 +21,7 @@ from gristmill.report.folder import AGAIN, Run, open_run, write_text
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
 from gristmill.report.overview import details, funnel, lede, tiles, truth
 from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
+from gristmill.report.reasons import explain_reasons
 from gristmill.report.recipes import recipes
 
 SHORT = ("help", "corr", "coher", "compl", "verb")
@@ -46,7 +47,7 @@ def write_report(folder: Path | str) -> Path:
 def _context(run: Run) -> dict[str, Any]:
     scores = measure_scores(run)
     gaps = measure_gaps(run)
-    reasons = words.explain_reasons(run, run.counts("reasons"))
+    reasons = explain_reasons(run, run.counts("reasons"))
     judges = measure_judges(run)
     return {
         "name": label(run.name),

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run, Table, require
+from gristmill.report.reasons import MOST
 from gristmill.report.turns import Turn, messages, turn, turns
-from gristmill.report.words import MOST
 
 SHOWN = 12
 """Responses shown of each sort."""
