@@ -134,9 +134,9 @@ def test_a_server_with_schemas_is_asked_for_them_and_one_without_is_not(files: P
 
 
 def test_what_fails_on_the_way_is_tried_again_and_changes_nothing(files: Path) -> None:
-    with WriterServer() as server:
+    with WriterServer(share=0.3) as server:
         assert run(*command("open_qa", server, files / "a.jsonl"))[0] == 0
-    with WriterServer(faults=("reset", "429", "503", "broken"), share=0.3) as server:
+        server.faults = ("reset", "429", "503", "broken")
         code, out, err = run(*command("open_qa", server, files / "b.jsonl"))
         assert (code, err) == (0, ""), out + err
         assert sum(server.met.values()) > 5
