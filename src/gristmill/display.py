@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from types import TracebackType
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from gristmill.intake.files import check_files, count_rows
+from gristmill.live import PLAIN_EVERY, LiveLine
 from gristmill.mill import Config, Session, Writing
-
-PLAIN_EVERY = 5.0
-"""Seconds between plain lines."""
 
 WINDOW = 20
 """Updates over which rates are averaged, half a second each."""
 
 
-class Display:
+class Display(LiveLine):
     """Use as a context manager, and as the `watch` of a run."""
 
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
-        self._console = console
+        super().__init__(console)
         check_files(config.files)
         counts = [count_rows(file) for file in config.files]
         rows = sum(c for c in counts if c is not None) if None not in counts else None
@@ -36,54 +32,27 @@ class Display:
             rows = limit if rows is None else min(rows, limit)
         self._rows = rows
         self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
-        self._last_line = time.monotonic()
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-
-    def __enter__(self) -> Display:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def __call__(self, session: Session | Writing) -> None:
         """Show how far the session is, or the prompts that are being written before it."""
-        now = time.monotonic()
         if isinstance(session, Writing):
-            self._show_writing(session, now)
+            self.show(lambda: writing_line(session), session.delivered, session.wanted)
             return
+        now = time.monotonic()
         requests = sum(b.traffic.requests for b in session.backends())
         spent = session.purse.spent()
         tokens = spent.prompt_tokens + spent.completion_tokens + spent.judge_tokens
         self._history.append((now, self._done(session), requests, tokens))
         if self._live:
             self._live.update(self._panel(session))
-        elif now - self._last_line >= PLAIN_EVERY:
-            self._last_line = now
+        elif now - self._last >= PLAIN_EVERY:
+            self._last = now
             self._console.print(
                 f"{self._head(session)} | {_kept(session)} | {self._rates(session)}",
                 soft_wrap=True,
                 highlight=False,
                 markup=False,
             )
-
-    def _show_writing(self, writing: Writing, now: float) -> None:
-        line = writing_line(writing, now - writing.started)
-        if self._live:
-            top = Table.grid(padding=(0, 1))
-            bar = ProgressBar(total=writing.wanted, completed=writing.delivered, width=36)
-            top.add_row(bar, Text(line))
-            self._live.update(top)
-        elif now - self._last_line >= PLAIN_EVERY:
-            self._last_line = now
-            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _done(self, session: Session) -> int:
         tally = session.tally
@@ -139,10 +108,17 @@ class Display:
         return ", ".join(parts)
 
 
-def writing_line(writing: Writing, seconds: float) -> str:
+class WritingBar(LiveLine):
+    """How far a source is that a model writes; the `watch` of `write_prompts`."""
+
+    def __call__(self, writing: Writing) -> None:
+        self.show(lambda: writing_line(writing), writing.delivered, writing.wanted)
+
+
+def writing_line(writing: Writing) -> str:
     """How far a source is that a model writes: prompts, calls, tokens, and the time left."""
     done, of = writing.delivered, writing.wanted
-    seconds = max(seconds, 1e-9)
+    seconds = max(time.monotonic() - writing.started, 1e-9)
     left = f", {_clock((of - done) * seconds / done)} left" if done else ""
     return (
         f"{writing.name}: {done:,} of {of:,} prompts{left} | {writing.calls:,} calls, "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gristmill import cli
+from commands import Gristmill
 from local_models import chat_model
 from trainings import (
     chat_rows,
@@ -33,22 +32,12 @@ ROWS: dict[str, Any] = {
 
 
 @pytest.fixture
-def train(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
+def train(gristmill: Gristmill) -> Command:
     """`gristmill train ...` in this process, in a folder of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gristmill", "train", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as done:
-            code = int(done.code or 0)
-        return (code, *capsys.readouterr())
+        result = gristmill("train", *arguments)
+        return result.code, result.out, result.err
 
     return call
 

@@ -24,6 +24,7 @@ import inspect
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,10 @@ class Script:
         return BackendError("server", f"{backend.model}: this call fails by script")
 
 
-class ScriptedChat(ChatBackend):
-    """A chat model played by `function(messages, index, seed)`.
+class Played(Backend):
+    """What all scripted models share: `function`, a coroutine function or not, and its script.
 
-    The function gets role/content dictionaries and returns a text or a Response; it may be a
-    coroutine function. What it raises becomes a BackendError `server`, unless it is an error of
-    gristmill's own.
+    latency: seconds a call takes, or a range of them. fail: share of calls that fail.
     """
 
     def __init__(
@@ -101,9 +100,21 @@ class ScriptedChat(ChatBackend):
         self.licence = licence
         self._function = function
         self._awaits = inspect.iscoroutinefunction(function)
-        # Files know prompts by id as well, so they get the whole prompt.
-        self._whole = isinstance(getattr(function, "__self__", None), ChatFile)
         self._script = Script(latency, fail)
+
+
+class ScriptedChat(Played, ChatBackend):
+    """A chat model played by `function(messages, index, seed)`.
+
+    The function gets role/content dictionaries and returns a text or a Response; it may be a
+    coroutine function. What it raises becomes a BackendError `server`, unless it is an error of
+    gristmill's own.
+    """
+
+    @cached_property
+    def _whole(self) -> bool:
+        # Files know prompts by id as well, so they get the whole prompt.
+        return isinstance(getattr(self._function, "__self__", None), ChatFile)
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. Tokens are counted as a quarter of the characters."""
@@ -152,27 +163,12 @@ class ScriptedChat(ChatBackend):
         return Response(said, self.model, "stop", (length + 3) // 4, (len(said) + 3) // 4)
 
 
-class ScriptedReward(RewardBackend):
+class ScriptedReward(Played, RewardBackend):
     """A reward model played by `function(messages)`.
 
     It returns a number, five numbers in order, a mapping with the five attributes or `reward`,
     or a Score.
     """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        latency: float | tuple[float, float] = 0.0,
-        fail: float = 0.0,
-        model: str = "scripted:function",
-        licence: str | None = None,
-    ) -> None:
-        super().__init__(model)
-        self.licence = licence
-        self._function = function
-        self._awaits = inspect.iscoroutinefunction(function)
-        self._script = Script(latency, fail)
 
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""

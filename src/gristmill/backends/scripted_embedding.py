@@ -8,8 +8,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.script_files import number_of
-from gristmill.backends.scripted import Script, import_function, split
+from gristmill.backends.scripted import Played, import_function, split
 from gristmill.errors import BackendError, ConfigError, GristmillError
 from gristmill.similarity.vectors import unit
 from gristmill.similarity.words import words
@@ -26,24 +25,9 @@ WIDTH = 512
 """Numbers in a vector of `scripted:echo`, each the count of the words that fall on it."""
 
 
-class ScriptedEmbedding(EmbeddingBackend):
+class ScriptedEmbedding(Played, EmbeddingBackend):
     """A model played by `function(text)`, which may be a coroutine function. What it raises, unless
     it is an error of gristmill's own, becomes a BackendError `server`."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        latency: float | tuple[float, float] = 0.0,
-        fail: float = 0.0,
-        model: str = "scripted:function",
-        licence: str | None = None,
-    ) -> None:
-        super().__init__(model)
-        self.licence = licence
-        self._function = function
-        self._awaits = inspect.iscoroutinefunction(function)
-        self._script = Script(latency, fail)
 
     async def embed(self, text: str) -> Embedded:
         """See EmbeddingBackend. Tokens are counted as a quarter of the characters."""

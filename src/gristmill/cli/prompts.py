@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.live import Live
-from rich.text import Text
 
 from gristmill.cli.console import OUT, interruptible
 from gristmill.errors import ConfigError, RunError
-
-PLAIN_EVERY = 5.0
-"""Seconds between plain lines where there is no terminal."""
 
 
 def prompts(
@@ -57,6 +51,7 @@ def prompts(
     It ends when the count is reached, the budget is spent, or the model brings nothing new, and
     says which.
     """
+    from gristmill.display import WritingBar
     from gristmill.mill.config import Budget
     from gristmill.mill.prompts import PromptFile, open_source
     from gristmill.mill.write_prompts import load_source, write_prompts
@@ -73,8 +68,8 @@ def prompts(
     assert not isinstance(source, PromptFile)
     if max_requests is not None:
         budget = budget.model_copy(update={"requests": max_requests})
-    with interruptible(OUT), _Bar() as bar:
-        writing = write_prompts(source, out, budget, bar)
+    with interruptible(OUT), WritingBar(OUT) as watch:
+        writing = write_prompts(source, out, budget, watch)
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")
@@ -91,34 +86,6 @@ def _settings(given: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             settings[key.strip()] = value
     return settings
-
-
-class _Bar:
-    """The line of a source that is being written; plain lines where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._live = Live(console=OUT, refresh_per_second=4) if OUT.is_terminal else None
-        self._last = time.monotonic()
-
-    def __enter__(self) -> _Bar:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def __call__(self, writing: Any) -> None:
-        from gristmill.display import writing_line
-
-        now = time.monotonic()
-        if self._live:
-            self._live.update(Text(writing_line(writing, now - writing.started)))
-        elif now - self._last >= PLAIN_EVERY:
-            self._last = now
-            line = writing_line(writing, now - writing.started)
-            OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _show(writing: Any, out: Path) -> None:

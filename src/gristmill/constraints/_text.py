@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 FENCE = re.compile(r"\s*(`{3,}|~{3,})")
@@ -46,38 +47,36 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def prose_lines(text: str) -> list[str]:
-    """The lines outside fenced blocks of code; a block leaves one empty line."""
-    lines, fence = [], ""
+def _around_code(text: str) -> Iterator[tuple[str, str]]:
+    """Each line and where it is: `outside` of fenced blocks of code, `opening` one, or `inside`,
+    the line that closes it among these."""
+    fence = ""
     for line in text.split("\n"):
         found = FENCE.match(line)
         if fence:
+            yield line, "inside"
             if found and found[1].startswith(fence) and not line.strip("`~ \t"):
                 fence = ""
-        elif found:
-            fence = found[1]
-            lines.append("")
         else:
-            lines.append(line)
-    return lines
+            fence = found[1] if found else ""
+            yield line, "opening" if found else "outside"
+
+
+def prose_lines(text: str) -> list[str]:
+    """The lines outside fenced blocks of code; a block leaves one empty line."""
+    lines = ((line, place) for line, place in _around_code(text) if place != "inside")
+    return [line if place == "outside" else "" for line, place in lines]
 
 
 def paragraphs_of(text: str) -> list[str]:
     """What blank lines divide. A heading or a title alone is none, nor is a divider or other
     block without a letter or digit; a block of code is part of the paragraph that it touches."""
     blocks: list[list[str]] = [[]]
-    fence = ""
-    for line in text.split("\n"):
-        found = FENCE.match(line)
-        if fence:
-            if found and found[1].startswith(fence) and not line.strip("`~ \t"):
-                fence = ""
-        elif found:
-            fence = found[1]
-        elif not line.strip():
+    for line, place in _around_code(text):
+        if place == "outside" and not line.strip():
             blocks.append([])
-            continue
-        blocks[-1].append(line)
+        else:
+            blocks[-1].append(line)
     return ["\n".join(block).strip() for block in blocks if any(map(_says_something, block))]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gristmill.backends.base import Meter
 from gristmill.backends.calling import Calling, Price
@@ -22,6 +23,11 @@ class Spent:
     completion_tokens: int = 0
     judge_tokens: int = 0
     usd: float = 0.0
+
+    def or_later(self, noted: Sequence[Any] | None) -> Spent:
+        """The later of these totals and noted ones (`as_list`) of the same run: which has more
+        requests."""
+        return self if noted is None or noted[0] < self.requests else Spent(*noted)
 
     def as_list(self) -> list[float]:
         """For the checkpoint."""

@@ -64,8 +64,7 @@ class Journal:
                 self._partial.setdefault(key, []).append(record)
 
     def _note(self, spent: list[Any]) -> None:
-        if spent[0] >= self.spent.requests:
-            self.spent = Spent(*spent)
+        self.spent = self.spent.or_later(spent)
 
     def add_partial(self, key: int, sample: Sample, spent: Spent) -> None:
         """Remember what one sample has so far."""

@@ -15,7 +15,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.prompts import PromptFile, Written
-from gristmill.mill.synthesis import Desk, Writing, later
+from gristmill.mill.synthesis import Desk, Writing
 
 LOWEST_SHARE = 0.05
 """Accepted share of prompts that is assumed at least; else one bad start would ask for millions."""
@@ -91,7 +91,7 @@ class Supply:
         (self._folder.path / "prompts").mkdir(exist_ok=True)
         calls = Calls(self._folder.checkpoint / "recipes.jsonl")
         try:
-            before = later(journal.spent, calls.spent)
+            before = journal.spent.or_later(calls.spent)
             purse = Purse(self._config.budget, before, [])
             items = self._folder.path / "prompts" / "items.jsonl"
             desk = Desk(calls, purse, items, self._config.generate, watch)

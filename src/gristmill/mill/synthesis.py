@@ -19,7 +19,7 @@ import orjson
 from gristmill.backends import Calls, ChatBackend, Remembered, open_chat
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError, StorageError
-from gristmill.mill.budget import Purse, Spent
+from gristmill.mill.budget import Purse
 from gristmill.mill.execute import ticking
 from gristmill.mill.prompts import Written
 from gristmill.parts import name_of
@@ -173,11 +173,3 @@ class _Notes:
         if item.note:
             row["from"] = item.note
         self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
-
-def later(one: Spent, other: list[float] | None) -> Spent:
-    """The later of two totals of one run: the one with more requests."""
-    if other is None or other[0] < one.requests:
-        return one
-    requests, prompt, completion, judge, usd = other
-    return Spent(int(requests), int(prompt), int(completion), int(judge), usd)

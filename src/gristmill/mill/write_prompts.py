@@ -13,7 +13,7 @@ from gristmill.errors import ConfigError, StorageError
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
 from gristmill.mill.prompts import PromptFile, PromptMix, Written, open_source
-from gristmill.mill.synthesis import Desk, Writing, later
+from gristmill.mill.synthesis import Desk, Writing
 from gristmill.parts import build, read_yaml
 from gristmill.storage import locked, versions, write_atomically
 
@@ -69,7 +69,7 @@ def write_prompts(
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:
-            purse = Purse(budget or Budget(), later(Spent(), calls.spent), [])
+            purse = Purse(budget or Budget(), Spent().or_later(calls.spent), [])
             desk = Desk(calls, purse, work / "items.jsonl", watch=watch)
             writing = loop.run(desk.write(source, source.count, out))
         finally:

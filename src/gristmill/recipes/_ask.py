@@ -85,11 +85,6 @@ class Ask:
     depth: int = 0
     scale: float = 1.0
 
-    @property
-    def wanted(self) -> int:
-        """Prompts that are still wanted."""
-        return self.shared.wanted.left
-
     def each(
         self,
         source: AsyncGenerator[Any] | Iterable[Any],

@@ -117,11 +117,6 @@ class Recipe(Calling):
         `ask.turn` one higher, it goes on with others."""
         raise NotImplementedError
 
-    def identity(self) -> dict[str, Any]:
-        """What decides the prompts. How many there are to be, and how fast, does not."""
-        pace = set(Calling.model_fields) - {"model", "body"}
-        return {name_of(self): self.model_dump(mode="json", exclude={*pace, "count"})}
-
 
 def _located(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
