@@ -112,7 +112,7 @@ def test_files_of_a_recipe_of_seeds_lie_in_the_configs_folder(tmp_path: Path) ->
     path = file_of(tmp_path, *prompts(3))
     recipe = recipe_of("evolve", seeds={"evolve": {"seeds": "seeds.jsonl"}}).located(tmp_path)
     recipe.check()
-    assert path in json.dumps(recipe.identity())
+    assert path in json.dumps(recipe.model_dump(mode="json"))
     with pytest.raises(DataError, match=r"other\.jsonl"):
         recipe_of("evolve", seeds={"evolve": {"seeds": "other.jsonl"}}).located(tmp_path).check()
 
