@@ -8,21 +8,49 @@ Every step returns a new record, none is ever changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
+
+import orjson
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 """HelpSteer2's five attributes, always in this order, each 0 to 4."""
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What an assistant asks a tool to do. arguments: JSON, as the model wrote it. id: what the
+    tool's answer names; empty where nobody gave one."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `role` is `system`, `user` or `assistant`."""
+    """One turn. `role` is `system`, `user`, `assistant` or `tool`.
+
+    content: what was said; of the assistant's turn the answer alone.
+    reasoning: what the assistant thought before it. tool_calls: what it asks tools to do.
+    tool_call_id, name: of a tool's turn, the call that it answers, and the tool.
+    learned: False for a turn of the assistant's that is not to be imitated.
+    """
 
     role: str
     content: str
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
+    learned: bool = True
+
+    @property
+    def plain(self) -> bool:
+        """Whether role and content are all there is to it."""
+        return not (self.reasoning or self.tool_calls or self.tool_call_id or self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +64,7 @@ class Prompt:
     tests: a program that tests the code in an answer; the judge `code` runs it.
     constraints: what can be checked in an answer, each one JSON, `{"paragraphs": {"count": 3}}`;
     the judge `format` does.
+    tools: what may be called, the JSON of a list in OpenAI's form; empty where nothing may.
     """
 
     id: str
@@ -47,6 +76,7 @@ class Prompt:
     parents: tuple[str, ...] = ()
     tests: str | None = None
     constraints: tuple[str, ...] = ()
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +98,10 @@ class Sampling:
 class Response:
     """One answer of a chat backend.
 
-    finish_reason: `stop`, `length`, or what the server said. Token counts are the server's own,
-    0 where it gave none.
+    text: the answer alone; reasoning: the thought before it. tool_calls: what it asks tools to do.
+    finish_reason: `stop`, `length`, `tool_calls`, or a word of the server's that nobody knows; what
+    says that the call failed is no Response (`backends.answer`). Token counts are the server's
+    own, 0 where it gave none.
     """
 
     text: str
@@ -77,6 +109,18 @@ class Response:
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def says(self) -> bool:
+        """Whether there is anything in it beside a thought."""
+        return bool(self.tool_calls or self.text.strip())
+
+    @property
+    def message(self) -> Message:
+        """The answer as the assistant's turn."""
+        return Message("assistant", self.text, self.reasoning, self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +217,26 @@ class Drop(NamedTuple):
 KEPT = Decision(True)
 
 
-def prompt_id(messages: tuple[Message, ...]) -> str:
-    """16 hex digits of BLAKE2b over roles and contents: equal messages, equal id, everywhere."""
+def prompt_id(messages: tuple[Message, ...], tools: str = "") -> str:
+    """16 hex digits of BLAKE2b over what was said: equal messages, equal id, everywhere."""
     digest = blake2b(digest_size=8)
     for message in messages:
-        # The lengths keep ("ab", "c") apart from ("a", "bc").
-        content = message.content.encode("utf-8", "surrogatepass")
-        digest.update(f"{message.role}:{len(content)}:".encode())
-        digest.update(content)
+        _add(digest, message.role, message.content)
+        if not message.plain:
+            _add(digest, "reasoning", message.reasoning)
+            for call in message.tool_calls:
+                _add(digest, "call", f"{call.name}\0{call.arguments}\0{call.id}")
+            _add(digest, "answers", f"{message.tool_call_id}\0{message.name}")
+    if tools:
+        _add(digest, "tools", tools)
     return digest.hexdigest()
+
+
+def _add(digest: blake2b, name: str, text: str) -> None:
+    data = text.encode("utf-8", "surrogatepass")
+    # The lengths keep ("ab", "c") apart from ("a", "bc").
+    digest.update(f"{name}:{len(data)}:".encode())
+    digest.update(data)
 
 
 def response_id(prompt: str, index: int) -> str:
@@ -195,6 +250,36 @@ def sample_seed(seed: int, prompt: str, index: int) -> int:
     return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") >> 1
 
 
-def as_dicts(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages as the `role`/`content` dictionaries that endpoints and trainers read."""
-    return [{"role": m.role, "content": m.content} for m in messages]
+def as_dicts(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Messages as the dictionaries that chat templates and trainers read: `role` and `content`,
+    and where there are any `reasoning_content`, `tool_calls` (arguments as an object),
+    `tool_call_id` and `name`."""
+    return [
+        {"role": m.role, "content": m.content} if m.plain else _as_dict(m) for m in messages
+    ]
+
+
+def _as_dict(message: Message) -> dict[str, Any]:
+    extras = {
+        "reasoning_content": message.reasoning,
+        "tool_calls": [
+            {
+                **({"id": call.id} if call.id else {}),
+                "type": "function",
+                "function": {"name": call.name, "arguments": arguments_of(call)},
+            }
+            for call in message.tool_calls
+        ],
+        "tool_call_id": message.tool_call_id,
+        "name": message.name,
+    }
+    said = {"role": message.role, "content": message.content}
+    return {**said, **{name: value for name, value in extras.items() if value}}
+
+
+def arguments_of(call: ToolCall) -> Any:
+    """A call's arguments as JSON has them; a text that is no JSON stays as it is."""
+    try:
+        return orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        return call.arguments
