@@ -254,9 +254,7 @@ def as_dicts(messages: Iterable[Message]) -> list[dict[str, Any]]:
     """Messages as the dictionaries that chat templates and trainers read: `role` and `content`,
     and where there are any `reasoning_content`, `tool_calls` (arguments as an object),
     `tool_call_id` and `name`."""
-    return [
-        {"role": m.role, "content": m.content} if m.plain else _as_dict(m) for m in messages
-    ]
+    return [{"role": m.role, "content": m.content} if m.plain else _as_dict(m) for m in messages]
 
 
 def _as_dict(message: Message) -> dict[str, Any]:

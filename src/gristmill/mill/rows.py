@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from gristmill.filters import Pair
 from gristmill.filters.threshold import score_of
 from gristmill.intake.files import BadLine
+from gristmill.mill.select import Pair
 from gristmill.records import ATTRIBUTES, Decision, Graded, Prompt, Sample, as_dicts, response_id
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))

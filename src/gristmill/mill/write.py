@@ -18,12 +18,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from gristmill.errors import StorageError
-from gristmill.filters import best, changed, decide, pair, survey
+from gristmill.filters import changed, decide, survey
 from gristmill.intake.files import BadLine
 from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
+from gristmill.mill.select import best, pair
 from gristmill.mill.source import prompt_key
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.filters import best, pair
 from gristmill.filters.dedup import normalise
+from gristmill.mill.select import best, pair
 from gristmill.records import KEPT, Decision, Failure, Graded, Response, Sample
 from mills import graded, sample, verdict
 
