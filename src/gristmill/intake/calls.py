@@ -1,0 +1,134 @@
+"""Tools and calls of them, in the ways that people's files and servers write them.
+
+OpenAI     {"type": "function", "function": {"name", "description", "parameters"}}
+           {"id", "type": "function", "function": {"name", "arguments": JSON or an object}}
+bare       {"name", "description", "parameters"}, {"name", "arguments"}
+Anthropic  {"name", "description", "input_schema"}, {"type": "tool_use", "id", "name", "input"}
+Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_call> in a text,
+           <tool_response>...</tool_response> in the tool's
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gristmill.intake.cells import Unusable
+from gristmill.records import ToolCall
+
+_CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*</tool_call>\s*", re.DOTALL)
+_RESPONSE = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOTALL)
+_TOOLS = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.DOTALL)
+
+
+def tools_of(given: Any, field: str) -> str:
+    """The JSON of a list of tools in OpenAI's form; empty where there are none. Raises Unusable."""
+    if isinstance(given, str):
+        given = _json(given, field) if given.strip() else None
+    if isinstance(given, Mapping):
+        given = [given]
+    if given in (None, []):
+        return ""
+    if not isinstance(given, list):
+        raise Unusable("bad_tools", f"'{field}' is {type(given).__name__}, not a list of tools")
+    found = [_tool(tool, f"{field}[{number}]") for number, tool in enumerate(given)]
+    return orjson.dumps(found).decode()
+
+
+def calls_of(given: Any, place: str) -> tuple[ToolCall, ...]:
+    """The calls in a message's `tool_calls`, or in its `function_call`. Raises Unusable."""
+    if isinstance(given, str):
+        given = _json(given, place) if given.strip() else None
+    if isinstance(given, Mapping):
+        given = [given]
+    if not given:
+        return ()
+    if not isinstance(given, list):
+        raise Unusable("bad_calls", f"'{place}' is {type(given).__name__}, not a list of calls")
+    return tuple(_call(call, f"{place}[{number}]") for number, call in enumerate(given))
+
+
+def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
+    """A text in Hermes' form without its calls, and these; what is no call stays text."""
+    if "<tool_call>" not in text:
+        return text, ()
+    try:
+        calls = tuple(_call(_json(said, ""), "") for said in _CALL.findall(text))
+    except Unusable:
+        return text, ()
+    return _CALL.sub("\n", text).strip(), calls
+
+
+def written_responses(text: str) -> list[str]:
+    """What the tools answered in a turn in Hermes' form; the text itself in any other."""
+    return _RESPONSE.findall(text) or [text]
+
+
+def written_tools(system: str) -> Any:
+    """The tools in a system message that explains them and how to call them, in Hermes' words;
+    None where it is another. A chat template explains them in its own."""
+    if "<tool_call>" not in system or (found := _TOOLS.search(system)) is None:
+        return None
+    try:
+        return orjson.loads(found[1])
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # One object a line, as some templates write them.
+        return [orjson.loads(line) for line in found[1].splitlines() if line.strip()]
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _tool(tool: Any, place: str) -> dict[str, Any]:
+    if isinstance(tool, str):
+        tool = _json(tool, place)
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise Unusable("bad_tools", f"'{place}' is no tool with a name")
+    schema = next(
+        (function[n] for n in ("parameters", "input_schema") if function.get(n) is not None), None
+    )
+    if isinstance(schema, str):
+        schema = _json(schema, place)
+    known = {
+        "name": function["name"],
+        "description": function.get("description"),
+        "parameters": _given(schema),
+        "strict": function.get("strict"),
+    }
+    return {
+        "type": "function",
+        "function": {name: value for name, value in known.items() if value is not None},
+    }
+
+
+def _call(call: Any, place: str) -> ToolCall:
+    function = call.get("function", call) if isinstance(call, Mapping) else None
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise Unusable("bad_calls", f"'{place}' is no call with a name")
+    arguments = next(
+        (function[n] for n in ("arguments", "parameters", "input") if function.get(n) is not None),
+        None,
+    )
+    if not isinstance(arguments, str):
+        arguments = orjson.dumps(_given(arguments) or {}).decode()
+    name = call.get("id")
+    return ToolCall(function["name"], arguments or "{}", name if isinstance(name, str) else "")
+
+
+def _given(value: Any) -> Any:
+    """The same without what is null: a table fills in every column that some other row has."""
+    if isinstance(value, Mapping):
+        return {k: _given(v) for k, v in value.items() if v is not None}
+    return [_given(v) for v in value] if isinstance(value, list) else value
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Unusable("bad_json", f"'{place}' is not JSON: {error}") from None
