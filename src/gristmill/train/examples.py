@@ -6,6 +6,8 @@ looked up in the user's file.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -17,12 +19,16 @@ Labels = tuple[float | None, float | None, float | None, float | None, float | N
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """One rated response. `where` is `file.jsonl:12`, here as below."""
+    """One rated response, the answer alone: what was thought before it is not rated.
+
+    where: `file.jsonl:12`; tools: what may be called, as `Prompt.tools`; both here as below.
+    """
 
     prompt: tuple[Message, ...]
     response: str
     labels: Labels
     where: str
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Compared:
     strength: float | None = None
     chosen_score: float | None = None
     rejected_score: float | None = None
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Conversation:
 
     messages: tuple[Message, ...]
     where: str
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,11 @@ class Refused:
     where: str
     reason: str
     detail: str
+
+
+def counts_of(refused: Iterable[Refused]) -> dict[str, int]:
+    """How many rows were put aside for each reason, most first."""
+    return dict(Counter(row.reason for row in refused).most_common())
 
 
 def prompt_of(example: Example) -> str:

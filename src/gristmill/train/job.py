@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -173,8 +172,3 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
     except (OSError, ValueError):
         return None
     return Trained(folder, folder / "model", metrics) if metrics["status"] == "complete" else None
-
-
-def counts_of(refused: Any) -> dict[str, int]:
-    """How many rows were put aside for each reason, most first."""
-    return dict(Counter(row.reason for row in refused).most_common())

@@ -18,8 +18,7 @@ from gristmill.train import curves, finish, model, parallel
 from gristmill.train.card import model_card
 from gristmill.train.config import PreferenceConfig, TrainConfig
 from gristmill.train.encode import Item
-from gristmill.train.examples import Refused
-from gristmill.train.job import counts_of
+from gristmill.train.examples import Refused, counts_of
 from gristmill.train.loop import Trainer, Watch
 from gristmill.train.objectives import LanguageObjective, Objective, PreferenceObjective, Reference
 from gristmill.train.page import training_page
