@@ -2,9 +2,9 @@
 
 import pytest
 
-from gristmill.backends import open_chat, open_reward
+from gristmill.backends import open_chat, open_embedding, open_reward
 from gristmill.backends.address import Address
-from gristmill.backends.options import EndpointOptions
+from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 
 
@@ -25,7 +25,7 @@ from gristmill.errors import ConfigError
     ],
 )
 def test_addresses(model, url, root):
-    address = Address.of(model, EndpointOptions())
+    address = Address.of(Calling(model=model))
     assert (str(address.url), address.server.root.rstrip("/")) == (url, root)
     assert address.name == "a/b"
     assert not address.server.key
@@ -33,7 +33,7 @@ def test_addresses(model, url, root):
 
 def test_nim(monkeypatch):
     monkeypatch.setenv("NVIDIA_API_KEY", "nvapi-1")
-    address = Address.of("nim:nvidia/nemotron-4-340b-reward", EndpointOptions())
+    address = Address.of(Calling(model="nim:nvidia/nemotron-4-340b-reward"))
     assert str(address.url) == "https://integrate.api.nvidia.com/v1/chat/completions"
     assert address.name == "nvidia/nemotron-4-340b-reward"
     assert address.server.key.reveal() == "nvapi-1"
@@ -79,6 +79,7 @@ def test_a_key_in_the_model_string_is_refused_and_not_repeated(model):
         ("concurrency", 0),
         ("concurrency", True),
         ("concurrency", "64"),
+        ("concurrency", 4097),
         ("timeout", 0),
         ("timeout", float("nan")),
         ("retries", -1),
@@ -88,12 +89,16 @@ def test_a_key_in_the_model_string_is_refused_and_not_repeated(model):
         ("route", "score"),
         ("body", [1]),
         ("body", {"messages": []}),
+        ("body", {"since": {1, 2}}),
+        ("device", "cpu"),
     ],
 )
 def test_bad_options_name_the_option(option, value):
-    with pytest.raises(ConfigError, match=option):
-        open_chat("http://h/v1#x", {option: value})
+    for opened in (open_chat, open_reward, open_embedding):
+        with pytest.raises(ConfigError, match=option):
+            opened("http://h/v1#x", {option: value})
 
 
 def test_options_of_other_backends_are_ignored():
-    open_chat("http://h/v1#x", {"batch": 4, "device": "cpu"})
+    open_chat("http://h/v1#x", {"batch": 4})
+    open_chat("scripted:echo", {"batch": 4, "timeout": 3})

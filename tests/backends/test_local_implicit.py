@@ -321,7 +321,6 @@ def test_what_is_no_pair_is_told_before_anything_is_loaded(pair, tmp_path):
     for elsewhere in ("http://host:1/v1#m", "nim:nvidia/m", "scripted:echo"):
         assert "leave `reference` out" in refused(elsewhere, reference)
         assert "its weights are needed here" in refused(policy, elsewhere)
-    assert "its weights are needed here" in refused(policy, 5)
     assert "leave it out for a model that answers" in refused(policy, reference, open_chat)
     assert "no directory" in refused(policy, "hf:./nowhere")
     for reward in (classifier(tmp_path / "a", 1), reward_model(tmp_path / "b", 5)):

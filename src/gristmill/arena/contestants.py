@@ -41,7 +41,7 @@ class Contestant(Calling):
 
     def open(self) -> ChatBackend:
         """The backend, not yet entered. Raises ConfigError or MissingExtra."""
-        return open_chat(self.model, self.backend_options())
+        return open_chat(self)
 
     def sampling(self, seed: int) -> Sampling:
         """How it is sampled."""

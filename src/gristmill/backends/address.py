@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from gristmill.backends.options import ROUTES, EndpointOptions
+from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.pool import Secret, Server
 from gristmill.errors import ConfigError
 
@@ -27,14 +27,14 @@ class Address:
     route: str
 
     @classmethod
-    def of(cls, model: str, options: EndpointOptions) -> Address:
+    def of(cls, calling: Calling) -> Address:
         """Take a model string apart and read its key. Raises ConfigError."""
-        route = options.route
+        model, route = calling.model, calling.route
         if model.startswith("nim:"):
-            base, name, key_name = URL(NIM_URL), model[4:], options.key_env or NIM_KEY
+            base, name, key_name = URL(NIM_URL), model[4:], calling.key_env or NIM_KEY
         else:
             base, name = _split(model)
-            key_name = options.key_env
+            key_name = calling.key_env
             route = base.query.get("route", route)
             base = base.without_query_params("route")
         if route not in ROUTES:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field
+import orjson
+from pydantic import Field, field_validator
 
 from gristmill.parts import Options
+
+Route = Literal["chat", "classify", "pooling"]
+ROUTES: tuple[str, ...] = get_args(Route)
+"""Where a reward model is asked: `/v1/chat/completions`, or vLLM's `/classify` or `/pooling`."""
 
 
 class Price(Options):
@@ -19,23 +24,30 @@ class Price(Options):
 
 
 class Calling(Options):
-    """How a model is called. What a backend has no use for, it ignores."""
+    """How a model is called. What a backend has no use for, it ignores.
+
+    The one place where these settings are checked: a config's parts that call a model inherit them,
+    and `open_chat(model, {...})` validates its options here.
+    """
 
     model: str
     """The model string: `tiny:instruct`, `http://host:8000/v1#name`, `nim:...`, `hf:...`."""
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    """Requests in flight at most. The endpoint backend goes below it while a server answers 429."""
-    timeout: float = Field(default=120.0, gt=0)
-    """Seconds that one request may take. Two minutes suits long answers of large models."""
-    retries: int = Field(default=5, ge=0)
-    """How often a failed request is sent again before its row is rejected."""
-    requests_per_minute: float | None = Field(default=None, gt=0)
+    concurrency: int = Field(default=64, ge=1, le=4096, strict=True)
+    """Requests in flight at most, each a connection; backends that share a server share the
+    largest. The endpoint backend goes below it while a server answers 429."""
+    timeout: float = Field(default=120.0, gt=0, lt=1e6, strict=True)
+    """Seconds that one request may take, connection and whole reply. Two minutes suits long answers
+    of large models."""
+    retries: int = Field(default=5, ge=0, le=1000, strict=True)
+    """How often a failed request is sent again before its row is rejected. A 429 is no failure:
+    a call waits up to ten minutes for its server."""
+    requests_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
     """A provider's request limit, if it has one."""
-    tokens_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
     """A provider's token limit, if it has one."""
-    key_env: str | None = None
-    """The environment variable that holds the key. Never the key itself."""
-    route: Literal["chat", "classify", "pooling"] = "chat"
+    key_env: str | None = Field(default=None, min_length=1)
+    """The environment variable that holds the key (nim: NVIDIA_API_KEY). Never the key itself."""
+    route: Route = "chat"
     """Where a reward model listens: chat completions, or vLLM's /classify or /pooling."""
     body: dict[str, Any] = Field(default_factory=dict)
     """More fields of an endpoint's request, such as `{chat_template_kwargs: {...}}`; null leaves
@@ -43,14 +55,21 @@ class Calling(Options):
     reference: str | None = None
     """The reference model of a policy trained with DPO, `hf:...` or `tiny:...`: makes a judge of
     the policy, whose reward is the answer's log-probability ratio to it. Local models only."""
-    batch: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1, strict=True)
     """Rows at once for a local model; by default as many as suit the device."""
-    licence: str | None = None
+    licence: str | None = Field(default=None, min_length=1)
     """SPDX name of the licence that the model's outputs come under; goes into every row."""
     price: Price = Price()
     """For the forecast, the budget and the running cost."""
 
-    def backend_options(self) -> dict[str, Any]:
-        """What `open_chat` and `open_reward` take beside the model string."""
-        names = set(Calling.model_fields) - {"model", "price"}
-        return {n: v for n in sorted(names) if (v := getattr(self, n)) is not None}
+    @field_validator("body")
+    @classmethod
+    def _sendable(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name in ("model", "messages"):
+            if name in body:
+                raise ValueError(f"`{name}` is gristmill's own to fill in; leave it out")
+        try:
+            orjson.dumps(body)
+        except TypeError as error:
+            raise ValueError(f"it is sent as JSON, and this is none: {error}") from None
+        return body

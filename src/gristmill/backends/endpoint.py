@@ -19,9 +19,9 @@ import orjson
 
 from gristmill.backends.address import Address
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.endpoint_stream import Pieces
-from gristmill.backends.options import ROUTES, EndpointOptions
 from gristmill.backends.pool import Caller, Pool
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
 from gristmill.errors import ConfigError
@@ -36,27 +36,25 @@ assert tuple(_READERS) == ROUTES
 
 
 class Endpoint:
-    """What all kinds of endpoints share: address, key, options, their place in the pool.
+    """What all kinds of endpoints share: address, key, settings, their place in the pool.
 
     route: below the address in the model string, for what is neither chat nor reward.
     """
 
-    def __init__(
-        self, backend: Backend, options: EndpointOptions | None, route: str | None = None
-    ) -> None:
-        self.options = options or EndpointOptions()
-        self.address = a = Address.of(backend.model, self.options)
+    def __init__(self, backend: Backend, calling: Calling, route: str | None = None) -> None:
+        self.calling = calling
+        self.address = a = Address.of(calling)
         if route is not None:
             path = a.url.path.removesuffix("chat/completions") + route
             self.address = a = replace(a, url=a.url.with_path(path, keep_query=True))
-        self.caller = Caller(backend, a.url, a.name, self.options.timeout, self.options.retries)
+        self.caller = Caller(backend, a.url, a.name, calling.timeout, calling.retries)
         self.pool: Pool | None = None
         self._entered = 0
 
     def join(self) -> None:
         self._entered += 1
         if self.pool is None:
-            o = self.options
+            o = self.calling
             limits = (o.requests_per_minute, o.tokens_per_minute)
             self.pool = Pool.join(self.address.server, o.concurrency, limits)
 
@@ -77,12 +75,14 @@ class ChatEndpoint(ChatBackend):
 
     takes_schema = True
 
-    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
-        super().__init__(model)
-        self._end = Endpoint(self, options)
+    def __init__(self, calling: Calling) -> None:
+        super().__init__(calling.model)
+        self._end = Endpoint(self, calling)
         if self._end.address.route != "chat":
-            raise ConfigError(f"model '{model}': only a reward model has a route other than chat")
-        self.licence = self._end.options.licence
+            raise ConfigError(
+                f"model '{self.model}': only a reward model has a route other than chat"
+            )
+        self.licence = calling.licence
         self._sampling: Sampling | None = None
         self._head = self._tail = b""
         self._seeded = True
@@ -104,7 +104,7 @@ class ChatEndpoint(ChatBackend):
     ) -> AsyncGenerator[str | Response]:
         """See ChatBackend. Asks for server-sent events; a server that answers as a whole all the
         same gives one piece. Tried again as `sample` is, until the first piece has come."""
-        end = b"}" if "stream" in self._end.options.body else b',"stream":true}'
+        end = b"}" if "stream" in self._end.calling.body else b',"stream":true}'
         body = self._body(prompt, index, sampling, end)
         pieces = Pieces(self._end.address.server.key)
         call = self._end.opened().call(self._end.caller, body, self._read, pieces)
@@ -122,7 +122,7 @@ class ChatEndpoint(ChatBackend):
 
     def _prepare(self, sampling: Sampling) -> None:
         """Serialise what is the same in every request: all but messages and seed."""
-        extra = self._end.options.body
+        extra = self._end.calling.body
         fields: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -147,13 +147,13 @@ class ChatEndpoint(ChatBackend):
 class RewardEndpoint(RewardBackend):
     """A reward model behind a server."""
 
-    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
-        super().__init__(model)
-        self._end = Endpoint(self, options)
-        self.licence = self._end.options.licence
+    def __init__(self, calling: Calling) -> None:
+        super().__init__(calling.model)
+        self._end = Endpoint(self, calling)
+        self.licence = calling.licence
         self._parse = _READERS[self._end.address.route]
         # No sampling parameters: NVIDIA's reward models refuse them.
-        rest = {k: v for k, v in self._end.options.body.items() if v is not None}
+        rest = {k: v for k, v in self._end.calling.body.items() if v is not None}
         if self._end.address.route != "chat":
             # Raw values: a sigmoid or softmax would flatten them.
             rest = {"use_activation": False, "encoding_format": "float", **rest}
@@ -177,14 +177,14 @@ class RewardEndpoint(RewardBackend):
         return self._parse(reply, self.model)
 
 
-def open_chat(model: str, options: Mapping[str, Any]) -> ChatEndpoint:
-    """The chat endpoint of a model string. Raises ConfigError."""
-    return ChatEndpoint(model, EndpointOptions.of(options))
+def open_chat(calling: Calling) -> ChatEndpoint:
+    """A chat model behind a server, not yet opened. Raises ConfigError."""
+    return ChatEndpoint(calling)
 
 
-def open_reward(model: str, options: Mapping[str, Any]) -> RewardEndpoint:
-    """The reward endpoint of a model string. Raises ConfigError."""
-    return RewardEndpoint(model, EndpointOptions.of(options))
+def open_reward(calling: Calling) -> RewardEndpoint:
+    """A reward model behind a server, not yet opened. Raises ConfigError."""
+    return RewardEndpoint(calling)
 
 
 def _around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import orjson
 
+from gristmill.backends.calling import Calling
 from gristmill.backends.chat_reply import count
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.endpoint import Endpoint, sendable
-from gristmill.backends.options import EndpointOptions
 from gristmill.backends.retry import Fault
 from gristmill.errors import ConfigError
 from gristmill.similarity.vectors import unit
@@ -29,15 +28,17 @@ from gristmill.similarity.vectors import unit
 class EmbeddingEndpoint(EmbeddingBackend):
     """A model behind a server. `embed` sends one request, and again while it fails."""
 
-    def __init__(self, model: str, options: EndpointOptions | None = None) -> None:
-        super().__init__(model)
-        self._end = Endpoint(self, options, "embeddings")
+    def __init__(self, calling: Calling) -> None:
+        super().__init__(calling.model)
+        self._end = Endpoint(self, calling, "embeddings")
         if self._end.address.route != "chat":
-            raise ConfigError(f"model '{model}': `route` is for reward models; leave it out")
-        self.licence = self._end.options.licence
-        extra = self._end.options.body
+            raise ConfigError(f"model '{self.model}': `route` is for reward models; leave it out")
+        self.licence = calling.licence
+        extra = calling.body
         if "input" in extra:
-            raise ConfigError(f"model '{model}': body: `input` is the text itself; leave it out")
+            raise ConfigError(
+                f"model '{self.model}': body: `input` is the text itself; leave it out"
+            )
         fields = {"model": self._end.address.name, "encoding_format": "float", **extra}
         known = orjson.dumps({k: v for k, v in fields.items() if v is not None})
         self._head = known[:-1] + b',"input":['
@@ -55,9 +56,9 @@ class EmbeddingEndpoint(EmbeddingBackend):
         return await self._end.opened().call(self._end.caller, body, read_embedding)
 
 
-def open_embedding(model: str, options: Mapping[str, Any]) -> EmbeddingEndpoint:
-    """The endpoint of a model string. Raises ConfigError."""
-    return EmbeddingEndpoint(model, EndpointOptions.of(options))
+def open_embedding(calling: Calling) -> EmbeddingEndpoint:
+    """A model that embeds, behind a server, not yet opened. Raises ConfigError."""
+    return EmbeddingEndpoint(calling)
 
 
 def read_embedding(reply: Any) -> Embedded:

@@ -3,10 +3,10 @@
 Calls that are waiting run together, nearest in length first, and the n samples of a prompt read
 it once. A GPU is used if there is one (bfloat16), else the CPU (float32).
 
-Options: `batch`, rows at once (default 256; fewer where memory asks for it), and `licence`, the
+Settings: `batch`, rows at once (default 256; fewer where memory asks for it), and `licence`, the
 SPDX name of what the model's output comes under (default: what its card says). A reward model
 that is a policy trained with DPO has `reference`, the model string of what its training began
-with. Others are ignored.
+with. What else `Calling` has is ignored.
 
 Nothing is imported from torch or transformers before a backend is opened.
 """
@@ -14,11 +14,12 @@ Nothing is imported from torch or transformers before a backend is opened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.calling import Calling
 from gristmill.backends.local_load import (
     Source,
     card_licence,
@@ -34,42 +35,39 @@ from gristmill.backends.local_load import (
 from gristmill.backends.local_pair import check_pair, find_reference
 from gristmill.backends.local_work import Answering, Grading
 from gristmill.backends.microbatch import NARROW, WIDE, Batcher
-from gristmill.errors import BackendError, ConfigError
+from gristmill.errors import BackendError
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 
 BATCH = 256
 """Rows at once: from here on more rows gain nothing for a small model on a CPU."""
 
 
-def open_chat(model: str, options: Mapping[str, Any]) -> LocalChat:
+def open_chat(calling: Calling) -> LocalChat:
     """A chat model, not yet opened. Raises ConfigError or MissingExtra."""
-    source = find(model)
+    source = find(calling.model)
     if source.local:
-        check_chat(model, source.config)
-    return LocalChat(source, options)
+        check_chat(calling.model, source.config)
+    return LocalChat(source, calling)
 
 
-def open_reward(model: str, options: Mapping[str, Any]) -> LocalReward:
+def open_reward(calling: Calling) -> LocalReward:
     """A reward model, not yet opened. Raises ConfigError or MissingExtra."""
-    source = find(model)
-    if (reference := options.get("reference")) is not None:
-        return LocalImplicit(source, find_reference(reference), options)
+    source = find(calling.model)
+    if calling.reference is not None:
+        return LocalImplicit(source, find_reference(calling.reference), calling)
     if source.local:
-        check_reward(model, source.config)
-    return LocalReward(source, options)
+        check_reward(calling.model, source.config)
+    return LocalReward(source, calling)
 
 
 class Local(Backend):
     """What all kinds share: opening on a lane's thread, and calls that go in batches."""
 
-    def __init__(self, source: Source, options: Mapping[str, Any]) -> None:
+    def __init__(self, source: Source, calling: Calling) -> None:
         super().__init__(source.model)
-        rows = options.get("batch")
-        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
-            raise ConfigError(f"model '{source.model}': batch is {rows!r}, it must be 1 or more")
         self._source = source
-        self._rows = rows or BATCH
-        self.licence = options.get("licence") or source.licence
+        self._rows = calling.batch or BATCH
+        self.licence = calling.licence or source.licence
         self._batcher: Batcher | None = None
 
     async def __aenter__(self):
@@ -168,8 +166,8 @@ class LocalImplicit(LocalReward):
     of the two.
     """
 
-    def __init__(self, source: Source, reference: Source, options: Mapping[str, Any]) -> None:
-        super().__init__(source, options)
+    def __init__(self, source: Source, reference: Source, calling: Calling) -> None:
+        super().__init__(source, calling)
         check_pair(source.model, source.config, reference.model, reference.config)
         self._reference = reference
 

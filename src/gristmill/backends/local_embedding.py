@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.local import Local
 from gristmill.backends.local_load import (
@@ -75,12 +76,12 @@ class LocalEmbedding(Local, EmbeddingBackend):
         return work
 
 
-def open_embedding(model: str, options: Mapping[str, Any]) -> LocalEmbedding:
+def open_embedding(calling: Calling) -> LocalEmbedding:
     """A model that embeds, not yet opened. Raises ConfigError or MissingExtra."""
-    source = find(model)
+    source = find(calling.model)
     if source.local:
-        _check(model, source.config, read_layout(source))
-    return LocalEmbedding(source, options)
+        _check(calling.model, source.config, read_layout(source))
+    return LocalEmbedding(source, calling)
 
 
 def read_layout(source: Source) -> Layout:

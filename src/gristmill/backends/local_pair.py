@@ -13,9 +13,9 @@ CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 """How classes are called that give the next token's likelihood; so are some encoder-decoders."""
 
 
-def find_reference(reference: Any) -> Source:
+def find_reference(reference: str) -> Source:
     """Where the reference lies. Raises ConfigError for what is no model of this process."""
-    if not isinstance(reference, str) or not reference.startswith(("hf:", "tiny:")):
+    if not reference.startswith(("hf:", "tiny:")):
         raise ConfigError(
             f"reference {reference!r}: its weights are needed here; name tiny:..., hf:org/name or "
             "hf:./dir"

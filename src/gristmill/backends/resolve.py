@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import Any, cast
 
 from gristmill.backends.base import ChatBackend, RewardBackend
+from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import EmbeddingBackend
 from gristmill.errors import ConfigError
+from gristmill.parts import build
 
 MODULES = {
     "tiny": "local",
@@ -45,45 +47,56 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
     raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in modules)})")
 
 
-def open_chat(model: str, options: Mapping[str, Any] | None = None) -> ChatBackend:
-    """The chat backend for a model string, not yet opened (`async with` it).
+def _settings(model: str | Calling, options: Mapping[str, Any] | None) -> Calling:
+    if isinstance(model, Calling):
+        return model
+    return build(Calling, {"model": model, **(options or {})}, "")
 
-    options: of the backend, for instance `concurrency` or `timeout` of an endpoint; a backend
-    ignores those it has no use for. Raises ConfigError or MissingExtra.
+
+def open_chat(model: str | Calling, options: Mapping[str, Any] | None = None) -> ChatBackend:
+    """The chat backend of a model, not yet opened (`async with` it).
+
+    model: what a config says of it, or a model string, with `options` for the other settings that
+    `Calling` has. Raises ConfigError or MissingExtra.
     """
-    module, given = _module(model), dict(options or {})
-    if given.get("reference") is not None:
+    calling = _settings(model, options)
+    module, model = _module(calling.model), calling.model
+    if calling.reference is not None:
         raise ConfigError(
             f"model '{model}': `reference` makes a judge of a policy trained with DPO; leave "
             "it out for a model that answers"
         )
-    return cast(ChatBackend, module.open_chat(model, given))
+    return cast(ChatBackend, module.open_chat(calling))
 
 
-def open_reward(model: str, options: Mapping[str, Any] | None = None) -> RewardBackend:
-    """The reward backend for a model string; see `open_chat`.
+def open_reward(model: str | Calling, options: Mapping[str, Any] | None = None) -> RewardBackend:
+    """The reward backend of a model; see `open_chat`.
 
     The option `reference`, a model string, is for a chat model trained with DPO: it is graded by
     how much likelier it finds an answer than its reference does.
     """
-    module, given = _module(model), dict(options or {})
-    if given.get("reference") is not None and MODULES[model.partition(":")[0]] != "local":
+    calling = _settings(model, options)
+    module, model = _module(calling.model), calling.model
+    if calling.reference is not None and MODULES[model.partition(":")[0]] != "local":
         raise ConfigError(
             f"model '{model}': `reference` needs the policy's own likelihoods, and so its weights "
             "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
         )
-    return cast(RewardBackend, module.open_reward(model, given))
+    return cast(RewardBackend, module.open_reward(calling))
 
 
-def open_embedding(model: str, options: Mapping[str, Any] | None = None) -> EmbeddingBackend:
-    """The backend for a model string that embeds texts; see `open_chat`."""
-    given = dict(options or {})
+def open_embedding(
+    model: str | Calling, options: Mapping[str, Any] | None = None
+) -> EmbeddingBackend:
+    """The backend of a model that embeds texts; see `open_chat`."""
+    calling = _settings(model, options)
+    model = calling.model
     if model.startswith("tiny:"):
         raise ConfigError(
             f"model '{model}': the embedded family has no model that embeds texts; name "
             "http://HOST:PORT/v1#NAME, nim:... or hf:..."
         )
     module = _module(model, EMBEDDERS)
-    if given.get("reference") is not None:
+    if calling.reference is not None:
         raise ConfigError(f"model '{model}': `reference` is for judges that grade; leave it out")
-    return cast(EmbeddingBackend, module.open_embedding(model, given))
+    return cast(EmbeddingBackend, module.open_embedding(calling))

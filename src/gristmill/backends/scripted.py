@@ -23,7 +23,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
+from gristmill.backends.calling import Calling
 from gristmill.backends.script_files import ChatFile, RewardFile, as_score, number_of
 from gristmill.errors import BackendError, ConfigError, GristmillError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, as_dicts, sample_seed
@@ -187,8 +188,9 @@ class ScriptedReward(Played, RewardBackend):
             raise BackendError("bad_reply", what) from error
 
 
-def open_chat(model: str, options: Mapping[str, Any]) -> ScriptedChat:
+def open_chat(calling: Calling) -> ScriptedChat:
     """The chat backend of `scripted:...`. Raises ConfigError or DataError."""
+    model = calling.model
     name, query = split(model)
     if name == "echo":
         function = _echo
@@ -196,11 +198,12 @@ def open_chat(model: str, options: Mapping[str, Any]) -> ScriptedChat:
         function = ChatFile(name).answer
     else:
         function = import_function(name, model)
-    return ScriptedChat(function, model=model, licence=options.get("licence"), **query)
+    return ScriptedChat(function, model=model, licence=calling.licence, **query)
 
 
-def open_reward(model: str, options: Mapping[str, Any]) -> ScriptedReward:
+def open_reward(calling: Calling) -> ScriptedReward:
     """The reward backend of `scripted:...`. Raises ConfigError or DataError."""
+    model = calling.model
     name, query = split(model)
     if name == "echo":
         function = _grade_by_hash
@@ -208,7 +211,7 @@ def open_reward(model: str, options: Mapping[str, Any]) -> ScriptedReward:
         function = RewardFile(name)
     else:
         function = import_function(name, model)
-    return ScriptedReward(function, model=model, licence=options.get("licence"), **query)
+    return ScriptedReward(function, model=model, licence=calling.licence, **query)
 
 
 def split(model: str) -> tuple[str, dict[str, Any]]:

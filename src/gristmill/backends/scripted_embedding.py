@@ -8,12 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 
+from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.script_files import number_of
 from gristmill.backends.scripted import Played, import_function, split
@@ -50,8 +49,9 @@ class ScriptedEmbedding(Played, EmbeddingBackend):
         return BackendError(kind, f"{self.model} {what}")
 
 
-def open_embedding(model: str, options: Mapping[str, Any]) -> ScriptedEmbedding:
+def open_embedding(calling: Calling) -> ScriptedEmbedding:
     """The backend of `scripted:...`. Raises ConfigError."""
+    model = calling.model
     name, query = split(model)
     if name.endswith(".jsonl"):
         raise ConfigError(
@@ -59,7 +59,7 @@ def open_embedding(model: str, options: Mapping[str, Any]) -> ScriptedEmbedding:
             "scripted:MODULE:FUNCTION"
         )
     function = _counted if name == "echo" else import_function(name, model)
-    return ScriptedEmbedding(function, model=model, licence=options.get("licence"), **query)
+    return ScriptedEmbedding(function, model=model, licence=calling.licence, **query)
 
 
 def _counted(text: str) -> np.ndarray:

@@ -58,7 +58,7 @@ class Asking(Calling):
 
     def open(self) -> ChatBackend:
         """The backend to ask, not yet entered. Raises ConfigError or MissingExtra."""
-        return open_chat(self.model, self.backend_options())
+        return open_chat(self)
 
     async def choose(self, backend: Backend, prompt: Turns, answers: Sequence[Turns]) -> Said:
         """Ask which of the answers, in this order, is best. Raises BackendError."""

@@ -36,7 +36,7 @@ class Embedding(Calling, Judge):
         return self.of
 
     def open(self) -> EmbeddingBackend:
-        return open_embedding(self.model, self.backend_options())
+        return open_embedding(self)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         texts = [m.content for m in prompt.messages if m.role != "system"]

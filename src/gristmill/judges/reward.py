@@ -24,7 +24,7 @@ class Reward(Calling, Weighing, Judge):
     """
 
     def open(self) -> RewardBackend:
-        return open_reward(self.model, self.backend_options())
+        return open_reward(self)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         return await self.grade(backend, (*prompt.messages, Message("assistant", response.text)))

@@ -54,7 +54,7 @@ def forecast(config: Config, limit: int | None = None) -> Forecast:
     for source in config.prompts:
         source.check()
     generate, judges = config.generate, config.open_judges()
-    open_chat(generate.model, generate.backend_options())
+    open_chat(generate)
     for judge in judges:
         judge.open()
     prompts = bad = duplicates = characters = 0

@@ -62,7 +62,7 @@ class Session:
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
         self.judges: list[tuple[Judge, Backend]] = [(j, self._opened(j)) for j in judges]
         generate = self.config.generate
-        self.chat: ChatBackend = open_chat(generate.model, generate.backend_options())
+        self.chat: ChatBackend = open_chat(generate)
         callers = [generate, *(judge for judge, _ in self.judges)]
         self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
         self.tally = Tally(self.config.open_filters(), self.config.select.weights)

@@ -144,15 +144,14 @@ class Desk:
             raise ConfigError(
                 f"recipe {name_of(recipe)}: no model; give `model: ...`, which writes the prompts"
             )
-        options = recipe.backend_options()
-        key = repr((recipe.model, options))
+        key = repr([getattr(recipe, name) for name in Calling.model_fields])
         if key not in self._backends:
 
             def paid(answer: Response) -> list[float]:
                 self.purse.add_call(recipe.price, answer.prompt_tokens, answer.completion_tokens)
                 return self.purse.spent().as_list()
 
-            chat = Remembered(open_chat(recipe.model, options), self.calls, paid)
+            chat = Remembered(open_chat(recipe), self.calls, paid)
             chat.meter = self.purse
             self._backends[key] = await stack.enter_async_context(chat)
         return self._backends[key]

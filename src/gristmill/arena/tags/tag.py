@@ -41,7 +41,7 @@ class Tagger(Calling):
 
     def open(self) -> ChatBackend:
         """The backend, not yet entered. Raises ConfigError or MissingExtra."""
-        return open_chat(self.model, self.backend_options())
+        return open_chat(self)
 
     def identity(self) -> dict[str, Any]:
         """What decides the tags."""
