@@ -4,154 +4,182 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX, TutorRows
+from gristmill.intake.cells import Refused, Row
+from gristmill.intake.hub import HUB, read_hub
+from gristmill.intake.places import File, files_of, said
 
-KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv")
+Found = tuple[str, Row | Refused, str]
+"""`file:line` (for a built-in source `tutor:4000:line`), the row or what is wrong, its text.
 
+A row has what the file gives it: what is null is not there, in JSON as in a table."""
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that cannot be used. `where` is `file:line`, `reason` one of `input:<word>`."""
-
-    where: str
-    reason: str
-    detail: str
-    text: str
-
-
-Found = tuple[str, dict[str, Any] | BadLine, str]
-"""`file:line` (for a built-in source `tutor:4000:line`), the row or what is wrong, its text."""
+RAW = 2000
+"""Characters of a row's text that are kept to show it."""
 
 
-def located(source: str, folder: Path) -> str:
-    """A source named in a config, its relative path starting from the config's folder."""
-    return source if source.startswith(PREFIX) else str(folder / source)
-
-
-def check_files(sources: Sequence[str], column: str | None = None) -> None:
-    """Raises DataError where a source is missing, unreadable, empty or of an unknown kind.
-
-    column: as in `read_rows`.
-    """
+def check_files(sources: Sequence[str | Path]) -> None:
+    """Raises DataError where a source is missing, unreadable, empty or of an unknown kind."""
     for name in sources:
-        if next(read_rows(name, column), None) is None:
+        if next(read_rows(name), None) is None:
             raise DataError(f"{name}: the file is empty; write one row a line")
 
 
 def count_rows(source: str | Path) -> int | None:
     """How many rows there are, for a progress bar; None where counting would mean parsing."""
-    if str(source).startswith(PREFIX):
-        return TutorRows.parse(str(source)).count
-    path = Path(source)
-    kind = path.suffix.lower()
-    if kind in (".csv", ".json"):
+    name = str(source)
+    if name.startswith(PREFIX):
+        return TutorRows.parse(name).count
+    if name.startswith(HUB):
         return None
-    if kind == ".parquet":
-        return pq.read_metadata(path).num_rows
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    counts = [_count(file) for file in files_of(name)]
+    return None if None in counts else sum(c for c in counts if c is not None)
 
 
-def read_rows(source: str | Path, column: str | None = None) -> Iterator[Found]:
-    """Every row of a JSONL, JSON, Parquet or CSV file, or of `tutor:4000` (see `builtin`).
+def read_rows(
+    source: str | Path, *, split: str | None = None, splits: Sequence[str] = ()
+) -> Iterator[Found]:
+    """Every row behind a name (see `places`, `builtin` and `hub`), file after file.
 
-    column: one that a CSV file must have, so that a file without it is one error, not one a row.
-    Raises DataError where the source cannot be read.
+    split: of an `hf:` data set. splits: see `places.files_of`.
+    Raises DataError where the source cannot be read, MissingExtra where a library is absent.
     """
-    if str(source).startswith(PREFIX):
-        yield from _builtin_rows(str(source))
-        return
-    path = Path(source)
-    _check_file(path)
-    kind = path.suffix.lower()
-    if kind == ".parquet":
-        yield from _parquet_rows(path)
-    elif kind == ".csv":
-        yield from _csv_rows(path, column)
-    elif kind == ".json" and _is_array(path):
-        yield from _json_array(path)
+    name = str(source)
+    if name.startswith(PREFIX):
+        for number, row in enumerate(TutorRows.parse(name), 1):
+            yield f"{name}:{number}", row, orjson.dumps(row).decode()
+    elif name.startswith(HUB):
+        for where, row in read_hub(name, split):
+            yield where, _given(row), str(row)[:RAW]
     else:
-        yield from _json_rows(path)
+        for file in files_of(name, splits):
+            yield from rows_of(file)
 
 
-def _builtin_rows(name: str) -> Iterator[Found]:
-    for number, row in enumerate(TutorRows.parse(name), 1):
-        yield f"{name}:{number}", row, orjson.dumps(row).decode()
-
-
-def _check_file(path: Path) -> None:
-    if path.suffix.lower() not in KINDS:
-        raise DataError(f"{path}: unknown kind of file; use one of {', '.join(KINDS)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+def rows_of(file: File) -> Iterator[Found]:
+    """Every row of one file. Raises DataError where it cannot be read."""
     try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
+        if file.kind == ".parquet":
+            yield from _parquet_rows(file)
+        elif file.kind in (".arrow", ".feather"):
+            yield from _table_rows(file, _arrow_batches(file))
+        elif file.kind in (".csv", ".tsv"):
+            yield from _csv_rows(file)
+        else:
+            yield from _json_rows(file)
+    except (pa.ArrowException, OSError, EOFError) as error:
+        kind = file.kind.removeprefix(".").capitalize()
+        raise DataError(f"{file.place}: not a readable {kind} file: {said(error)}") from None
 
 
-def _json_rows(path: Path) -> Iterator[Found]:
-    with path.open("rb") as lines:
+def header_of(file: File) -> list[str] | None:
+    """The columns of a table, which all its rows have; None for a file of JSON."""
+    if file.kind in (".csv", ".tsv"):
+        with _text(file) as lines:
+            return next(csv.reader(lines, delimiter=_delimiter(file)), [])
+    if file.kind == ".parquet":
+        with file.open() as opened:
+            return pq.read_schema(opened).names
+    return None
+
+
+def _count(file: File) -> int | None:
+    if file.kind == ".parquet":
+        with file.open() as opened:
+            return pq.read_metadata(opened).num_rows
+    if file.kind not in (".jsonl", ".ndjson"):
+        return None
+    with file.open() as opened:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: opened.read(1 << 20), b""))
+
+
+def _json_rows(file: File) -> Iterator[Found]:
+    with file.open() as lines:
+        if file.kind == ".json":
+            start = lines.read(4096)
+            if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"[":
+                yield from _json_array(file, start + lines.read())
+                return
+        else:
+            start = b""
+    with file.open() as lines:
         for number, line in enumerate(lines, 1):
             # A byte-order mark is what some editors and exports put first.
             line = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
             if not line:
                 continue
-            raw = line[:2000].decode("utf-8", "replace")
-            where = f"{path.name}:{number}"
+            raw = line[:RAW].decode("utf-8", "replace")
+            where = f"{file.name}:{number}"
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                yield where, BadLine(where, "input:bad_json", str(error), raw), raw
+                yield where, Refused(where, "bad_json", str(error), raw), raw
                 continue
             yield where, _object(row, where, raw), raw
 
 
-def _json_array(path: Path) -> Iterator[Found]:
+def _json_array(file: File, data: bytes) -> Iterator[Found]:
     """The elements of a file that is one array; line 3 is the third element."""
     try:
-        rows = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        rows = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from None
+        raise DataError(f"{file.place}: not valid JSON: {error}") from None
     for number, row in enumerate(rows, 1):
-        raw = orjson.dumps(row)[:2000].decode("utf-8", "replace")
-        where = f"{path.name}:{number}"
+        raw = orjson.dumps(row)[:RAW].decode("utf-8", "replace")
+        where = f"{file.name}:{number}"
         yield where, _object(row, where, raw), raw
 
 
-def _is_array(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
-
-
-def _object(row: Any, where: str, raw: str) -> dict[str, Any] | BadLine:
+def _object(row: Any, where: str, raw: str) -> Row | Refused:
     if isinstance(row, dict):
-        return row
+        return _given(row)
     detail = f"expected an object, found {type(row).__name__}"
-    return BadLine(where, "input:bad_json", detail, raw)
+    return Refused(where, "bad_json", detail, raw)
 
 
-def _parquet_rows(path: Path) -> Iterator[Found]:
+def _given(row: Row) -> Row:
+    return {k: v for k, v in row.items() if v is not None} if None in row.values() else row
+
+
+def _parquet_rows(file: File) -> Iterator[Found]:
+    # Arrow reads a file's own bytes; a packed one has to be whole.
+    with file.open() as opened:
+        source: Any = pa.BufferReader(opened.read()) if file.packed else opened
+        with pq.ParquetFile(source) as table:
+            yield from _table_rows(file, table.iter_batches(batch_size=1024))
+
+
+def _arrow_batches(file: File) -> Iterator[pa.RecordBatch]:
+    """Of a file, or of a stream as the library `datasets` keeps it."""
+    with file.open() as opened:
+        try:
+            table = ipc.open_file(opened)
+        except pa.ArrowInvalid:
+            opened.seek(0)
+            yield from ipc.open_stream(opened)
+            return
+        yield from map(table.get_batch, range(table.num_record_batches))
+
+
+def _table_rows(file: File, batches: Iterator[pa.RecordBatch]) -> Iterator[Found]:
+    number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=1024):
-                for row in _to_microseconds(batch).to_pylist():
-                    number += 1
-                    where = f"{path.name}:{number}"
-                    yield where, {k: v for k, v in row.items() if v is not None}, str(row)[:2000]
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from None
+        for batch in batches:
+            for row in _to_microseconds(batch).to_pylist():
+                number += 1
+                yield f"{file.name}:{number}", _given(row), str(row)[:RAW]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.place}: row {number + 1}: not UTF-8: {error}") from None
 
 
 def _to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -163,32 +191,36 @@ def _to_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _csv_rows(path: Path, column: str | None) -> Iterator[Found]:
+def _text(file: File) -> TextIOWrapper:
+    # newline="" and the csv module: quoted fields may hold line ends.
+    return TextIOWrapper(file.open(), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _delimiter(file: File) -> str:
+    return "\t" if file.kind == ".tsv" else ","
+
+
+def _csv_rows(file: File) -> Iterator[Found]:
     # The module's own limit of 128 KiB a field is too small for a long document.
     csv.field_size_limit(1 << 30)
-    # newline="" and the csv module: quoted fields may hold line ends.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        reader = csv.DictReader(lines)
+    with _text(file) as lines:
+        reader = csv.DictReader(lines, delimiter=_delimiter(file))
         try:
-            header = reader.fieldnames or []
-            if not any(name.strip() for name in header):
+            if not any(name.strip() for name in reader.fieldnames or []):
                 return
-            if column is not None and column not in header:
-                columns = ", ".join(header).encode("utf-8", "replace").decode()
-                raise DataError(f"{path}: line 1: no column '{column}' (columns: {columns})")
             for row in reader:
-                yield _csv_row(f"{path.name}:{reader.line_num}", row)
+                yield _csv_row(f"{file.name}:{reader.line_num}", row)
         except csv.Error as error:
-            raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+            raise DataError(f"{file.place}: line {reader.line_num}: {error}") from None
 
 
 def _csv_row(where: str, row: dict[Any, Any]) -> Found:
     named = {k: v for k, v in row.items() if k is not None and v not in (None, "")}
-    raw = str(named)[:2000]
+    raw = str(named)[:RAW]
     try:
         "".join([*named, *named.values()]).encode()
     except UnicodeEncodeError:
         raw = raw.encode("utf-8", "replace").decode()
         detail = "not UTF-8; save the file as UTF-8"
-        return where, BadLine(where, "input:bad_encoding", detail, raw), raw
+        return where, Refused(where, "bad_encoding", detail, raw), raw
     return where, named, raw

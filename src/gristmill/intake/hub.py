@@ -21,7 +21,7 @@ def is_hub_name(name: str) -> bool:
 
 
 def read_hub(name: str, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`name:line`, row) of every row of one split; columns without a value are left out.
+    """(`name:line`, row) of every row of one split.
 
     name: `hf:org/name` (or without `hf:`), `hf:org/name/folder` for a part of it, or the path of
     a folder that the library reads. split: where it is None the name may end in one, `:test`;
@@ -52,8 +52,7 @@ def read_hub(name: str, split: str | None = None) -> Iterator[tuple[str, dict[st
             raise DataError(f"{place}: has several splits; name one of {splits}")
         rows = next(iter(rows.values()))
     for number, row in enumerate(rows, 1):
-        given = {column: value for column, value in dict(row).items() if value is not None}
-        yield f"{name}:{number}", given
+        yield f"{name}:{number}", dict(row)
 
 
 def _part(name: str) -> tuple[str, str | None]:

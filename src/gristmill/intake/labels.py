@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gristmill.intake.turns import Unusable, number_of
+from gristmill.intake.cells import Unusable, number_of
 from gristmill.records import ATTRIBUTES
-from gristmill.train.examples import Labels
+
+Labels = tuple[float | None, float | None, float | None, float | None, float | None]
+"""The five attributes in order, each 0 to 4. None is not given: masked, never a zero."""
 
 MISSING = -100
 """What NeMo-Aligner writes for a label that was not given."""

@@ -1,0 +1,235 @@
+"""Where rows are: a name that a user gives, and the files behind it.
+
+rows.jsonl   rows.csv.gz   rows.jsonl.zst      a file
+shards/*.parquet   shards/                     a pattern, a folder
+s3://bucket/rows.parquet   gs://   https://    elsewhere, by pyarrow or fsspec
+-                                              standard input, read once and kept for the process
+"""
+
+from __future__ import annotations
+
+import atexit
+import bz2
+import gzip
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from glob import glob, has_magic
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+from shutil import copyfileobj
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from gristmill.errors import DataError
+from gristmill.intake.builtin import PREFIX
+from gristmill.intake.hub import HUB
+
+STDIN = "-"
+KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather")
+PACKED = (".gz", ".zst", ".bz2")
+"""How a file of rows may be compressed; Parquet and Arrow files compress themselves."""
+
+_NO_ROWS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+_MAGIC = {
+    b"PAR1": ".parquet",
+    b"ARROW1": ".arrow",
+    b"\xff\xff\xff\xff": ".arrow",
+    b"\x1f\x8b": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"BZh": ".bz2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of rows. name: what its rows are called by. place: as an error names it.
+
+    kind: one of KINDS; packed: one of PACKED, or empty. raw: opens its bytes.
+    """
+
+    name: str
+    place: str
+    kind: str
+    packed: str
+    raw: Callable[[], BinaryIO]
+
+    def open(self) -> BinaryIO:
+        """Its bytes, decompressed. Raises DataError."""
+        try:
+            raw = self.raw()
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{self.place}: cannot read it: {said(error)}") from None
+        if self.packed == ".gz":
+            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        if self.packed == ".bz2":
+            return cast(BinaryIO, bz2.BZ2File(raw))
+        if self.packed == ".zst":
+            stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
+            return cast(BinaryIO, BufferedReader(cast(Any, stream), 1 << 20))
+        return raw
+
+
+def said(error: Exception) -> str:
+    """What an error of the system's or of a library's says, in one line."""
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:300]
+
+
+def located(source: str, folder: Path) -> str:
+    """A source named in a config, its relative path starting from the config's folder."""
+    rest = source.removeprefix(HUB)
+    if rest != source:
+        return f"{HUB}{folder / rest}" if rest.startswith(".") else source
+    if source.startswith(PREFIX) or source == STDIN or "://" in source:
+        return source
+    return str(folder / source)
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """(kind, compression) of a file by its name; empty where it shows none."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    packed = path.suffix.lower()
+    if packed not in PACKED:
+        return (packed if packed in KINDS else ""), ""
+    inner = PurePosixPath(path.stem).suffix.lower()
+    return (inner if inner in KINDS else ""), packed
+
+
+def files_of(place: str, splits: Sequence[str] = ()) -> list[File]:
+    """The files behind a name, those of a folder or pattern in the order of their names.
+
+    splits: of a folder with several, those whose files' names begin so are meant, the first that
+    there is; without any, all. Raises DataError where there is no such file, or none of rows.
+    """
+    if place == STDIN:
+        return [_standard_input()]
+    if "://" in place:
+        return _elsewhere(place, splits)
+    path = Path(place)
+    if path.is_dir():
+        inside = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*"))]
+        found = [_local(p, name) for p, name in inside if _holds_rows(name) and p.is_file()]
+        return _of_split(found, splits, place)
+    if has_magic(place) and not path.exists():
+        # Path.glob takes no absolute pattern.
+        names = sorted(glob(place, recursive=True))  # noqa: PTH207
+        found = [Path(name) for name in names if Path(name).is_file() and kind_of(name)[0]]
+        if not found:
+            raise DataError(f"{place}: no file of rows has such a name ({', '.join(KINDS)})")
+        several = len({p.name for p in found}) < len(found)
+        return [_local(p, p.as_posix() if several else p.name) for p in found]
+    if not kind_of(place)[0]:
+        raise DataError(f"{path}: unknown kind of file; use one of {', '.join(KINDS)}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    return [_local(path, path.name)]
+
+
+def _local(path: Path, name: str) -> File:
+    return File(name, str(path), *kind_of(path.name), lambda: path.open("rb"))
+
+
+def _holds_rows(name: str) -> bool:
+    parts = name.split("/")
+    hidden = any(part.startswith(".") for part in parts)
+    return not hidden and bool(kind_of(name)[0]) and parts[-1] not in _NO_ROWS
+
+
+def _of_split(found: list[File], splits: Sequence[str], place: str) -> list[File]:
+    for split in splits:
+        named = [f for f in found if f.name.rpartition("/")[2].split("-")[0].split(".")[0] == split]
+        if named:
+            return named
+    if not found:
+        raise DataError(f"{place}: holds no file of rows ({', '.join(KINDS)})")
+    return found
+
+
+def _elsewhere(place: str, splits: Sequence[str]) -> list[File]:
+    """Files that another file system holds."""
+    system, path = _system(place)
+    scheme = place.partition("://")[0]
+
+    def file(inside: str, name: str) -> File:
+        return File(
+            name,
+            f"{scheme}://{inside}",
+            *kind_of(inside),
+            lambda: cast(BinaryIO, BufferedReader(cast(Any, system.open_input_file(inside)))),
+        )
+
+    try:
+        if not has_magic(path):
+            info = system.get_file_info(path)
+            if info.type == pafs.FileType.File:
+                if not kind_of(path)[0]:
+                    raise DataError(f"{place}: unknown kind of file; use one of {', '.join(KINDS)}")
+                return [file(path, path.rpartition("/")[2])]
+            if info.type == pafs.FileType.NotFound:
+                raise DataError(f"{place}: no such file")
+        base = path if not has_magic(path) else path[: _first_magic(path)].rpartition("/")[0]
+        inside = sorted(
+            f.path
+            for f in system.get_file_info(pafs.FileSelector(base, recursive=True))
+            if f.type == pafs.FileType.File and _holds_rows(f.path[len(base) :].lstrip("/"))
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{place}: cannot read it: {said(error)}") from None
+    if has_magic(path):
+        inside, splits = [name for name in inside if fnmatch(name, path)], ()
+    return _of_split([file(p, p[len(base) :].lstrip("/")) for p in inside], splits, place)
+
+
+def _first_magic(path: str) -> int:
+    return min(place for sign in "*?[" if (place := path.find(sign)) >= 0)
+
+
+def _system(place: str) -> tuple[pafs.FileSystem, str]:
+    """The file system behind a URI, and the path in it: pyarrow's own, else fsspec's."""
+    try:
+        return pafs.FileSystem.from_uri(place)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        with suppress(ImportError, ValueError):
+            import fsspec
+
+            system, path = fsspec.core.url_to_fs(place)
+            return pafs.PyFileSystem(pafs.FSSpecHandler(system)), path
+        scheme = place.partition("://")[0]
+        raise DataError(
+            f"{place}: cannot open {scheme}:// ({said(error)}); install what reads it "
+            f"(`pip install fsspec`, and for {scheme} what fsspec's list names)"
+        ) from None
+
+
+@cache
+def _standard_input() -> File:
+    """Standard input in a file that lasts as long as the process, for rows are read several
+    times."""
+    kept = tempfile.NamedTemporaryFile(prefix="gristmill-", delete=False)  # noqa: SIM115
+    path = Path(kept.name)
+    atexit.register(path.unlink, missing_ok=True)
+    with kept:
+        copyfileobj(sys.stdin.buffer, kept)
+    packed = _sniffed(path)
+    file = File("stdin", STDIN, "", packed if packed in PACKED else "", lambda: path.open("rb"))
+    kind = packed if packed in KINDS else ""
+    if not kind:
+        with file.open() as opened:
+            start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        kind = ".json" if start[:1] in (b"{", b"[") else ".csv"
+        line = start.partition(b"\n")[0]
+        kind = ".tsv" if kind == ".csv" and b"\t" in line and b"," not in line else kind
+    return File(file.name, file.place, kind, file.packed, file.raw)
+
+
+def _sniffed(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(8)
+    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")

@@ -1,0 +1,138 @@
+"""What a row of a user's file says, whatever its form: a prompt, and answers to it.
+
+A prompt has no answer, a conversation one, a pair two, a benchmark's item several; a text has
+neither. Whoever reads rows says what is needed (`KINDS`), and a row that does not give it is
+refused with the same line everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from gristmill.intake.cells import Row, Unusable
+from gristmill.intake.labels import Labels
+from gristmill.intake.turns import Turns
+from gristmill.records import Message, Prompt, as_dicts
+
+PROMPT, CONVERSATION, RATED, PAIR, ITEM, TEXT = (
+    "prompt", "conversation", "rated", "pair", "item", "text",
+)  # fmt: skip
+KINDS = {
+    PROMPT: ("prompts", "run and battle"),
+    CONVERSATION: ("conversations", "sft"),
+    RATED: ("rated responses", "reward (loss: regression)"),
+    PAIR: ("preference pairs", "dpo, rpo, or reward with loss: bradley_terry"),
+    ITEM: ("pairs or rankings", "judge-eval"),
+    TEXT: ("texts", "pretrain"),
+}
+"""What a row can give, in words, and what learns from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What follows a prompt: turns, the last the assistant's. labels: the five attributes.
+    score: a reward model's or a person's, by which answers to one prompt are ordered."""
+
+    turns: Turns
+    labels: Labels | None = None
+    score: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What the last turn says."""
+        return self.turns[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a form's reader finds in a row.
+
+    answers: the first `right` of them are better than all others; 0 where nobody says. grid:
+    RM-Bench's form, as many better answers as worse, each in several styles in the same order.
+    strength: how clear the preference is, above 0. text: of a row that is one.
+    rated: of a conversation in which several turns are rated, the number of turns up to each, and
+    its labels.
+    """
+
+    prompt: Turns = ()
+    answers: tuple[Answer, ...] = ()
+    right: int = 0
+    grid: bool = False
+    strength: float | None = None
+    text: str = ""
+    rated: tuple[tuple[int, Labels], ...] = ()
+
+    @property
+    def turns(self) -> Turns:
+        """The conversation of a row with one answer."""
+        return (*self.prompt, *self.answers[0].turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row that was understood. where: `file:line`. form: its name in `forms`.
+
+    prompt: what is asked, with what stands beside it; without messages in a text.
+    facts: more that was asked for, as `subset` of a benchmark's item.
+    """
+
+    where: str
+    form: str
+    prompt: Prompt
+    content: Content
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        return self.content.answers
+
+
+def check_kinds(form: str, gives: Collection[str], wanted: Collection[str]) -> str:
+    """The first kind that is wanted and given. Raises Unusable, saying what each is."""
+    for kind in wanted:
+        if kind in gives:
+            return kind
+    # Nearly every row has a prompt, and every pair is an item: worth a word only where it is all.
+    told = [k for k in KINDS if k in gives and k not in (PROMPT, ITEM)] or gives
+    said = " or ".join(f"{KINDS[kind][0]}, for {KINDS[kind][1]}" for kind in told)
+    needs = " or ".join(KINDS[kind][0] for kind in wanted)
+    detail = f"a row of '{form}' gives {said}; {needs} are needed"
+    raise Unusable("wrong_kind", detail)
+
+
+def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
+    """A prompt, or a conversation, as a row of a file that reads back as the same.
+
+    What it does not have is left out.
+    """
+    only = answer is None and len(prompt.messages) == 1 and prompt.messages[0].role == "user"
+    said: Row = {"prompt": prompt.messages[0].content}
+    if not only:
+        turns = prompt.messages if answer is None else (*prompt.messages, answer)
+        said = {"messages": [_turn(turn, as_dicts([turn])[0]) for turn in turns]}
+    facts = {
+        "answer": prompt.answer,
+        "category": prompt.category,
+        "language": prompt.language,
+        "source": prompt.source,
+        "parents": list(prompt.parents),
+        "tests": prompt.tests,
+        "constraints": [orjson.loads(text) for text in prompt.constraints],
+        "tools": orjson.loads(prompt.tools) if prompt.tools else None,
+    }
+    facts = {name: value for name, value in facts.items() if value not in (None, "", [])}
+    return {"id": prompt.id, **said, **facts}
+
+
+def _turn(turn: Message, said: dict[str, Any]) -> dict[str, Any]:
+    return said if turn.learned else {**said, "weight": 0}
+
+
+def with_thought(answer: Answer, thought: str) -> Answer:
+    """The answer with a thought that stands in a column of its own."""
+    *before, last = answer.turns
+    return replace(answer, turns=(*before, replace(last, reasoning=thought)))

@@ -1,0 +1,85 @@
+"""Votes on two answers, in the forms that arenas publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from gristmill.intake.cells import Unusable, switch_of
+from gristmill.intake.pairs import two
+from gristmill.intake.record import Answer
+from gristmill.intake.turns import Turns, answered, messages_of
+from gristmill.records import Message
+
+OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
+"""What a vote may say. Both bad is a tie to every rating, and told apart everywhere else."""
+ONE_HOT = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
+"""The 55k set's three columns, of which one is 1."""
+WINNERS = ("winner", *ONE_HOT)
+TEXTS = ("conversation_a", "conversation_b")
+RESPONSES = ("response_a", "response_b")
+
+_SPELLINGS = {
+    **{name: name for name in OUTCOMES},
+    "tie (bothbad)": "both_bad",
+    "bothbad": "both_bad",
+}
+"""What `winner` may say. LMSYS's files write both_bad in two more ways."""
+
+
+def winner_in(row: Mapping[str, Any]) -> str:
+    """The outcome, as one of `OUTCOMES`. Raises Unusable: what is unknown is never a tie."""
+    if "winner" not in row and ONE_HOT.keys() <= row.keys():
+        said = [name for name in ONE_HOT if switch_of(row[name], name)]
+        if len(said) != 1:
+            detail = f"{', '.join(ONE_HOT)}: {len(said)} of them are 1, not one"
+            raise Unusable("unknown_winner", detail)
+        return ONE_HOT[said[0]]
+    said = row.get("winner")
+    outcome = _SPELLINGS.get(said) if isinstance(said, str) else None
+    if outcome is None:
+        known = ", ".join(OUTCOMES)
+        raise Unusable("unknown_winner", f"'winner' is {said!r:.60}, not one of {known}")
+    return outcome
+
+
+def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
+    """What was said with A and with B; empty where the row does not have it."""
+    if any(name in row for name in TEXTS):
+        a, b = conversations_in(row)
+    if not a or not b:
+        raise Unusable("missing_field", "no 'conversation_a' and 'conversation_b': a vote alone")
+    a, b = answered(a, "conversation_a"), answered(b, "conversation_b")
+    if a[:-1] != b[:-1]:
+        raise Unusable("no_common_prompt", "the two conversations differ before their last answers")
+    sides = [Answer(turns[-1:]) for turns in ((a, b) if outcome == "model_a" else (b, a))]
+    return two(a[:-1], *sides)
+
+
+def _conversation(given: Any, name: str) -> Turns:
+    return () if given is None or given == [] else messages_of(given, name)
+
+
+def _texts(given: Any, name: str) -> list[str]:
+    """The 55k set's columns: a text, or the JSON of a list of texts, one a turn."""
+    if isinstance(given, str) and given.lstrip()[:1] == "[":
+        try:
+            given = orjson.loads(given)
+        except orjson.JSONDecodeError:
+            return [given]
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, list):
+        raise Unusable("bad_turns", f"'{name}' is not a text, nor a list of them")
+    return [text if isinstance(text, str) else "" for text in given]
+
+
+def _woven(asked: list[str], said: list[str], name: str) -> Turns:
+    if len(asked) != len(said):
+        raise Unusable("bad_turns", f"'{name}' has {len(said)} turns, 'prompt' has {len(asked)}")
+    found: list[Message] = []
+    for question, reply in zip(asked, said, strict=True):
+        found += [Message("user", question), Message("assistant", reply)]
+    return tuple(found)
