@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from gristmill.intake.cells import Unusable, switch_of
+from gristmill.intake.cells import Row, Unusable, switch_of
 from gristmill.intake.pairs import two
-from gristmill.intake.record import Answer
+from gristmill.intake.record import Answer, Content
 from gristmill.intake.turns import Turns, answered, messages_of
 from gristmill.records import Message
 
@@ -48,14 +48,27 @@ def winner_in(row: Mapping[str, Any]) -> str:
 def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
     """What was said with A and with B; empty where the row does not have it."""
     if any(name in row for name in TEXTS):
-        a, b = conversations_in(row)
+        return tuple(_conversation(row.get(name), name) for name in TEXTS)  # type: ignore[return-value]
+    if not all(name in row for name in (*RESPONSES, "prompt")):
+        return (), ()
+    asked = _texts(row["prompt"], "prompt")
+    first, second = (_woven(asked, _texts(row[name], name), name) for name in RESPONSES)
+    return first, second
+
+
+def vote(row: Row) -> Content:
+    """A vote as a pair; refused where neither won."""
+    outcome = winner_in(row)
+    if outcome not in OUTCOMES[:2]:
+        raise Unusable("no_preference", f"'winner' is {outcome}: neither is better")
+    a, b = conversations_in(row)
     if not a or not b:
         raise Unusable("missing_field", "no 'conversation_a' and 'conversation_b': a vote alone")
     a, b = answered(a, "conversation_a"), answered(b, "conversation_b")
     if a[:-1] != b[:-1]:
-        raise Unusable("no_common_prompt", "the two conversations differ before their last answers")
-    sides = [Answer(turns[-1:]) for turns in ((a, b) if outcome == "model_a" else (b, a))]
-    return two(a[:-1], *sides)
+        raise Unusable("no_common_prompt", "the conversations differ before the last answers")
+    better, worse = (a, b) if outcome == "model_a" else (b, a)
+    return two(a[:-1], Answer(better[-1:]), Answer(worse[-1:]))
 
 
 def _conversation(given: Any, name: str) -> Turns:
