@@ -21,13 +21,13 @@ FLOORS = {
     "parts": 1, "storage": 1, "log": 1, "intervals": 1, "page": 1,
     "nemotron": 1, "tutor": 1, "packing": 1,
     "lists": 1, "similarity": 1, "sandbox": 1, "detect": 1, "languages": 1,
-    "intake": 2,
-    "backends": 3, "constraints": 2,
-    "recipes": 4, "judges": 4, "filters": 4, "live": 4,
-    "mill": 5, "train": 5, "bench": 5, "arena": 5, "serve": 5,
-    "report": 6, "score": 6, "display": 6, "summary": 6,
-    "pipeline": 7, "quickstart": 7, "flywheel": 7,
-    "cli": 8,
+    "intake": 3,
+    "constraints": 2, "backends": 4,
+    "recipes": 5, "judges": 5, "filters": 5, "live": 5,
+    "mill": 6, "train": 6, "bench": 6, "arena": 6, "serve": 6,
+    "report": 7, "score": 7, "display": 7, "summary": 7,
+    "pipeline": 8, "quickstart": 8, "flywheel": 8,
+    "cli": 9,
 }  # fmt: skip
 
 

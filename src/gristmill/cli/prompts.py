@@ -52,8 +52,9 @@ def prompts(
     says which.
     """
     from gristmill.display import WritingBar
+    from gristmill.intake.source import Source
     from gristmill.mill.config import Budget
-    from gristmill.mill.prompts import PromptFile, open_source
+    from gristmill.mill.prompts import open_source
     from gristmill.mill.write_prompts import load_source, write_prompts
 
     given = {
@@ -65,7 +66,7 @@ def prompts(
         source, budget = load_source(Path(recipe), more)
     else:
         source, budget = open_source({"recipe": recipe, **more}, ""), Budget()
-    assert not isinstance(source, PromptFile)
+    assert not isinstance(source, Source)
     if max_requests is not None:
         budget = budget.model_copy(update={"requests": max_requests})
     with interruptible(OUT), WritingBar(OUT) as watch:

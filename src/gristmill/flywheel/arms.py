@@ -11,10 +11,9 @@ from typing import Any
 from gristmill.errors import ConfigError
 from gristmill.flywheel.config import BLIND, FILTERS, PREFERENCE, STAGES, FlywheelConfig, is_stages
 from gristmill.flywheel.truth import find_truth
-from gristmill.intake.files import located
+from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill import Config
-from gristmill.mill.config import PromptFile
 from gristmill.parts import build
 from gristmill.train import config_of
 from gristmill.train.job import PACE
@@ -144,18 +143,17 @@ def absolute(model: str) -> str:
 
 
 def _placed(wheel: FlywheelConfig, mill: Config, folder: Path) -> FlywheelConfig:
-    def files(sources: list[PromptFile]) -> list[PromptFile]:
-        return [PromptFile(file=located(source.file, folder)) for source in sources]
-
-    written = [s.name for s in mill.prompts if not isinstance(s, PromptFile)]
+    written = [s.name for s in mill.prompts if not isinstance(s, Source)]
     if written and not wheel.prompts:
         raise ConfigError(
             f"prompts: {written[0]}: the flywheel deals out prompts that are there; write them "
             "first with `gristmill prompts`, and name the file"
         )
-    evaluate = wheel.evaluate.model_copy(update={"prompts": files(wheel.evaluate.prompts)})
+    evaluate = wheel.evaluate.model_copy(
+        update={"prompts": [s.located(folder) for s in wheel.evaluate.prompts]}
+    )
     placed: dict[str, Any] = {
-        "prompts": files(wheel.prompts) or mill.prompts,
+        "prompts": [s.located(folder) for s in wheel.prompts] or mill.prompts,
         "evaluate": evaluate,
         "human": [source.located(folder) for source in wheel.human],
     }

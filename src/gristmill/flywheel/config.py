@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gristmill.mill.config import PromptFile
+from gristmill.intake.source import Source
 from gristmill.parts import Options
-from gristmill.train.sources import Source
+from gristmill.train.sources import TrainingSource
 
 Filter = Literal["none", "random", "oracle", "reward"]
 FILTERS: tuple[Filter, ...] = ("none", "random", "oracle", "reward")
@@ -41,7 +41,7 @@ def _is_stage(spec: Any) -> bool:
 class Evaluation(Options):
     """How a round is measured, always on the same prompts, which are never trained on."""
 
-    prompts: list[PromptFile] = Field(min_length=1)
+    prompts: list[Source] = Field(min_length=1)
     """Prompts of its own; what of the training prompts is among them is left out there."""
     truth: str | None = None
     """Who knows what is right: `tutor`, `answer` (the prompts' own), or `my_pkg.mod:function`.
@@ -60,7 +60,7 @@ class Retraining(Options):
 
     labels: Literal["tutor"] | None = None
     """Label the round's responses by rule (the tutor world's) and learn from them."""
-    data: list[Source] = Field(default_factory=list)
+    data: list[TrainingSource] = Field(default_factory=list)
     """More rated rows or pairs, of people's making or older rounds'."""
     train: dict[str, Any] = Field(default_factory=dict)
     """The training config's keys; those that stand beside `labels` and `data` go here too."""
@@ -87,7 +87,7 @@ class FlywheelConfig(Options):
 
     rounds: int = Field(default=2, ge=1, le=100)
     """Rounds at most."""
-    prompts: list[PromptFile] = Field(default_factory=list)
+    prompts: list[Source] = Field(default_factory=list)
     """What is asked, dealt evenly to the rounds so that each sees fresh ones; by default the
     config's prompts."""
     student: str | None = None
@@ -106,7 +106,7 @@ class FlywheelConfig(Options):
     `train`, or the mill's `judges`, `keep`, `select` replaced."""
     reward: Retraining | None = None
     """Train the reward model anew between rounds; by default it stays."""
-    human: list[Source] = Field(default_factory=list)
+    human: list[TrainingSource] = Field(default_factory=list)
     """Rows of people's making, mixed into every sft stage; counted in the share of synthetic
     data."""
     min_gain: float = 0.0

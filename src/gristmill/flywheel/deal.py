@@ -12,13 +12,13 @@ import orjson
 
 from gristmill.errors import DataError
 from gristmill.flywheel.arms import Loaded
-from gristmill.mill.config import PromptFile
+from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt, as_dicts
 from gristmill.storage import digest, write_atomically
 from gristmill.train import sources
 from gristmill.train.examples import Conversation, Refused, prompt_of
-from gristmill.train.sources import Source
+from gristmill.train.sources import TrainingSource
 
 Rows = list[dict[str, Any]]
 
@@ -109,14 +109,14 @@ def write_rows(rows: Rows, file: Path) -> None:
     write_atomically(file, b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
 
-def _read(files: Sequence[PromptFile], system: str | None) -> tuple[list[Prompt], int]:
+def _read(sources: Sequence[Source], system: str | None) -> tuple[list[Prompt], int]:
     """(prompts in order, how many rows are none)."""
-    found = list(read_prompts([source.file for source in files], system))
+    found = list(read_prompts(sources, system))
     prompts = [item for item in found if isinstance(item, Prompt)]
     return prompts, len(found) - len(prompts)
 
 
-def _human(source: Source, apart: set[str]) -> tuple[Rows, int, int]:
+def _human(source: TrainingSource, apart: set[str]) -> tuple[Rows, int, int]:
     """(a source's conversations, how many were left out for being in `apart`, how many rows are
     none)."""
     read = list(sources.read(source, (Conversation,)))

@@ -12,8 +12,8 @@ from gristmill.flywheel.arms import Loaded
 from gristmill.flywheel.figures import Marks
 from gristmill.flywheel.show import Show
 from gristmill.flywheel.truth import find_truth
+from gristmill.intake.source import Source
 from gristmill.mill import Config
-from gristmill.mill.config import PromptFile
 from gristmill.records import Prompt
 
 
@@ -38,7 +38,7 @@ def _config(loaded: Loaded, file: Path, model: str, responses: int, temperature:
     return mill.model_copy(
         update={
             "name": f"{mill.name}, evaluation",
-            "prompts": [PromptFile(file=str(file))],
+            "prompts": [Source(file=str(file))],
             "generate": generate,
             "keep": [],
             "target": None,

@@ -17,9 +17,9 @@ from gristmill.flywheel.deal import write_rows
 from gristmill.flywheel.pick import Picked, pick
 from gristmill.flywheel.place import Place
 from gristmill.flywheel.truth import find_truth
+from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill import Config
-from gristmill.mill.config import PromptFile
 from gristmill.records import Prompt
 from gristmill.train.job import Trained
 from gristmill.train.stages import Stage, run_stages
@@ -112,7 +112,7 @@ def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Conf
     generate = mill.generate.model_copy(update={"model": models.generator})
     return mill.model_copy(
         update={
-            "prompts": [PromptFile(file=str(prompts))],
+            "prompts": [Source(file=str(prompts))],
             "generate": generate,
             "judges": [_judged(spec, mill, i, models.judge) for i, spec in enumerate(mill.judges)],
             "seed": seed,

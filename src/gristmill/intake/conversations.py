@@ -14,13 +14,14 @@ from gristmill.intake.turns import (
     Turns,
     answered,
     asked,
+    checked,
     hh_turns,
     messages_of,
     nemotron_turns,
     spoken,
     with_system,
 )
-from gristmill.records import ATTRIBUTES
+from gristmill.records import ATTRIBUTES, Message
 
 TURNS = ("messages", "conversations", "conversation")
 """Columns that hold a whole conversation, the first that is there."""
@@ -83,14 +84,12 @@ def question(row: Row) -> Content:
 
 
 def turns_listed(row: Row) -> Content:
-    """MT-Bench's form: the user's turns as a list of texts, of which one can be asked."""
+    """MT-Bench's form: the user's turns as a list of texts."""
     given = row["turns"]
     if not isinstance(given, list) or not all(isinstance(turn, str) for turn in given) or not given:
         raise Unusable("bad_turns", "'turns' is not a list of texts")
-    if len(given) > 1:
-        detail = f"'turns' has {len(given)} of the user's turns, and no answers between them"
-        raise Unusable("several_turns", detail)
-    return Content(asked(with_system(system_of(row), spoken(given[0], "turns")), "turns"))
+    turns = checked([Message("user", text) for text in given], "turns")
+    return Content(with_system(system_of(row), turns))
 
 
 def instruction(row: Row) -> Content:

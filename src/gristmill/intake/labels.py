@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import field_validator
+
 from gristmill.intake.cells import Unusable, number_of
+from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
 
 Labels = tuple[float | None, float | None, float | None, float | None, float | None]
@@ -18,6 +21,22 @@ OLDER = ("quality", "toxicity", "humor", "creativity")
 """Attributes that a list of nine has in front of ours; they are not learned."""
 
 HIGHEST = 4.0
+
+
+class Scale(Options):
+    """A label in a column of another name, or on another scale."""
+
+    column: str
+    """The file's name for it; dots lead into nested columns: `scores.overall`."""
+    range: tuple[float, float] = (0, 4)
+    """Worst and best of the file's scale, brought to 0 to 4 in a straight line."""
+
+    @field_validator("range")
+    @classmethod
+    def _some_range(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if ends[0] == ends[1]:
+            raise ValueError("both ends are the same")
+        return ends
 
 
 def scaled(value: Any, name: str, ends: tuple[float, float]) -> float | None:

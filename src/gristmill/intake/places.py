@@ -20,6 +20,7 @@ from fnmatch import fnmatch
 from functools import cache
 from glob import glob, has_magic
 from io import BufferedReader
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
 from typing import Any, BinaryIO, cast
@@ -92,67 +93,69 @@ def located(source: str, folder: Path) -> str:
     return str(folder / source)
 
 
-def kind_of(name: str) -> tuple[str, str]:
+def kind_of(name: str, kinds: Sequence[str] = KINDS) -> tuple[str, str]:
     """(kind, compression) of a file by its name; empty where it shows none."""
     path = PurePosixPath(name.replace("\\", "/"))
     packed = path.suffix.lower()
     if packed not in PACKED:
-        return (packed if packed in KINDS else ""), ""
+        return (packed if packed in kinds else ""), ""
     inner = PurePosixPath(path.stem).suffix.lower()
-    return (inner if inner in KINDS else ""), packed
+    return (inner if inner in kinds else ""), packed
 
 
-def files_of(place: str, splits: Sequence[str] = ()) -> list[File]:
+def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KINDS) -> list[File]:
     """The files behind a name, those of a folder or pattern in the order of their names.
 
     splits: of a folder with several, those whose files' names begin so are meant, the first that
-    there is; without any, all. Raises DataError where there is no such file, or none of rows.
+    there is; without any, all. kinds: the endings that are wanted. Raises DataError where there is
+    no such file, or none of these kinds.
     """
     if place == STDIN:
         return [_standard_input()]
     if "://" in place:
-        return _elsewhere(place, splits)
+        return _elsewhere(place, splits, kinds)
     path = Path(place)
     if path.is_dir():
         inside = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*"))]
-        found = [_local(p, name) for p, name in inside if _holds_rows(name) and p.is_file()]
-        return _of_split(found, splits, place)
+        found = [_local(p, n, kinds) for p, n in inside if _holds_rows(n, kinds) and p.is_file()]
+        return _of_split(found, splits, place, kinds)
     if has_magic(place) and not path.exists():
+        fixed = Path(*takewhile(lambda part: not has_magic(part), path.parts))
         # Path.glob takes no absolute pattern.
-        names = sorted(glob(place, recursive=True))  # noqa: PTH207
-        found = [Path(name) for name in names if Path(name).is_file() and kind_of(name)[0]]
-        if not found:
-            raise DataError(f"{place}: no file of rows has such a name ({', '.join(KINDS)})")
-        several = len({p.name for p in found}) < len(found)
-        return [_local(p, p.as_posix() if several else p.name) for p in found]
-    if not kind_of(place)[0]:
-        raise DataError(f"{path}: unknown kind of file; use one of {', '.join(KINDS)}")
+        named = (Path(name) for name in sorted(glob(place, recursive=True)))  # noqa: PTH207
+        inside = [(p, p.relative_to(fixed).as_posix()) for p in named if p.is_file()]
+        found = [_local(p, n, kinds) for p, n in inside if kind_of(n, kinds)[0]]
+        return _of_split(found, (), place, kinds)
+    if not kind_of(place, kinds)[0]:
+        raise DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    return [_local(path, path.name)]
+    return [_local(path, path.name, kinds)]
 
 
-def _local(path: Path, name: str) -> File:
-    return File(name, str(path), *kind_of(path.name), lambda: path.open("rb"))
+def _local(path: Path, name: str, kinds: Sequence[str]) -> File:
+    return File(name, str(path), *kind_of(path.name, kinds), lambda: path.open("rb"))
 
 
-def _holds_rows(name: str) -> bool:
+def _holds_rows(name: str, kinds: Sequence[str]) -> bool:
     parts = name.split("/")
     hidden = any(part.startswith(".") for part in parts)
-    return not hidden and bool(kind_of(name)[0]) and parts[-1] not in _NO_ROWS
+    return not hidden and bool(kind_of(name, kinds)[0]) and parts[-1] not in _NO_ROWS
 
 
-def _of_split(found: list[File], splits: Sequence[str], place: str) -> list[File]:
+def _of_split(
+    found: list[File], splits: Sequence[str], place: str, kinds: Sequence[str]
+) -> list[File]:
     for split in splits:
         named = [f for f in found if f.name.rpartition("/")[2].split("-")[0].split(".")[0] == split]
         if named:
             return named
     if not found:
-        raise DataError(f"{place}: holds no file of rows ({', '.join(KINDS)})")
+        raise DataError(f"{place}: there is no file of these kinds: {', '.join(kinds)}")
     return found
 
 
-def _elsewhere(place: str, splits: Sequence[str]) -> list[File]:
+def _elsewhere(place: str, splits: Sequence[str], kinds: Sequence[str]) -> list[File]:
     """Files that another file system holds."""
     system, path = _system(place)
     scheme = place.partition("://")[0]
@@ -161,7 +164,7 @@ def _elsewhere(place: str, splits: Sequence[str]) -> list[File]:
         return File(
             name,
             f"{scheme}://{inside}",
-            *kind_of(inside),
+            *kind_of(inside, kinds),
             lambda: cast(BinaryIO, BufferedReader(cast(Any, system.open_input_file(inside)))),
         )
 
@@ -169,8 +172,8 @@ def _elsewhere(place: str, splits: Sequence[str]) -> list[File]:
         if not has_magic(path):
             info = system.get_file_info(path)
             if info.type == pafs.FileType.File:
-                if not kind_of(path)[0]:
-                    raise DataError(f"{place}: unknown kind of file; use one of {', '.join(KINDS)}")
+                if not kind_of(path, kinds)[0]:
+                    raise DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}")
                 return [file(path, path.rpartition("/")[2])]
             if info.type == pafs.FileType.NotFound:
                 raise DataError(f"{place}: no such file")
@@ -178,13 +181,13 @@ def _elsewhere(place: str, splits: Sequence[str]) -> list[File]:
         inside = sorted(
             f.path
             for f in system.get_file_info(pafs.FileSelector(base, recursive=True))
-            if f.type == pafs.FileType.File and _holds_rows(f.path[len(base) :].lstrip("/"))
+            if f.type == pafs.FileType.File and _holds_rows(f.path[len(base) :].lstrip("/"), kinds)
         )
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{place}: cannot read it: {said(error)}") from None
     if has_magic(path):
         inside, splits = [name for name in inside if fnmatch(name, path)], ()
-    return _of_split([file(p, p[len(base) :].lstrip("/")) for p in inside], splits, place)
+    return _of_split([file(p, p[len(base) :].lstrip("/")) for p in inside], splits, place, kinds)
 
 
 def _first_magic(path: str) -> int:

@@ -74,7 +74,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row that was understood. where: `file:line`. form: its name in `forms`.
+    """A row that was understood. where: `file:line`. form: its name in `forms`. kind: of `KINDS`,
+    what it is read as.
 
     prompt: what is asked, with what stands beside it; without messages in a text.
     facts: more that was asked for, as `subset` of a benchmark's item.
@@ -82,6 +83,7 @@ class Record:
 
     where: str
     form: str
+    kind: str
     prompt: Prompt
     content: Content
     facts: dict[str, Any] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -19,7 +19,6 @@ from gristmill.intake.conversations import beside
 from gristmill.intake.files import header_of, read_rows
 from gristmill.intake.forms import FORMS, Form, recognise
 from gristmill.intake.hub import HUB
-from gristmill.intake.labels import scaled
 from gristmill.intake.places import files_of, located
 from gristmill.intake.record import (
     CONVERSATION,
@@ -46,23 +45,7 @@ UNFOUND = ("missing_field", "no_label", "unknown_format", "wrong_kind")
 _FACTS = {PROMPT: facts.OF_PROMPT, ITEM: (*facts.OF_ITEM, *facts.OF_TRAINING)}
 
 
-class Scale(Options):
-    """A label in a column of another name, or on another scale."""
-
-    column: str
-    """The file's name for it; dots lead into nested columns: `scores.overall`."""
-    range: tuple[float, float] = (0, 4)
-    """Worst and best of the file's scale, brought to 0 to 4 in a straight line."""
-
-    @field_validator("range")
-    @classmethod
-    def _some_range(cls, ends: tuple[float, float]) -> tuple[float, float]:
-        if ends[0] == ends[1]:
-            raise ValueError("both ends are the same")
-        return ends
-
-
-def known_names(names: dict[str, Any], known: Sequence[str]) -> dict[str, Any]:
+def known_names(names: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     """The same mapping; raises ValueError for a name of ours that there is not."""
     for name in names:
         if name not in known:
@@ -88,14 +71,11 @@ class Source(Options):
     """Read so many rows, the first ones."""
     columns: dict[str, str] = Field(default_factory=dict)
     """The file's names for our columns, `{response: system_output}`; dots lead into nested ones."""
-    labels: dict[str, Scale] = Field(default_factory=dict)
-    """Where each attribute's label is, `{helpfulness: {column: scores.overall, range: [1, 5]}}`.
-    Attributes that are not named here are then masked."""
 
-    @field_validator("columns", "labels")
+    @field_validator("columns")
     @classmethod
-    def _known(cls, names: dict[str, Any], info: Any) -> dict[str, Any]:
-        return known_names(names, COLUMNS if info.field_name == "columns" else ATTRIBUTES)
+    def _known(cls, names: dict[str, str]) -> dict[str, str]:
+        return known_names(names, COLUMNS)
 
     @field_validator("format")
     @classmethod
@@ -127,7 +107,7 @@ class Source(Options):
                 return
             try:
                 row = dict.fromkeys(header, "") | dict.fromkeys(self.columns, "")
-                form = self._form(row)
+                form = self.form(row)
                 check_kinds(form.name, form.gives, wanted)
             except Unusable as error:
                 if error.reason == "unknown_format":
@@ -142,11 +122,11 @@ class Source(Options):
         ):
             if number == self.limit:
                 return
-            if isinstance(row, Refused) or not (self.columns or self.labels):
+            if isinstance(row, Refused) or not self.named:
                 yield where, row, raw
                 continue
             try:
-                yield where, self._renamed(row), raw
+                yield where, self.renamed(row), raw
             except Unusable as error:
                 yield where, Refused(where, error.reason, error.detail, raw), raw
 
@@ -170,7 +150,7 @@ class Source(Options):
                 yield Refused(where, error.reason, self._explained(error, row), raw)
                 continue
             if unused is not None:
-                mapped = tuple(path.partition(".")[0] for path in self._named())
+                mapped = tuple(path.partition(".")[0] for path in self.named)
                 unused.update(_unused(tuple(row), found.form, wanted, mapped))
             if found.form == "unpaired" and PROMPT not in wanted:
                 yield from _partnered(found, single)
@@ -182,35 +162,33 @@ class Source(Options):
             yield Refused(record.where, "unpaired_label", detail)
 
     def record(self, row: Row, where: str, wanted: Sequence[str]) -> Record:
-        """What one row says. Raises Unusable."""
-        form = self._form(row)
+        """What one row says, as the first of the `wanted` kinds that it gives. Raises Unusable."""
+        form = self.form(row)
         if form.name == "prompt" and PROMPT not in wanted and {"chosen", "rejected"} & row.keys():
             form = FORMS["preference"]
         kind = check_kinds(form.name, form.gives, wanted)
         content, tools = beside(row, form.read(row))
         return _checked(row, where, form, kind, content, tools)
 
-    def _form(self, row: Row) -> Form:
+    def form(self, row: Row) -> Form:
+        """The form of a row: as the source says, or as its columns show. Raises Unusable."""
         return recognise(row) if self.format == "auto" else FORMS[self.format]
 
-    def _named(self) -> list[str]:
-        return [*self.columns.values(), *(scale.column for scale in self.labels.values())]
+    @property
+    def named(self) -> list[str]:
+        """The file's own columns that are named here."""
+        return list(self.columns.values())
 
     def _explained(self, error: Unusable, row: Row) -> str:
-        absent = [name for name in self._named() if name not in row and at(row, name) is None]
+        absent = [name for name in self.named if name not in row and at(row, name) is None]
         if error.reason in UNFOUND and absent:
             # What the config asks for in vain is the likely cause, whatever came of it.
             return f"{error.detail}; the row has no {', '.join(absent)} (columns: {', '.join(row)})"
         return error.detail
 
-    def _renamed(self, row: Row) -> Row:
-        """The row under our names; Unusable where a label is none."""
+    def renamed(self, row: Row) -> Row:
+        """The row under our names. Raises Unusable where a value there cannot be one."""
         given = {ours: at(row, theirs) for ours, theirs in self.columns.items()}
-        if self.labels:
-            row = {name: value for name, value in row.items() if name not in ATTRIBUTES} | {
-                name: scaled(at(row, scale.column), scale.column, scale.range)
-                for name, scale in self.labels.items()
-            }
         return row | {ours: value for ours, value in given.items() if value is not None}
 
 
@@ -228,16 +206,19 @@ def _checked(row: Row, where: str, form: Form, kind: str, content: Content, tool
     """The record of what was read, if it really gives what its form may give."""
     if kind == PROMPT:
         messages = content.prompt
+        if form.name == "turns" and len(messages) > 1:
+            detail = f"'turns' has {len(messages)} of the user's turns, and no answers between them"
+            raise Unusable("several_turns", detail)
         if not messages or messages[-1].role not in ("user", "tool"):
             raise Unusable("bad_turns", "nothing is asked before the answer")
         prompt = facts.prompt_of(row, messages, where)
-        return Record(where, form.name, replace(prompt, tools=prompt.tools or tools), content)
+        return Record(where, form.name, kind, replace(prompt, tools=prompt.tools or tools), content)
     if kind in (CONVERSATION, RATED) and not content.answers:
         raise Unusable("no_answer", f"there is no answer: '{form.name}' ends with the user's turn")
     if kind == RATED:
         _check_rated(form, content)
     prompt = Prompt("", content.prompt, tools=facts.tools_in(row) or tools)
-    return Record(where, form.name, prompt, content)
+    return Record(where, form.name, kind, prompt, content)
 
 
 def _check_rated(form: Form, content: Content) -> None:

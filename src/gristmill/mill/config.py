@@ -10,8 +10,9 @@ from pydantic import Field, SkipValidation, field_validator, model_validator
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
+from gristmill.intake.source import Source
 from gristmill.judges.base import Judge
-from gristmill.mill.prompts import PromptFile, Source, open_source
+from gristmill.mill.prompts import PromptSource, open_source
 from gristmill.parts import Options, build, name_of, open_part, read_yaml
 
 DataSet = Literal["sft", "preference", "scored"]
@@ -72,7 +73,7 @@ class Config(Options):
 
     name: str = "run"
     """Of the data set, as its card shows it."""
-    prompts: list[SkipValidation[Source]]
+    prompts: list[SkipValidation[PromptSource]]
     """Where the prompts come from: `{file: ...}`, `{recipe: ...}` or `{mix: [...]}`; one entry or
     a list, read in order."""
     generate: Generate
@@ -113,9 +114,9 @@ class Config(Options):
             raise ValueError(str(error)) from None
 
     @property
-    def files(self) -> list[str]:
-        """The prompt files; what recipes write stands in the run's folder (`mill.supply`)."""
-        return [s.file for s in self.prompts if isinstance(s, PromptFile)]
+    def sources(self) -> list[Source]:
+        """The prompts' files; what recipes write stands in the run's folder (`mill.supply`)."""
+        return [s for s in self.prompts if isinstance(s, Source)]
 
     @classmethod
     def load(cls, path: str | Path) -> Config:

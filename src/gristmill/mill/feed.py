@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from gristmill.intake.files import BadLine
+from gristmill.intake.cells import Refused
 from gristmill.mill.config import Config
 from gristmill.mill.journal import Journal
 from gristmill.mill.source import prompt_key, read_prompts
@@ -27,10 +27,9 @@ class Work:
     known: dict[int, Sample]
 
 
-def items(config: Config, limit: int | None) -> Iterator[Prompt | BadLine]:
+def items(config: Config, limit: int | None) -> Iterator[Prompt | Refused]:
     """All lines of the config's prompt files, the first `limit` of them."""
-    files = config.files
-    return islice(read_prompts(files, config.generate.system), limit)
+    return islice(read_prompts(config.sources, config.generate.system), limit)
 
 
 class Feed:
@@ -70,7 +69,7 @@ class Feed:
             position = len(self.offsets)
             self.offsets.append(UNFINISHED)
             self._tally.read += 1
-            if isinstance(item, BadLine):
+            if isinstance(item, Refused):
                 self._tally.bad_input += 1
                 continue
             key = prompt_key(item)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gristmill.backends import open_chat
-from gristmill.intake.files import BadLine
+from gristmill.intake.cells import Refused
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill.budget import MILLION, prices
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
+from gristmill.mill.prompts import check_source
 from gristmill.mill.supply import first_counts
 from gristmill.records import Prompt
 
@@ -52,14 +53,14 @@ class Forecast:
 def forecast(config: Config, limit: int | None = None) -> Forecast:
     """Read the prompts and add up. Calls no model; raises what `run` would for bad input."""
     for source in config.prompts:
-        source.check()
+        check_source(source)
     generate, judges = config.generate, config.open_judges()
     open_chat(generate)
     for judge in judges:
         judge.open()
     prompts = bad = duplicates = characters = 0
     for item in items(config, limit):
-        if isinstance(item, BadLine):
+        if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
             bad += item.reason != "input:duplicate"
         else:

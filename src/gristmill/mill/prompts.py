@@ -10,28 +10,14 @@ from pydantic import Field, field_validator, model_validator
 from gristmill import detect
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
-from gristmill.intake.files import check_files, located
+from gristmill.intake.places import located
+from gristmill.intake.record import PROMPT
+from gristmill.intake.source import Source
 from gristmill.parts import Options, build, open_part
 from gristmill.recipes import Recipe
 from gristmill.recipes.base import Novel
 
 ROOM = "gristmill.recipes"
-
-
-class PromptFile(Options):
-    """Prompts from a file."""
-
-    file: str
-    """JSONL, Parquet or CSV, a relative path from the config's folder; or `tutor:4000`, questions
-    of the tutor world."""
-
-    def located(self, folder: Path) -> Self:
-        """The source with its path starting from a folder."""
-        return self.model_copy(update={"file": located(self.file, folder)})
-
-    def check(self) -> None:
-        """Raises DataError where the file cannot be used."""
-        check_files([self.file], "prompt")
 
 
 class PromptRecipe(Options):
@@ -154,16 +140,16 @@ class PromptMix(Options):
         return "mix"
 
 
-Source = PromptFile | PromptRecipe | PromptMix
-"""One entry of `prompts`."""
+PromptSource = Source | PromptRecipe | PromptMix
+"""One entry of `prompts`: files, or what a model writes."""
 
 Written = PromptRecipe | PromptMix
 """A source that a model writes."""
 
 
-def open_source(entry: Any, where: str) -> Source:
+def open_source(entry: Any, where: str) -> PromptSource:
     """A source from its entry in a config. Raises ConfigError."""
-    if isinstance(entry, PromptFile | PromptRecipe | PromptMix):
+    if isinstance(entry, Source | PromptRecipe | PromptMix):
         return entry
     if isinstance(entry, str):
         entry = {"file": entry}
@@ -171,4 +157,9 @@ def open_source(entry: Any, where: str) -> Source:
         return build(PromptRecipe, entry, where)
     if isinstance(entry, dict) and "mix" in entry:
         return build(PromptMix, entry, where)
-    return build(PromptFile, entry, where)
+    return build(Source, entry, where)
+
+
+def check_source(source: PromptSource) -> None:
+    """Look at a source before anything is spent. Raises InputError."""
+    source.check(PROMPT) if isinstance(source, Source) else source.check()

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from gristmill.filters.threshold import score_of
-from gristmill.intake.files import BadLine
+from gristmill.intake.cells import Refused
 from gristmill.mill.select import Pair
 from gristmill.records import ATTRIBUTES, Decision, Graded, Prompt, Sample, as_dicts, response_id
 
@@ -210,7 +210,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) 
     }
 
 
-def bad_line_row(line: BadLine) -> Row:
+def bad_line_row(line: Refused) -> Row:
     """A line of the input that is no prompt."""
     return {
         "reason": line.reason,

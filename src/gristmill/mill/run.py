@@ -25,6 +25,7 @@ from gristmill.mill.execute import Executor
 from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
+from gristmill.mill.prompts import check_source
 from gristmill.mill.rows import Origin
 from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
@@ -104,7 +105,9 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    for part in (*config.prompts, *config.open_filters()):
+    for source in config.prompts:
+        check_source(source)
+    for part in config.open_filters():
         part.check()
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)

@@ -10,11 +10,12 @@ from typing import Any
 
 from gristmill.backends import Calls, loop
 from gristmill.errors import ConfigError
+from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse
 from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
-from gristmill.mill.prompts import PromptFile, Written
+from gristmill.mill.prompts import Written
 from gristmill.mill.synthesis import Desk, Writing
 
 LOWEST_SHARE = 0.05
@@ -30,7 +31,7 @@ def with_slack(needed: float, among: int) -> int:
 def first_counts(config: Config, limit: int | None) -> dict[int, int]:
     """How many prompts each source that a model writes is to have, by its place in `prompts`, as
     far as is known before the first is answered. Those without a count share the target."""
-    written = {i: s for i, s in enumerate(config.prompts) if not isinstance(s, PromptFile)}
+    written = {i: s for i, s in enumerate(config.prompts) if not isinstance(s, Source)}
     open_ended = sum(source.count is None for source in written.values())
     target = config.target
     counts = {}
@@ -62,7 +63,7 @@ class Supply:
 
     def _sources(self) -> list[tuple[int, Written]]:
         named = enumerate(self._config.prompts)
-        return [(i, s) for i, s in named if not isinstance(s, PromptFile)]
+        return [(i, s) for i, s in named if not isinstance(s, Source)]
 
     def _path(self, place: int, source: Written) -> Path:
         return self._folder.path / "prompts" / f"{place}-{source.name}.jsonl"
@@ -77,9 +78,7 @@ class Supply:
         if not self._wanted:
             return self._config
         files: list[Any] = [
-            source
-            if isinstance(source, PromptFile)
-            else PromptFile(file=str(self._path(place, source)))
+            source if isinstance(source, Source) else Source(file=str(self._path(place, source)))
             for place, source in enumerate(self._config.prompts)
         ]
         return self._config.model_copy(update={"prompts": files})

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from gristmill.errors import StorageError
 from gristmill.filters import changed, decide, survey
-from gristmill.intake.files import BadLine
+from gristmill.intake.cells import Refused
 from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
@@ -59,18 +59,18 @@ class Passage:
         self._journal = journal
         self._offsets = offsets
 
-    def everything(self) -> Iterator[Graded | BadLine]:
+    def everything(self) -> Iterator[Graded | Refused]:
         """Finished prompts and bad lines; what is not finished is left out."""
         # The offsets know how far the feed has read; what lies beyond was never looked at.
         end = len(self._offsets)
         for position, item in enumerate(items(self.config, end)):
-            if isinstance(item, BadLine):
+            if isinstance(item, Refused):
                 yield item
             elif self._offsets[position] != UNFINISHED:
                 samples = self._journal.samples(self._offsets[position], prompt_key(item))
                 yield weighed(Graded(position, item, samples), self.config.select.weights)
 
-    def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | BadLine]:
+    def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | Refused]:
         """The same with a decision for each sample. What comes after the target is over it."""
         filters = self.config.open_filters()
         if any(f.needs_survey for f in filters):
@@ -78,7 +78,7 @@ class Passage:
         over = Decision(False, "over_target")
         accepted = 0
         for item in self.everything():
-            if isinstance(item, BadLine):
+            if isinstance(item, Refused):
                 yield item
             elif accepted == self.config.target:
                 yield item, (over,) * len(item.samples)
@@ -106,7 +106,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
         with _Writers(folder, names, origin) as out:
             for item in passage.decided():
                 counts.prompts_read += 1
-                if isinstance(item, BadLine):
+                if isinstance(item, Refused):
                     counts.duplicates += item.reason == "input:duplicate"
                     counts.bad_input += item.reason != "input:duplicate"
                     counts.reasons[item.reason] += 1

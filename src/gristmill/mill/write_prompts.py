@@ -10,9 +10,10 @@ import orjson
 
 from gristmill.backends import Calls, loop
 from gristmill.errors import ConfigError, StorageError
+from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
-from gristmill.mill.prompts import PromptFile, PromptMix, Written, open_source
+from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
 from gristmill.parts import build, read_yaml
 from gristmill.storage import locked, versions, write_atomically
@@ -28,7 +29,7 @@ def load_source(path: Path, more: dict[str, Any]) -> tuple[Written, Budget]:
         values = read_yaml(path)
         budget = build(Budget, values.pop("budget", {}), "budget")
         source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
-        if source is None or isinstance(source, PromptFile):
+        if source is None or isinstance(source, Source):
             raise ConfigError("expected `recipe: ...` or `mix: [...]`")
         return source.located(path.parent), budget
     except ConfigError as error:

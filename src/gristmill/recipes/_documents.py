@@ -6,18 +6,18 @@ from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from glob import glob, has_magic
 from hashlib import blake2b
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from gristmill.errors import DataError
-from gristmill.intake.files import KINDS, BadLine, read_rows
+from gristmill.intake.cells import Refused
+from gristmill.intake.files import rows_of
+from gristmill.intake.places import KINDS, File, files_of
 from gristmill.recipes._chunks import headline
 
 TEXTS = (".txt", ".md", ".markdown")
-"""Kinds of files that are one document each; `intake` reads those that hold many."""
+"""Kinds of files that are one document each; of the others each row is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Documents:
         """
         seen: set[bytes] = set()
         dropped = Counter() if dropped is None else dropped
-        for path, name in self._files():
-            for document in self._documents(path, name):
+        for file in self._files():
+            for document in self._documents(file):
                 if not document.text.strip():
                     dropped["document:empty"] += 1
                     continue
@@ -63,30 +63,24 @@ class Documents:
             places = ", ".join(self.places)
             raise DataError(f"{places}: there is no text in any document; put some in")
 
-    def _files(self) -> list[tuple[Path, str]]:
-        """Each file once, with the name that rows call it by."""
-        found: dict[Path, tuple[Path, str]] = {}
-        for place in self.places:
-            for path, name in _files_of(place):
-                found.setdefault(path.resolve(), (path, name))
-        return list(found.values())
+    def _files(self) -> list[File]:
+        """Each file once."""
+        found = (file for place in self.places for file in files_of(place, kinds=(*TEXTS, *KINDS)))
+        return list({Path(file.place).resolve(): file for file in found}.values())
 
-    def _documents(self, path: Path, name: str) -> Iterator[Document]:
-        if path.suffix.lower() in TEXTS:
-            text = _decoded(path)
-            title = headline(text) or path.stem.replace("_", " ").replace("-", " ")
-            yield Document(name, title, text)
+    def _documents(self, file: File) -> Iterator[Document]:
+        if file.kind in TEXTS:
+            text = _decoded(file)
+            title = headline(text) or Path(file.name).stem.replace("_", " ").replace("-", " ")
+            yield Document(file.name, title, text)
             return
-        yield from self._rows(path, name)
-
-    def _rows(self, path: Path, name: str) -> Iterator[Document]:
-        rows = _Rows(path, self.column)
-        for where, row, _ in read_rows(path, self.column):
-            if isinstance(row, BadLine):
-                raise DataError(f"{path}: {where}: {row.detail}")
+        rows = _Rows(file.place, self.column)
+        for where, row, _ in rows_of(file):
+            if isinstance(row, Refused):
+                raise DataError(f"{file.place}: {where}: {row.detail}")
             title = row.get("title")
             title = title.strip() if isinstance(title, str) else ""
-            yield Document(f"{name}:{where.rpartition(':')[2]}", title, rows.text(where, row))
+            yield Document(where, title, rows.text(where, row))
         rows.end()
 
 
@@ -94,7 +88,7 @@ class Documents:
 class _Rows:
     """The texts of a file's rows; a row may lack one, but not all of them."""
 
-    path: Path
+    path: str
     column: str
     columns: set[str] = field(default_factory=set)
     any: bool = False
@@ -118,44 +112,10 @@ class _Rows:
             )
 
 
-def _files_of(place: str) -> Iterator[tuple[Path, str]]:
-    """The files of a file, folder or pattern, with names that do not say where the folder lies."""
-    path = Path(place)
-    if path.is_dir():
-        files = [p for p in sorted(path.rglob("*")) if _is_document(p, path)]
-        if not files:
-            raise DataError(f"{place}: no documents in this folder; {_kinds()}")
-        yield from ((p, p.relative_to(path).as_posix()) for p in files)
-    elif path.is_file():
-        if path.suffix.lower() not in (*TEXTS, *KINDS):
-            raise DataError(f"{place}: unknown kind of document; {_kinds()}")
-        yield path, path.name
-    elif has_magic(place):
-        # Path.glob takes no absolute pattern, and finds hidden files.
-        found = (Path(name) for name in sorted(glob(place, recursive=True)))  # noqa: PTH207
-        files = [p for p in found if p.is_file() and p.suffix.lower() in (*TEXTS, *KINDS)]
-        if not files:
-            raise DataError(f"{place}: no document has such a name; {_kinds()}")
-        fixed = Path(*takewhile(lambda part: not has_magic(part), path.parts))
-        yield from ((p, p.relative_to(fixed).as_posix()) for p in files)
-    else:
-        raise DataError(f"{place}: no such file or folder")
-
-
-def _is_document(path: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in (*TEXTS, *KINDS) and path.is_file()
-
-
-def _kinds() -> str:
-    return f"documents are {', '.join((*TEXTS, *KINDS))}"
-
-
-def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from None
+def _decoded(file: File) -> str:
+    path = file.place
+    with file.open() as opened:
+        data = opened.read()
     mark = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
     try:
         text = data[mark:].decode("utf-8")

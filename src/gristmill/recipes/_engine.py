@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import partial
 from hashlib import blake2b
@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gristmill.backends import ChatBackend
 from gristmill.detect import DETECTED, alike, detect
-from gristmill.errors import ConfigError
-from gristmill.intake.messages import asked_in
+from gristmill.errors import ConfigError, DataError
+from gristmill.intake.record import PROMPT, Record
+from gristmill.intake.source import Source
 from gristmill.recipes._ask import Ask, Ended, Shared, squeezed
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._items import Draft, Item
@@ -163,7 +164,7 @@ class Gate:
         self._before = self._new()
         self._among: dict[str, Novelty] = {}
         self._equal: set[bytes] = set()
-        for text in chain(known, *map(asked_in, novelty.against)):
+        for text in chain(known, *map(_asked_in, novelty.against)):
             self._before.add(text)
             self._equal.add(_digest(text))
 
@@ -198,3 +199,19 @@ def _whole(draft: Draft) -> str:
 
 def _digest(text: str) -> bytes:
     return blake2b(squeezed(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _asked_in(file: str) -> Iterator[str]:
+    """The user's last turn of each prompt in a file; rows that are no prompts are passed over.
+
+    Raises DataError where the file cannot be read, or holds no prompt at all.
+    """
+    first = None
+    for row in Source(file=file).records(PROMPT):
+        if isinstance(row, Record):
+            first = ""
+            yield row.prompt.messages[-1].content
+        elif first is None:
+            first = str(row)
+    if first != "":
+        raise DataError(f"{file}: there is no prompt in it ({first or 'it is empty'})")

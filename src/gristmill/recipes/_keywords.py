@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gristmill.intake.files import located
+from gristmill.intake.places import located
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Item
 from gristmill.recipes._lines import lines_of

@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 
 from gristmill.errors import ConfigError, DataError
-from gristmill.intake.files import BadLine, located, read_rows
-from gristmill.intake.messages import asked
-from gristmill.parts import Options, open_part
+from gristmill.intake.cells import Refused
+from gristmill.intake.record import PROMPT
+from gristmill.intake.source import Source
+from gristmill.parts import Options, build, open_part
 from gristmill.recipes._ask import Ask, squeezed
 from gristmill.recipes._engine import Gate, shared_by
 from gristmill.recipes._items import Draft, Item
@@ -23,6 +24,9 @@ from gristmill.records import Message
 INHERITED = ("language", "templates", "seed")
 """What a recipe of seeds has from the one around it, where it does not say otherwise."""
 
+SeedFile = Annotated[Source, BeforeValidator(lambda v: {"file": v} if isinstance(v, str) else v)]
+"""A file of seeds, by its name alone or with its columns."""
+
 FACTS = ("category", "language", "answer")
 """What a seed's row may say beside its text."""
 
@@ -31,16 +35,16 @@ class Seeded(Recipe):
     """Makes prompts from prompts: `seed_drafts` has them."""
 
     seeds: str | dict[str, Any]
-    """A file of prompts (JSONL, JSON, Parquet or CSV: `prompt` or `messages`, or self-instruct's
-    `instruction` with its `input`), or another recipe that writes them, `{open_qa: {topics: 20}}`,
-    with the same model. Repeated prompts and lines without one are passed over and counted."""
+    """A file of prompts in any form that a run reads (docs/data.md), `{file: ..., columns: ...}`, or
+    another recipe that writes them, `{open_qa: {topics: 20}}`, with the same model. Repeated
+    prompts and lines without one are passed over and counted."""
 
     @field_validator("seeds")
     @classmethod
     def _opens(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
-        if isinstance(given, str):
-            return given
         try:
+            if _source(given) is not None:
+                return given
             recipe = _opened(given)
         except ConfigError as error:
             raise ValueError(str(error)) from None
@@ -52,7 +56,7 @@ class Seeded(Recipe):
     @property
     def seed_recipe(self) -> Recipe | None:
         """The recipe that writes the seeds, if one does."""
-        if isinstance(self.seeds, str):
+        if _source(self.seeds) is not None:
             return None
         recipe = _opened(self.seeds)
         names = (set(INHERITED) & self.model_fields_set) - recipe.model_fields_set
@@ -61,8 +65,9 @@ class Seeded(Recipe):
 
     def located(self, folder: Path) -> Self:
         moved = super().located(folder)
-        if isinstance(self.seeds, str):
-            return moved.model_copy(update={"seeds": located(self.seeds, folder)})
+        if (source := _source(self.seeds)) is not None:
+            placed = source.located(folder).model_dump(exclude_unset=True)
+            return moved.model_copy(update={"seeds": placed})
         recipe = _opened(self.seeds).located(folder)
         # What is None was not said: it may still come from the recipe around.
         said = ((n, getattr(recipe, n)) for n in recipe.model_fields_set)
@@ -71,8 +76,8 @@ class Seeded(Recipe):
         return moved.model_copy(update={"seeds": {next(iter(self.seeds)): plain}})
 
     def check(self) -> None:
-        if isinstance(self.seeds, str):
-            read_seeds(self.seeds)
+        if (source := _source(self.seeds)) is not None:
+            read_seeds(source)
         elif (recipe := self.seed_recipe) is not None:
             recipe.open_templates()
             recipe.check()
@@ -82,8 +87,9 @@ class Seeded(Recipe):
         them, in each turn others. width: prompts that one seed becomes."""
         recipe = self.seed_recipe
         if recipe is None:
-            assert isinstance(self.seeds, str)
-            for draft in count_seeds(ask, self.seeds):
+            source = _source(self.seeds)
+            assert source is not None
+            for draft in count_seeds(ask, source):
                 yield draft
             return
         written = _written(recipe, ask, width)
@@ -110,16 +116,16 @@ async def _written(recipe: Recipe, ask: Ask, width: float) -> AsyncGenerator[Dra
             yield draft
 
 
-def count_seeds(ask: Ask, path: str) -> list[Draft]:
+def count_seeds(ask: Ask, source: Source) -> list[Draft]:
     """The prompts of a file; what was passed over is counted in the report, once."""
     dropped: Counter[str] = Counter()
-    found = read_seeds(path, dropped)
+    found = read_seeds(source, dropped)
     if not ask.turn:
         ask.shared.report.dropped.update(dropped)
     return found
 
 
-def read_seeds(path: str, dropped: Counter[str] | None = None) -> list[Draft]:
+def read_seeds(source: Source, dropped: Counter[str] | None = None) -> list[Draft]:
     """The different prompts of a file, in its order.
 
     dropped: gets what was passed over, by reason. Raises DataError where the file cannot be read
@@ -129,23 +135,20 @@ def read_seeds(path: str, dropped: Counter[str] | None = None) -> list[Draft]:
     seen: set[str] = set()
     dropped = Counter() if dropped is None else dropped
     first = ""
-    for where, row, _ in read_rows(path):
-        try:
-            messages = _bad(row) if isinstance(row, BadLine) else _asked(row)
-        except ValueError as error:
+    for row in source.records(PROMPT):
+        if isinstance(row, Refused):
             dropped["seed:no_prompt"] += 1
-            first = first or f"{where}: {error}"
+            first = first or str(row)
             continue
-        assert isinstance(row, dict)
-        text = transcript(messages)
+        text = transcript(row.prompt.messages)
         if (key := squeezed(text)) in seen:
             dropped["seed:repeated"] += 1
             continue
         seen.add(key)
-        facts = {n: row[n] for n in FACTS if isinstance(row.get(n), str)}
-        found.append(Draft(messages, Item("seed", text, note=where), facts))
+        facts = {name: value for name in FACTS if (value := getattr(row.prompt, name))}
+        found.append(Draft(row.prompt.messages, Item("seed", text, note=row.where), facts))
     if not found:
-        raise DataError(f"{path}: there is no prompt in it ({first or 'it is empty'})")
+        raise DataError(f"{source.file}: there is no prompt in it ({first or 'it is empty'})")
     return found
 
 
@@ -167,25 +170,8 @@ def _opened(given: dict[str, Any]) -> Recipe:
     return recipe
 
 
-def _bad(line: BadLine) -> tuple[Message, ...]:
-    raise ValueError(line.detail)
-
-
-def _asked(row: dict[str, Any]) -> tuple[Message, ...]:
-    """A row's messages. Raises ValueError saying what is wrong."""
-    if "messages" in row or "prompt" in row:
-        return asked(row)
-    text = row.get("instruction")
-    if text is None:
-        raise ValueError("none of 'prompt', 'messages', 'instruction'")
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError("'instruction' is empty or not a text")
-    return (Message("user", "\n\n".join([text.strip(), *_input(row)])),)
-
-
-def _input(row: dict[str, Any]) -> list[str]:
-    """What the instruction is to be carried out on: Alpaca's `input`, or self-instruct's first."""
-    instances = row.get("instances")
-    first = instances[0] if isinstance(instances, list) and instances else row
-    given = first.get("input") if isinstance(first, dict) else None
-    return [given.strip()] if isinstance(given, str) and given.strip() else []
+def _source(given: str | dict[str, Any]) -> Source | None:
+    """The file that seeds name; None where they name a recipe. Raises ConfigError."""
+    if isinstance(given, str):
+        return Source(file=given)
+    return build(Source, given, "seeds") if "file" in given else None

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
-from gristmill.intake.files import located
+from gristmill.intake.places import located
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
 from gristmill.recipes._ask import Ask

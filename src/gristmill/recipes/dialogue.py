@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from pydantic import Field
 
 from gristmill.errors import ConfigError
-from gristmill.intake.files import located
+from gristmill.intake.places import located
 from gristmill.recipes._ask import TRIES, Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from random import Random
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
-from gristmill.recipes._seeds import count_seeds, read_seeds, transcript
+from gristmill.recipes._seeds import SeedFile, count_seeds, read_seeds, transcript
 from gristmill.recipes.base import Recipe
 from gristmill.records import Message
 
@@ -41,17 +42,20 @@ class SelfInstruct(Recipe):
     """Tasks from seed tasks, each new to the seeds and to each other."""
 
     templates_used: ClassVar = {"tasks": frozenset({"examples", "known"})}
-    paths: ClassVar = ("seeds",)
 
-    seeds: str
-    """A file of tasks (JSONL, JSON, Parquet or CSV: self-instruct's `instruction` with its
-    `instances`, or `prompt`, or `messages`). Repeated ones are passed over and counted."""
+    seeds: SeedFile
+    """A file of tasks, self-instruct's or in any form that a run reads (docs/data.md), or
+    `{file: ..., columns: {...}}`. Repeated ones are passed over and counted."""
     examples: int = Field(default=8, ge=1, le=50)
     """Tasks shown in each call, drawn anew."""
     own: int = Field(default=2, ge=0, le=50)
     """How many of those are the model's own, once it has some; the paper's 2 of 8."""
     tasks: int = Field(default=8, ge=1, le=100)
     """Tasks asked for in each call."""
+
+    def located(self, folder: Path) -> Self:
+        moved = super().located(folder)
+        return moved.model_copy(update={"seeds": self.seeds.located(folder)})
 
     def check(self) -> None:
         read_seeds(self.seeds)

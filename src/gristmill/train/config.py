@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
-from gristmill.train.sources import Source
+from gristmill.train.sources import TrainingSource
 
 
 class Batch(Options):
@@ -73,9 +73,9 @@ class TrainConfig(Options):
     """Of the model, as its card shows it."""
     model: str
     """Where training starts: `tiny:instruct`, `hf:org/name` or `hf:./dir`."""
-    data: list[Source] = Field(min_length=1)
+    data: list[TrainingSource] = Field(min_length=1)
     """What is learned from; several sources are mixed by their weights."""
-    validation: float | list[Source] = 0.05
+    validation: float | list[TrainingSource] = 0.05
     """What is measured on and never trained on: a share of the prompts, or sources of its own,
     whose prompts are then taken out of `data`. 0 for none."""
     epochs: int = Field(default=1, ge=1)
@@ -125,7 +125,7 @@ class TrainConfig(Options):
     def located(self, folder: Path) -> TrainConfig:
         """The same with relative paths of files starting from `folder`."""
 
-        def placed(sources: list[Source]) -> list[Source]:
+        def placed(sources: list[TrainingSource]) -> list[TrainingSource]:
             return [source.located(folder) for source in sources]
 
         update: dict[str, Any] = {"data": placed(self.data), "model": model_at(self.model, folder)}

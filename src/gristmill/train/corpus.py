@@ -16,7 +16,7 @@ from hashlib import blake2b
 from gristmill.errors import ConfigError, DataError
 from gristmill.records import ATTRIBUTES
 from gristmill.train.examples import Example, Rated, Refused, prompt_of
-from gristmill.train.sources import Source, read
+from gristmill.train.sources import TrainingSource, read
 
 LARGEST_SHARE = 0.5
 
@@ -71,10 +71,10 @@ class _Item:
 
 
 def gather(
-    sources: Sequence[Source],
+    sources: Sequence[TrainingSource],
     wanted: tuple[type, ...],
     *,
-    validation: float | Sequence[Source] = 0.05,
+    validation: float | Sequence[TrainingSource] = 0.05,
     seed: int = 0,
 ) -> Corpus:
     """Read the sources, put aside what cannot be used, and keep the two sides apart.
@@ -119,7 +119,9 @@ def gather(
     )
 
 
-def _read(source: Source, wanted: tuple[type, ...]) -> tuple[list[Example], list[Refused], int]:
+def _read(
+    source: TrainingSource, wanted: tuple[type, ...]
+) -> tuple[list[Example], list[Refused], int]:
     """(examples, refused rows, how many rows)."""
     found: list[Example] = []
     refused: list[Refused] = []
@@ -136,7 +138,7 @@ def _read(source: Source, wanted: tuple[type, ...]) -> tuple[list[Example], list
 
 
 def _apart(
-    sources: Sequence[Source], wanted: tuple[type, ...]
+    sources: Sequence[TrainingSource], wanted: tuple[type, ...]
 ) -> tuple[tuple[Example, ...], list[Refused]]:
     found: list[Example] = []
     refused: list[Refused] = []
@@ -195,7 +197,7 @@ def _place(key: str, seed: int) -> float:
 
 
 def _counts(
-    sources: Sequence[Source],
+    sources: Sequence[TrainingSource],
     rows: Sequence[int],
     refused: Sequence[Sequence[Refused]],
     train: Iterable[_Item],

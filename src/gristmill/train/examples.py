@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from gristmill.intake.cells import Refused
+from gristmill.intake.labels import Labels
+from gristmill.intake.record import CONVERSATION, PAIR, RATED, TEXT, Record
 from gristmill.records import Message
-
-Labels = tuple[float | None, float | None, float | None, float | None, float | None]
-"""The five attributes in order, each 0 to 4. None is not given: masked, never a zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,38 @@ class Document:
 
 Example = Rated | Compared | Conversation | Document
 
+KIND_OF: dict[type, str] = {
+    Rated: RATED,
+    Compared: PAIR,
+    Conversation: CONVERSATION,
+    Document: TEXT,
+}
+"""What the intake calls a row that gives such an example."""
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that is not trained on. `reason` is one short word, `detail` says it in full."""
 
-    where: str
-    reason: str
-    detail: str
+def examples_of(record: Record) -> list[Example]:
+    """The examples in a row: of several rated turns one each, of several answers the best beside
+    the worst."""
+    where, content = record.where, record.content
+    prompt, tools = record.prompt.messages, record.prompt.tools
+    if record.kind == TEXT:
+        return [Document(content.text, where)]
+    if record.kind == CONVERSATION:
+        return [Conversation(content.turns, where, tools)]
+    if record.kind == PAIR:
+        better, worse = content.answers[0], content.answers[content.right if content.grid else -1]
+        # Ranks and people's ratings order answers; only a reward model's scores are rewards.
+        given = record.form == "preference"
+        scores = (better.score, worse.score) if given else (None, None)
+        pair = Compared(prompt, better.turns, worse.turns, where, content.strength, *scores, tools)
+        return [pair]
+    rated = content.rated or ((len(content.turns), content.answers[0].labels),)
+    turns = content.turns
+    return [
+        Rated(turns[: end - 1], turns[end - 1].content, labels, where, tools)
+        for end, labels in rated
+        if labels is not None
+    ]
 
 
 def counts_of(refused: Iterable[Refused]) -> dict[str, int]:

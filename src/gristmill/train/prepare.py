@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.errors import DataError
+from gristmill.intake.record import KINDS
 from gristmill.records import ATTRIBUTES
 from gristmill.train import batches, model
 from gristmill.train.config import (
@@ -25,8 +26,7 @@ from gristmill.train.config import (
 from gristmill.train.corpus import constant_labels
 from gristmill.train.data import Data, encoded, stretches
 from gristmill.train.encode import Encoder
-from gristmill.train.examples import Compared, Rated
-from gristmill.train.formats import WORDS
+from gristmill.train.examples import KIND_OF, Compared, Rated
 from gristmill.train.loop import rates
 from gristmill.train.model import Learner
 from gristmill.train.objectives import LanguageObjective, Objective, RewardObjective
@@ -141,7 +141,7 @@ def _warnings(data: Data, config: TrainConfig) -> list[str]:
     said = []
     if isinstance(config, RewardConfig) and config.loss == "both":
         kinds = {type(item.example) for item in data.items}
-        absent = [word for kind, word in WORDS.items() if kind in BOTH and kind not in kinds]
+        absent = [KINDS[KIND_OF[kind]][0] for kind in BOTH if kind not in kinds]
         if absent:
             said.append(f"no {absent[0]} among the data, though loss is both")
     if isinstance(config, RewardConfig) and config.loss != "bradley_terry":

@@ -15,7 +15,7 @@ from gristmill.arena.duel.pairs import Dealer, Pair, battle_id, sides
 from gristmill.arena.duel.prompts import read_prompts, spoken
 from gristmill.arena.duel.results import Results
 from gristmill.arena.read import read_battles
-from gristmill.intake.files import BadLine
+from gristmill.intake.cells import Refused
 from gristmill.records import Message, Prompt, prompt_id
 from gristmill.storage import digest
 
@@ -71,15 +71,15 @@ class Bouts:
         dealer = Dealer(
             len(self.models), None if pairs == "all" else pairs.per_prompt, self._config.seed
         )
-        items = read_prompts([source.file for source in self._config.prompts])
+        items = read_prompts(self._config.prompts)
         prompts = (item for item in items if isinstance(item, Prompt))
         for prompt in islice(prompts, self._config.limit):
             yield prompt, dealer.deal()
 
-    def refused(self) -> Iterator[BadLine]:
+    def refused(self) -> Iterator[Refused]:
         """The rows of the prompt files that cannot be used."""
-        for item in read_prompts([source.file for source in self._config.prompts]):
-            if isinstance(item, BadLine):
+        for item in read_prompts(self._config.prompts):
+            if isinstance(item, Refused):
                 yield item
 
     def prompts_of(self, model: int) -> Iterator[Prompt]:
@@ -88,7 +88,7 @@ class Bouts:
 
     def answer_key(self, model: int, prompt: Prompt) -> str:
         """What an answer is stored under: who gave it, with which seed, to which prompt."""
-        asked = [prompt.id, prompt_id(prompt.messages)]
+        asked = [prompt.id, prompt_id(prompt.messages, prompt.tools)]
         return digest([self._identities[model], self._config.seed, asked])
 
     def fought(self, answers: Results) -> Iterator[Bout | None]:

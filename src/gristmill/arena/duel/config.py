@@ -10,16 +10,9 @@ from pydantic import Field, field_validator
 from gristmill.arena.contestants import Contestant, checked
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.errors import ConfigError
-from gristmill.intake.files import located
+from gristmill.intake.places import located
+from gristmill.intake.source import Source
 from gristmill.parts import Options, build, open_part, read_yaml
-
-
-class PromptFile(Options):
-    """Prompts from a file."""
-
-    file: str
-    """JSONL, JSON, Parquet or CSV, a relative path from the config's folder; or `tutor:200`,
-    questions of the tutor world."""
 
 
 class Pairs(Options):
@@ -36,7 +29,7 @@ class Config(Options):
     """Of the folder, where none is given."""
     models: list[Contestant] = Field(default_factory=list)
     """Who fights: two or more."""
-    prompts: list[PromptFile] = Field(default_factory=list)
+    prompts: list[Source] = Field(default_factory=list)
     """What they are asked; one source or a list, read in order."""
     battles: list[str] = Field(default_factory=list)
     """Files of battles that were fought already, people's for instance: they are judged once more,
@@ -105,8 +98,8 @@ class Config(Options):
             raise ConfigError("judges: two of them are the same but for the name; leave one out")
         if folder is None:
             return config
-        files = [PromptFile(file=located(source.file, folder)) for source in config.prompts]
-        battles = [str(folder / file) for file in config.battles]
+        files = [source.located(folder) for source in config.prompts]
+        battles = [located(file, folder) for file in config.battles]
         votes = str(folder / config.votes)
         return config.model_copy(update={"prompts": files, "battles": battles, "votes": votes})
 

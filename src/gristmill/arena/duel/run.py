@@ -23,7 +23,7 @@ from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
-from gristmill.intake.files import check_files
+from gristmill.intake.record import PROMPT
 from gristmill.storage import differences, locked, versions, write_atomically
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
@@ -47,7 +47,8 @@ def battle(
     folder = Path(out) if out else Path("out") / config.name
     watch = watch or (lambda _: None)
     judges = config.open_judges()
-    check_files([source.file for source in config.prompts], "prompt")
+    for source in config.prompts:
+        source.check(PROMPT)
     for part in (*config.models, *judges):
         part.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     bouts = Bouts(config)
