@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gristmill.intake.files import check_files, count_rows
 from gristmill.live import PLAIN_EVERY, LiveLine
 from gristmill.mill import Config, Session, Writing
+from gristmill.mill.prompts import check_source
 
 WINDOW = 20
 """Updates over which rates are averaged, half a second each."""
@@ -23,10 +23,11 @@ class Display(LiveLine):
 
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
         super().__init__(console)
-        check_files(config.files)
-        counts = [count_rows(file) for file in config.files]
+        for source in config.sources:
+            check_source(source)
+        counts = [source.count() for source in config.sources]
         rows = sum(c for c in counts if c is not None) if None not in counts else None
-        if len(config.files) < len(config.prompts):
+        if len(config.sources) < len(config.prompts):
             rows = None  # what recipes will write is not written yet
         if limit is not None:
             rows = limit if rows is None else min(rows, limit)

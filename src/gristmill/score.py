@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from gristmill.backends import loop
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, DataError, RunError, StorageError
-from gristmill.intake.files import BadLine, check_files
-from gristmill.intake.messages import read_conversations
+from gristmill.intake.cells import Refused, Unusable
+from gristmill.intake.record import CONVERSATION
+from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill.write import close_parquet
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response
@@ -40,7 +41,7 @@ class Scored:
     bad_input: int
 
 
-Row = tuple[dict[str, Any], tuple[Message, ...] | BadLine]
+Row = tuple[dict[str, Any], tuple[Message, ...] | Refused]
 
 
 def score_file(
@@ -55,7 +56,7 @@ def score_file(
     watch: called with rows done and rows failed.
     Raises DataError, StorageError, BackendFatal, or RunError if no row could be scored.
     """
-    check_files([str(source)], "prompt")
+    Source(file=str(source)).check(CONVERSATION)
     if out.suffix.lower() not in (".jsonl", ".parquet"):
         raise DataError(f"{out}: name the output .jsonl or .parquet")
     if out.exists() and out.resolve() == source.resolve():
@@ -79,6 +80,18 @@ def score_file(
     return done
 
 
+def _conversations(source: Source) -> Iterator[Row]:
+    """Each row with its conversation, which ends in the assistant's turn, or what is wrong."""
+    for where, row, raw in source.rows():
+        if isinstance(row, Refused):
+            yield {"line": raw}, row
+            continue
+        try:
+            yield row, source.record(row, where, (CONVERSATION,)).content.turns
+        except Unusable as error:
+            yield row, Refused(where, error.reason, error.detail, raw)
+
+
 async def _score(
     source: Path,
     judge: Reward,
@@ -90,7 +103,7 @@ async def _score(
 
     async with judge.open() as backend:
         ahead = READ_AHEAD * judge.concurrency
-        conversations: Iterator[Row] = read_conversations(source)
+        conversations: Iterator[Row] = _conversations(Source(file=str(source)))
         more = True
         try:
             while more or pending:
@@ -98,7 +111,7 @@ async def _score(
                     row = next(conversations, None)
                     more = row is not None
                     if row is not None:
-                        bad += isinstance(row[1], BadLine)
+                        bad += isinstance(row[1], Refused)
                         pending.append(asyncio.create_task(_score_row(judge, backend, row)))
                 if pending:
                     result = await pending[0]
@@ -118,7 +131,7 @@ async def _score_row(judge: Reward, backend: Backend, row: Row) -> dict[str, Any
     given, messages = row
     values = {f"given_{k}" if k in COLUMNS else k: v for k, v in given.items()}
     scores: dict[str, Any] = dict.fromkeys(COLUMNS)
-    if isinstance(messages, BadLine):
+    if isinstance(messages, Refused):
         return {**values, **scores, "error": f"{messages.reason}: {messages.detail}"}
     prompt = Prompt("", messages[:-1])
     try:

@@ -16,7 +16,7 @@ from gristmill.errors import DataError
 from gristmill.intake import facts
 from gristmill.intake.cells import Refused, Row, Unusable
 from gristmill.intake.conversations import beside
-from gristmill.intake.files import header_of, read_rows
+from gristmill.intake.files import count_rows, header_of, read_rows
 from gristmill.intake.forms import FORMS, Form, recognise
 from gristmill.intake.hub import HUB
 from gristmill.intake.places import files_of, located
@@ -112,6 +112,11 @@ class Source(Options):
             except Unusable as error:
                 if error.reason == "unknown_format":
                     raise DataError(f"{file.place}: line 1: {error.detail}") from None
+
+    def count(self) -> int | None:
+        """How many rows there are; None where counting would mean parsing."""
+        rows = count_rows(self.file)
+        return rows if rows is None or self.limit is None else min(rows, self.limit)
 
     def rows(self) -> Iterator[tuple[str, Row | Refused, str]]:
         """Every row under our names (see `files.read_rows`), as far as the limit."""

@@ -35,7 +35,7 @@ class Seeded(Recipe):
     """Makes prompts from prompts: `seed_drafts` has them."""
 
     seeds: str | dict[str, Any]
-    """A file of prompts in any form that a run reads (docs/data.md), `{file: ..., columns: ...}`, or
+    """A file of prompts in any form that a run reads (docs/data.md), `{file: ...}` with more, or
     another recipe that writes them, `{open_qa: {topics: 20}}`, with the same model. Repeated
     prompts and lines without one are passed over and counted."""
 
