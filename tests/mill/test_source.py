@@ -15,16 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
-from gristmill.intake.files import BadLine, check_files, count_rows
+from gristmill.intake.cells import Refused
+from gristmill.intake.files import check_files, count_rows
+from gristmill.intake.record import PROMPT
+from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.records import Message, Prompt, prompt_id
 
 
-def read(path: Path, system: str | None = None) -> list[Prompt | BadLine]:
-    return list(read_prompts([str(path)], system))
+def read(path: Path, system: str | None = None) -> list[Prompt | Refused]:
+    return list(read_prompts([Source(file=str(path))], system))
 
 
-def texts(items: list[Prompt | BadLine]) -> list[str]:
+def texts(items: list[Prompt | Refused]) -> list[str]:
     """The last message of a prompt, or the reason of a bad line."""
     return [i.messages[-1].content if isinstance(i, Prompt) else i.reason for i in items]
 
@@ -45,7 +48,7 @@ class TestJsonLines:
         lines = ['{"prompt": "a"}', '{"prompt": "b"', "[1]", '"text"', "", '{"prompt": "c"}']
         items = read(write(tmp_path, "\n".join(lines)))
         assert texts(items) == ["a", "input:bad_json", "input:bad_json", "input:bad_json", "c"]
-        bad = [i for i in items if isinstance(i, BadLine)]
+        bad = [i for i in items if isinstance(i, Refused)]
         assert [b.where for b in bad] == ["p.jsonl:2", "p.jsonl:3", "p.jsonl:4"]
         assert bad[1].detail == "expected an object, found list"
         assert bad[0].text == '{"prompt": "b"'
@@ -53,21 +56,20 @@ class TestJsonLines:
     @pytest.mark.parametrize(
         ("row", "detail"),
         [
-            ({"text": "a"}, "neither 'prompt' nor 'messages'"),
-            ({"prompt": ""}, "'prompt' is empty"),
+            ({"text": "a"}, "wrong_kind: a row of 'text' gives texts, for pretrain; prompts are"),
+            ({"colour": "a"}, "unknown_format: columns colour are no known format"),
+            ({"prompt": ""}, "empty_prompt: 'prompt' is empty"),
             ({"prompt": " \n"}, "'prompt' is empty"),
             ({"prompt": 3}, "'prompt' is empty or not a text"),
-            ({"prompt": None}, "'prompt' is empty or not a text"),
+            ({"prompt": None}, "unknown_format: columns none are"),
             ({"messages": []}, "'messages' is not a list"),
             ({"messages": "hi"}, "'messages' is not a list"),
-            ({"messages": [{"role": "human", "content": "a"}]}, "role' is 'human'"),
-            ({"messages": ["a"]}, "role' is None"),
-            ({"messages": [{"role": "user", "content": ["a"]}]}, "content' is empty or not a text"),
-            (
-                {"messages": [{"role": r, "content": r} for r in ("user", "assistant")]},
-                "the last of 'messages' is the assistant's, not the user's",
-            ),
-            ({"messages": [{"role": "system", "content": "a"}]}, "is the system's"),
+            ({"messages": [{"role": "narrator", "content": "a"}]}, "is by 'narrator'; known: "),
+            ({"messages": ["a"]}, "'messages[0]' is not a message"),
+            ({"messages": [{"role": "user", "content": 7}]}, "has no text as content"),
+            ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "not_text"),
+            ({"messages": [{"role": "assistant", "content": "a"}]}, "nothing is asked"),
+            ({"messages": [{"role": "system", "content": "a"}]}, "ends with the system's"),
             ({"prompt": "a", "id": ["x"]}, "'id' is list"),
             ({"prompt": "a", "answer": True}, "'answer' is bool"),
         ],
@@ -76,7 +78,7 @@ class TestJsonLines:
         self, tmp_path: Path, row: dict[str, Any], detail: str
     ) -> None:
         (item,) = read(write(tmp_path, json.dumps(row)))
-        assert isinstance(item, BadLine)
+        assert isinstance(item, Refused)
         assert item.reason == "input:bad_prompt"
         assert detail in item.detail
 
@@ -129,12 +131,17 @@ class TestIds:
     def test_two_prompts_with_one_id_get_an_id_each(self, tmp_path: Path) -> None:
         one = write(tmp_path, '{"id": 0, "prompt": "a"}\n{"id": 1, "prompt": "b"}\n', "one.jsonl")
         two = write(tmp_path, '{"id": 0, "prompt": "c"}\n{"id": 1, "prompt": "b"}\n', "two.jsonl")
-        items = list(read_prompts([str(one), str(two)]))
+        items = list(read_prompts([Source(file=str(one)), Source(file=str(two))]))
         assert texts(items) == ["a", "b", "c", "input:duplicate"]
         ids = [i.id for i in items if isinstance(i, Prompt)]
         assert ids[:2] == ["0", "1"]
         assert ids[2].startswith("0-")
-        again = [i.id for i in read_prompts([str(one), str(two)]) if isinstance(i, Prompt)]
+        sources = [Source(file=str(one)), Source(file=str(two))]
+        again = [i.id for i in read_prompts(sources) if isinstance(i, Prompt)]
+            i.id
+            for i in read_prompts([Source(file=str(one)), Source(file=str(two))])
+            if isinstance(i, Prompt)
+        ]
         assert again == ids
 
     def test_ids_of_content_depend_on_roles_and_borders(self) -> None:
@@ -162,10 +169,13 @@ class TestCsv:
         assert isinstance(items[2], Prompt)
         assert items[2].answer is None
 
-    def test_a_missing_column_names_those_there_are(self, tmp_path: Path) -> None:
-        path = write(tmp_path, "question,answer\na,b\n", "p.csv")
-        with pytest.raises(DataError, match=r"line 1: no column 'prompt' \(columns: question, a"):
-            read(path)
+    def test_columns_that_hold_no_prompt_are_one_error_and_not_one_a_row(
+        self, tmp_path: Path
+    ) -> None:
+        path = write(tmp_path, "colour,reply\na,b\n", "p.csv")
+        with pytest.raises(DataError, match=r"p.csv: line 1: columns colour, reply are no known"):
+            Source(file=str(path)).check(PROMPT)
+        Source(file=str(path), columns={"prompt": "colour"}).check(PROMPT)
 
     def test_a_cell_may_be_longer_than_the_csv_modules_own_limit(self, tmp_path: Path) -> None:
         items = read(write(tmp_path, "prompt\n" + "x" * 300_000 + "\n", "p.csv"))
@@ -174,7 +184,7 @@ class TestCsv:
     def test_a_row_in_another_encoding_is_put_aside(self, tmp_path: Path) -> None:
         items = read(write(tmp_path, "prompt\ncafé\n".encode("latin-1") + b"tea\n", "p.csv"))
         assert texts(items) == ["input:bad_encoding", "tea"]
-        assert isinstance(items[0], BadLine)
+        assert isinstance(items[0], Refused)
         assert "save the file as UTF-8" in items[0].detail
         items[0].text.encode()
 
@@ -244,10 +254,10 @@ class TestFiles:
         files = [
             write(tmp_path, f'{{"prompt": "{n}1"}}\nbad\n', f"{n}.jsonl") for n in ("z", "a", "m")
         ]
-        items = list(read_prompts([str(f) for f in files]))
+        items = list(read_prompts([Source(file=str(f)) for f in files]))
         bad = "input:bad_json"
         assert texts(items) == ["z1", bad, "a1", bad, "m1", bad]
-        assert [i.where for i in items if isinstance(i, BadLine)] == [
+        assert [i.where for i in items if isinstance(i, Refused)] == [
             "z.jsonl:2", "a.jsonl:2", "m.jsonl:2",
         ]  # fmt: skip
 
@@ -303,7 +313,7 @@ def test_a_json_file_may_be_one_array(tmp_path: Path) -> None:
     first, second, third = read_prompts([str(file)])
     assert isinstance(first, Prompt)
     assert first.messages[-1].content == "One?"
-    assert isinstance(second, BadLine)
+    assert isinstance(second, Refused)
     assert second.where == "prompts.json:2"
     assert isinstance(third, Prompt)
 
