@@ -138,10 +138,6 @@ class TestIds:
         assert ids[2].startswith("0-")
         sources = [Source(file=str(one)), Source(file=str(two))]
         again = [i.id for i in read_prompts(sources) if isinstance(i, Prompt)]
-            i.id
-            for i in read_prompts([Source(file=str(one)), Source(file=str(two))])
-            if isinstance(i, Prompt)
-        ]
         assert again == ids
 
     def test_ids_of_content_depend_on_roles_and_borders(self) -> None:
@@ -245,7 +241,7 @@ class TestFiles:
         for name, message in (
             ("none.jsonl", "none.jsonl: no such file"),
             ("p.txt", "unknown kind of file; use one of .jsonl"),
-            ("folder.jsonl", "no such file"),
+            ("folder.jsonl", "there is no file of these kinds"),
         ):
             with pytest.raises(DataError, match=message):
                 check_files([str(good), str(tmp_path / name)])
@@ -310,7 +306,7 @@ def test_a_json_file_may_be_one_array(tmp_path: Path) -> None:
     file.write_text(
         '\n [{"prompt": "One?"},\n 7, {"messages": [{"role": "user", "content": "2?"}]}]'
     )
-    first, second, third = read_prompts([str(file)])
+    first, second, third = read_prompts([Source(file=str(file))])
     assert isinstance(first, Prompt)
     assert first.messages[-1].content == "One?"
     assert isinstance(second, Refused)
@@ -322,4 +318,4 @@ def test_a_json_array_that_breaks_off_is_said_to(tmp_path: Path) -> None:
     file = tmp_path / "prompts.json"
     file.write_text('[{"prompt": "One?"},')
     with pytest.raises(DataError, match=r"prompts\.json: not valid JSON"):
-        list(read_prompts([str(file)]))
+        list(read_prompts([Source(file=str(file))]))
