@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gristmill.errors import DataError
 from gristmill.flywheel import loaded
 from gristmill.flywheel.deal import Dealt, deal, deal_all, key, write
+from gristmill.intake.source import Source
 from gristmill.mill import Config
 from gristmill.mill.source import read_prompts
 from gristmill.records import Message, Prompt, prompt_id
@@ -107,7 +108,7 @@ def test_a_dealt_prompt_is_read_back_as_it_was(tmp_path: Path) -> None:
     system = {"generate": {"model": "scripted:scripts:answer", "system": "Be kind."}}
     found = dealt_of(tmp_path, prompts={"file": "p.jsonl"}, mill=system)
     write(found, tmp_path / "prompts")
-    (again,) = read_prompts([str(tmp_path / "prompts" / "round-1.jsonl")], "Be kind.")
+    (again,) = read_prompts([Source(file=str(tmp_path / "prompts" / "round-1.jsonl"))], "Be kind.")
     assert isinstance(again, Prompt)
     assert replace(again, source=None) == replace(found.rounds[0][0], source=None)
     assert again.parents == ("y",) and [m.role for m in again.messages] == ["system", "user"]

@@ -12,6 +12,7 @@ from gristmill import mill
 from gristmill.errors import CheckpointError, RunError
 from gristmill.flywheel.answers import Answer, answers
 from gristmill.flywheel.pick import Picked, pick
+from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt
 from mills import config, tables, write_prompts
@@ -31,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Answer]]:
     file = write_prompts(home, PROMPTS)
     mill.run(config(file, generate={"model": "scripted:scripts:answer", "responses": 3}),
              home / "mill")  # fmt: skip
-    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     return home / "mill", answers(home / "mill", prompts, last_is_right)
 
 
@@ -108,7 +109,7 @@ def test_blank_answers_are_wrong_and_never_picked(tmp_path: Path) -> None:
     scripts.forget()
     mill.run(config(file, generate={"model": "scripted:scripts:answer", "responses": 2}),
              tmp_path / "mill")  # fmt: skip
-    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     found = answers(tmp_path / "mill", prompts, lambda _, text: bool(text.strip()))
     assert [(a.text.strip(), a.right, a.reward is None) for a in found] == [
         ("", False, True), ("blank/1", True, False)
@@ -130,7 +131,7 @@ def test_random_has_as_many_rows_also_where_reward_takes_several_of_a_prompt(
     generate = {"model": "scripted:scripts:answer", "responses": 3}
     chosen = config(file, generate=generate, keep=[], select={"best": None})
     mill.run(chosen, tmp_path / "mill")
-    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     there = tmp_path / "mill", answers(tmp_path / "mill", prompts, None)
     mine = picked(there, "random")
     assert len(mine.sft) == len(picked(there, "reward").sft) == 18
@@ -148,6 +149,6 @@ def test_over_the_target_is_left_out(tmp_path: Path) -> None:
     scripts.forget()
     generate = {"model": "scripted:scripts:answer", "concurrency": 8}
     mill.run(config(file, generate=generate, keep=[], target=3), tmp_path / "mill")
-    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     found = answers(tmp_path / "mill", prompts, None)
     assert {a.prompt.id for a in found} == {"p0", "p1", "p2"}

@@ -238,6 +238,7 @@ def test_the_same_comes_whatever_the_latency(name: str, seeds: Path) -> None:
 
 
 def test_what_the_recipes_write_the_mill_reads(seeds: Path, tmp_path: Path) -> None:
+    from gristmill.intake.source import Source
     from gristmill.mill.source import read_prompts
     from gristmill.records import Prompt
 
@@ -245,5 +246,5 @@ def test_what_the_recipes_write_the_mill_reads(seeds: Path, tmp_path: Path) -> N
     rows = write(made, 20).rows
     file = tmp_path / "out.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    prompts = list(read_prompts([str(file)]))
+    prompts = list(read_prompts([Source(file=str(file))]))
     assert all(isinstance(p, Prompt) and p.constraints for p in prompts)

@@ -54,12 +54,12 @@ def texts_in(path: str, column: str | None, role: str) -> Iterator[tuple[str, st
     for where, row, _ in source.rows():
         if isinstance(row, Refused):
             raise DataError(f"{path}: {where}: {row.detail}")
+        what = f"no text in '{column}'" if column else "none of the usual columns has a text"
         try:
             text = _text(row.get(column), role) if column else _said(source, row, role)
         except Unusable as error:
-            raise DataError(f"{path}: {where}: {error.detail}") from None
+            text, what = "", what if error.reason == "unknown_format" else error.detail
         if not text:
-            what = f"no text in '{column}'" if column else "its form has no text for this"
             has = ", ".join(map(str, row))
             raise DataError(f"{path}: {where}: {what}; name one with 'column' (it has: {has})")
         yield where, text
