@@ -221,22 +221,17 @@ def prompt_id(messages: tuple[Message, ...], tools: str = "") -> str:
     """16 hex digits of BLAKE2b over what was said: equal messages, equal id, everywhere."""
     digest = blake2b(digest_size=8)
     for message in messages:
-        _add(digest, message.role, message.content)
+        # The lengths keep ("ab", "c") apart from ("a", "bc").
+        content = message.content.encode("utf-8", "surrogatepass")
+        digest.update(f"{message.role}:{len(content)}:".encode())
+        digest.update(content)
         if not message.plain:
-            _add(digest, "reasoning", message.reasoning)
-            for call in message.tool_calls:
-                _add(digest, "call", f"{call.name}\0{call.arguments}\0{call.id}")
-            _add(digest, "answers", f"{message.tool_call_id}\0{message.name}")
+            calls = [(call.name, call.arguments, call.id) for call in message.tool_calls]
+            beside = (message.reasoning, calls, message.tool_call_id, message.name)
+            digest.update(repr(beside).encode("utf-8", "surrogatepass"))
     if tools:
-        _add(digest, "tools", tools)
+        digest.update(f"tools:{tools}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
-
-
-def _add(digest: blake2b, name: str, text: str) -> None:
-    data = text.encode("utf-8", "surrogatepass")
-    # The lengths keep ("ab", "c") apart from ("a", "bc").
-    digest.update(f"{name}:{len(data)}:".encode())
-    digest.update(data)
 
 
 def response_id(prompt: str, index: int) -> str:
