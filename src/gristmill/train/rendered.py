@@ -85,7 +85,7 @@ class Renderer:
         marked = self._marked(shown, places, tools)
         text, spans = marked or self._unmarked(shown, places, tools)
         for place, (begin, end) in zip(places, spans, strict=True):
-            self._check(turns, place, text[begin:end])
+            self._check(turns, place, tools, text[begin:end])
         return Text(text, tuple(spans))
 
     def _shown(self, turns: Turns) -> Turns:
@@ -155,7 +155,23 @@ class Renderer:
         begin = min(_common(text, other) for other in others)
         after = min(_common(text[begin:][::-1], other[begin:][::-1]) for other in others)
         begin = len(before) if text.startswith(before) else begin
-        return begin, self._stopped(text, len(text) - after)
+        end = self._stopped(text, len(text) - after)
+        self._check_next(turns, place, tools, text[:end])
+        return begin, end
+
+    def _check_next(self, turns: Turns, place: int, tools: str, upto: str) -> None:
+        """Raise Unfit where the stretch up to a turn's end changes with what a tool answers."""
+        if place + 1 == len(turns) or turns[place + 1].role != "tool":
+            return
+        for other in OTHERS:
+            result = replace(turns[place + 1], content=other.content)
+            text = self._template.text((*turns[: place + 1], result, *turns[place + 2 :]), tools)
+            if not text.startswith(upto):
+                raise Unfit(
+                    "chat_template",
+                    "the template writes what tools answer into the assistant's turn, where it "
+                    "would be learned",
+                )
 
     def _said(self, turn: str) -> str:
         """The assistant's part of its turn, up to the stop token: the line break that some
@@ -172,7 +188,7 @@ class Renderer:
         stop = max((t for t in self._special if bare.startswith(t)), key=len, default="")
         return end + (len(rest) - len(bare) + len(stop) if stop else 0)
 
-    def _check(self, turns: Turns, place: int, written: str) -> None:
+    def _check(self, turns: Turns, place: int, tools: str, written: str) -> None:
         """Raise Unfit where a turn's thought or answer is not in what was written of it."""
         turn, last = turns[place], place == len(turns) - 1
         thought = "" if self._reasoning == "drop" else turn.reasoning
@@ -180,13 +196,16 @@ class Renderer:
             return
         if thought and _in_order(written, turn.content):
             raise Unfit("reasoning_dropped", self._way_out(last))
-        if not last:
+        if not last and _in_order(self._template.text(turns[: place + 1], tools), turn.content):
             raise Unfit(
                 "chat_template",
                 "the template writes earlier turns differently once later ones follow; set "
                 "turns: last",
             )
-        raise Unfit("chat_template", "the template leaves out some of what the assistant says")
+        beside = " beside its tool calls" if turn.tool_calls else ""
+        raise Unfit(
+            "chat_template", f"the template leaves out some of what the assistant says{beside}"
+        )
 
     def _way_out(self, last: bool) -> str:
         if not last and (self._reasoning == "inline" or self._template.writes_thoughts):
