@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -60,12 +62,14 @@ def test_what_a_template_would_leave_out_is_refused_by_name(
 class Length:
     """Grades a text by its length."""
 
-    context, packs, small = None, False, True
+    context: int | None = None
+    packs = False
+    small = True
 
-    def tokens(self, texts: list[list[int]]) -> int:
+    def tokens(self, texts: Sequence[Any]) -> int:
         return sum(map(len, texts))
 
-    def run(self, texts: list[list[int]]) -> list[list[float]]:
+    def run(self, texts: Sequence[Any]) -> list[list[float]]:
         return [[float(len(text))] for text in texts]
 
 

@@ -55,16 +55,17 @@ class Template:
         template = self.tokenizer.get_chat_template(None, given)
         if "endgeneration" not in template:
             return None
-        texts, stretches = render_jinja_template(
+        # The wrong return type is stated where this comes from.
+        rendered: Any = render_jinja_template(
             conversations=[self._dicts(messages)],
             tools=given,
             chat_template=template,
             return_assistant_tokens_mask=True,
             **self.tokenizer.special_tokens_map,
         )
-        found = [(a, b) for a, b in stretches[0]]
+        text, found = rendered[0][0], [(a, b) for a, b in rendered[1][0]]
         each = len(found) == sum(message.role == "assistant" for message in messages)
-        return (texts[0], found) if each else None
+        return (text, found) if each else None
 
     def left_out(self, messages: Sequence[Message], tools: str = "") -> str:
         """What of the use of tools the template would pass over, in words; empty for nothing."""
