@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -30,15 +32,18 @@ FLOORS = {
     "cli": 9,
 }  # fmt: skip
 
+MENDING = {"gristmill.judges._code.remote": {"gristmill.judges._code.client"}}
+"""Imports that close a circle and are about to go."""
+
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[tuple[str, int]]:
-    """(room, line) of every import of gristmill in a file, however it is written."""
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """(dotted name, line) of every import of gristmill in a file, however and wherever it is
+    written: in a function or for types alone, it couples all the same."""
     here = ["gristmill", *path.relative_to(PACKAGE).with_suffix("").parts][:-1]
-    found: set[tuple[str, int]] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -46,12 +51,13 @@ def imported_rooms(path: Path) -> set[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom):
             base = here[: len(here) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{a.name}" if module == "gristmill" else module for a in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "gristmill" and len(parts) > 1:
-                found.add((parts[1], node.lineno))
-    return found
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        yield from ((name, node.lineno) for name in names if name.startswith("gristmill."))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -84,9 +90,25 @@ def test_imports_go_downward(path: Path) -> None:
     if room in ("__init__", "__main__"):
         return
     assert room in FLOORS, f"{room} is new: give it a floor in this table"
-    for other, line in sorted(imported_rooms(path)):
+    for name, line in imports(path):
+        other = name.split(".")[1]
         allowed = other in (room, "__version__", "__init__") or FLOORS[other] < FLOORS[room]
         assert allowed, f"{path}:{line}: {room} (floor {FLOORS[room]}) imports {other}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {module_of(path): path for path in FILES}
+    # The package's own face names everything, and is asked for nothing but its version.
+    del modules["gristmill"]
+    graph = {}
+    for module, path in modules.items():
+        # `from gristmill.a import b` is the module a.b, or a name in the module a.
+        found = {n if n in modules else n.rpartition(".")[0] for n, _ in imports(path)}
+        graph[module] = found - {module} - MENDING.get(module, set())
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" <- ".join(error.args[1])) from None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

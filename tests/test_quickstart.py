@@ -42,7 +42,7 @@ def test_the_questions_are_held_out_and_all_there(made: tuple[Path, str]) -> Non
     out, _ = made
     rows = [orjson.loads(line) for line in (out / "prompts.jsonl").read_bytes().splitlines()]
     assert len(rows) == QUESTIONS
-    questions = [tutor.Question.parse(row["prompt"]) for row in rows]
+    questions = [tutor.parse_question(row["prompt"]) for row in rows]
     assert all(q is not None and q.held_out for q in questions)
     assert [q.answer for q in questions if q] == [row["answer"] for row in rows]
 

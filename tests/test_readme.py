@@ -108,7 +108,7 @@ def test_every_reason_of_a_refused_pair_is_documented() -> None:
 def test_every_key_of_the_arena_is_documented() -> None:
     from gristmill.arena.contestants import Contestant
     from gristmill.arena.duel.config import Config
-    from gristmill.arena.rank import Settings
+    from gristmill.arena.settings import Settings
     from gristmill.arena.web.config import LeaderboardOptions, Limits, PageConfig
 
     page = (ROOT / "docs/arena.md").read_text(encoding="utf-8")

@@ -103,5 +103,5 @@ def truth(folder: Path) -> dict[str, Any]:
 
 
 def _is_right(prompt: str, response: str) -> bool:
-    question = tutor.Question.parse(prompt)
+    question = tutor.parse_question(prompt)
     return question is not None and tutor.grade(question, response).right

@@ -14,8 +14,9 @@ from fights import battles_of, davidson_outcomes, drawn_pairs
 from gristmill.arena.battles import Battles
 from gristmill.arena.fit import SCALE, Cells, Fit, cells_of, fit, weighted
 from gristmill.arena.likelihood import Method, probabilities, terms
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
 from gristmill.arena.read import read
+from gristmill.arena.settings import Settings
 
 METHODS: list[Method] = ["bt", "davidson", "rao-kupper"]
 

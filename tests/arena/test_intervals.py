@@ -9,7 +9,8 @@ from fights import battles_of, davidson_outcomes, drawn_pairs, judged
 from gristmill.arena.battles import Battles
 from gristmill.arena.fit import SCALE, cells_of, fit
 from gristmill.arena.likelihood import Method
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
+from gristmill.arena.settings import Settings
 from gristmill.arena.uncertainty import bootstrap, clustered, percentiles, resampled, sandwich
 
 REPEATS = 200

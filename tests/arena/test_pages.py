@@ -20,8 +20,9 @@ from gristmill.arena.battles import Battle, Battles, names_of
 from gristmill.arena.export import COLUMNS, as_csv
 from gristmill.arena.heatmap import WRITTEN, fragment, heat, heat_page, heat_picture
 from gristmill.arena.page import leaderboard_page
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
 from gristmill.arena.run import heatmap_files, rank_files
+from gristmill.arena.settings import Settings
 from gristmill.arena.show import show_ratings
 from gristmill.arena.stability import stability
 from gristmill.errors import ConfigError, StorageError

@@ -18,8 +18,9 @@ from gristmill.arena.boards import LEAST, of_category, there
 from gristmill.arena.fit import SCALE, cells_of
 from gristmill.arena.groups import bounded
 from gristmill.arena.likelihood import Method
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
 from gristmill.arena.read import read
+from gristmill.arena.settings import Settings
 from gristmill.errors import ConfigError, DataError
 from gristmill.parts import build
 

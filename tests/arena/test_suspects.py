@@ -10,7 +10,8 @@ import pytest
 
 from fights import battles_of, davidson_outcomes, drawn_pairs, fair, judged
 from gristmill.arena.battles import Battles, names_of
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
+from gristmill.arena.settings import Settings
 from gristmill.arena.suspects import LEAST, suspects
 
 MODELS = 12

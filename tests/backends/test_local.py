@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,15 @@ def test_messages_that_the_template_refuses_fail_alone(chat):
     assert isinstance(bad, BackendError)
     assert bad.kind == "bad_request"
     assert "role must be" in str(bad)
+    assert isinstance(good, Response)
+
+
+def test_tools_that_the_template_does_not_know_fail_alone(chat):
+    tools = '[{"type": "function", "function": {"name": "add", "parameters": {}}}]'
+    asked = replace(ask("short"), tools=tools)
+    (bad, good), _ = sample(f"hf:{chat}", [(asked, 0, HOW), (ask("short"), 0, HOW)])
+    assert isinstance(bad, BackendError)
+    assert (bad.kind, "leaves out tools" in str(bad)) == ("bad_request", True)
     assert isinstance(good, Response)
 
 

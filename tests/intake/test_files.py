@@ -47,7 +47,7 @@ class TestTutor:
         first, third = rows(source), rows(f"{source}:seed=3")
         assert first == rows(source) == rows(f"{source}:seed=0") != third
         for row in first + third:
-            question = tutor.Question.parse(row["prompt"])
+            question = tutor.parse_question(row["prompt"])
             assert question is not None
             assert question.held_out == ("held-out" in source)
 

@@ -12,30 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxes import needs_sandbox, processes_with
+from coded import ADD, fenced, judged
 from gristmill.errors import BackendError, ConfigError
 from gristmill.judges._code import client, wire
-from gristmill.judges.code import Code, blocks_in, pairs_in
+from gristmill.judges.code import Code, code_in, pairs_in
 from gristmill.parts import open_part
-from gristmill.records import Message, Prompt, Response, Verdict
+from gristmill.records import Message, Prompt, Response
 from gristmill.sandbox import check, find_language
-
-ADD = "assert add(1, 2) == 3\nassert add(2, 2) == 4\nassert add(0, 7) == 7"
-
-
-def judged(
-    answer: str, tests: str | None, asked: str = "", language: str | None = None, **options: Any
-) -> Verdict:
-    async def work() -> Verdict:
-        judge = Code(**{"seconds": 5, **options})
-        prompt = Prompt("p", (Message("user", asked),), tests=tests, language=language)
-        async with judge.open() as backend:
-            return await judge.judge(backend, prompt, Response(answer, "m"))
-
-    return asyncio.run(work())
-
-
-def fenced(code: str, tag: str = "python") -> str:
-    return f"Here it is:\n\n```{tag}\n{code}\n```\n\nIt works."
 
 
 def reward(code: str, tests: str, **options: Any) -> float | None:
@@ -160,44 +143,6 @@ assert s.size == 5 and hasattr(s, "push") and not hasattr(s, "pull")
     def test_values_of_every_kind_cross(self, code: str, tests: str) -> None:
         verdict = judged(fenced(code), tests)
         assert verdict.reward == 1, verdict.detail
-
-
-@needs_sandbox
-class TestPicking:
-    def test_the_last_block_that_defines_what_is_tested_counts(self) -> None:
-        wrong, right = "def add(a, b): return 0", "def add(a, b): return a + b"
-        usage = "print(add(1, 2), input())"
-        answer = "\n".join(map(fenced, [wrong, right, usage])) + fenced("$ run", "bash")
-        assert judged(answer, ADD).reward == 1
-        assert judged(answer, f"from solution import add\n{ADD}").reward == 1
-
-    def test_an_answer_may_be_told_in_pieces(self) -> None:
-        pieces = ["def half(a): return a", "def add(a, b): return half(a) + b"]
-        tests = "assert add(1, 2) == half(3)"
-        assert judged("\n".join(map(fenced, pieces)), tests).reward == 1
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            "def add(a, b): return a + b",
-            "```\ndef add(a, b): return a + b\n```",
-            "```py\ndef add(a, b): return a + b",
-            "1. So:\n   ```Python\n   def add(a, b):\n     return a + b\n   ```",
-        ],
-    )
-    def test_code_is_found_without_a_tag_a_fence_or_an_end(self, answer: str) -> None:
-        assert judged(answer, ADD).reward == 1
-
-    @pytest.mark.parametrize("answer", ["", "I cannot do that.", fenced("def add(", "python")])
-    def test_an_answer_without_code_is_wrong(self, answer: str) -> None:
-        verdict = judged(answer, ADD)
-        assert verdict.reward == 0
-        assert "no code was found" in verdict.detail
-
-    def test_the_function_that_the_prompt_begins_is_checked(self) -> None:
-        code = "def g(x): return x + 1\ndef helper(x): return 0"
-        tests = "def check(candidate):\n    assert candidate(1) == 2"
-        assert judged(fenced(code), tests, asked="def g(x: int):\n    '''Add 1.'''").reward == 1
 
 
 @needs_sandbox
@@ -440,7 +385,7 @@ def test_what_only_looks_like_pairs_is_a_program(tests: str) -> None:
 
 @given(st.text(alphabet="`~ \n\tpython=ab"))
 def test_any_text_has_its_blocks(text: str) -> None:
-    for block in blocks_in(text, find_language("python")):
+    for block in code_in(text, find_language("python"))[0]:
         assert all(line in text for line in block.splitlines())
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from gristmill.nemotron import chat_prompt, reward_text, tiny_path
+from gristmill.nemotron import (
+    CHAT_TEMPLATE,
+    REWARD_TEMPLATE,
+    chat_prompt,
+    reward_text,
+    tiny_path,
+)
+from gristmill.nemotron.chat import reward_template
 
 USER = {"role": "user", "content": "Add 3 and 4."}
 REPLY = {"role": "assistant", "content": "7."}
@@ -51,6 +58,40 @@ def test_only_answers_and_their_stops_are_trained_on(tokenizers):
     marked = zip(encoded["input_ids"], encoded["assistant_masks"], strict=True)
     trained = tokenizer.decode([token for token, mask in marked if mask])
     assert trained == "7.\n<extra_id_1>7.\n<extra_id_1>"
+
+
+def test_thoughts_stand_before_their_answers_and_no_reward_model_sees_one(tokenizers):
+    thinking = {**REPLY, "reasoning_content": "3 + 4 = 7"}
+    turns = [USER, thinking, USER, thinking]
+    thought = "<think>\n3 + 4 = 7\n</think>\n\n"
+    want = render(tokenizers["instruct"], [USER, REPLY, USER, REPLY]).replace("7.", thought + "7.")
+    assert render(tokenizers["instruct"], turns) == want
+    asked = render(tokenizers["instruct"], turns[:3], add_generation_prompt=True)
+    assert asked == chat_prompt(turns[:3]) and thought in asked
+    rated = render(tokenizers["reward"], turns)
+    assert rated == reward_text(turns) == reward_text([USER, REPLY, USER, REPLY])
+
+
+def test_the_thought_is_trained_on(tokenizers):
+    thinking = {**REPLY, "reasoning_content": "3 + 4"}
+    encoded = tokenizers["instruct"].apply_chat_template(
+        [USER, thinking], return_assistant_tokens_mask=True, return_dict=True
+    )
+    marked = zip(encoded["input_ids"], encoded["assistant_masks"], strict=True)
+    trained = tokenizers["instruct"].decode([token for token, mask in marked if mask])
+    assert trained == "<think>\n3 + 4\n</think>\n\n7.\n<extra_id_1>"
+
+
+def test_the_shipped_templates_are_the_rooms(tokenizers):
+    assert tokenizers["instruct"].chat_template == CHAT_TEMPLATE
+    assert tokenizers["reward"].chat_template == REWARD_TEMPLATE
+
+
+def test_an_older_chat_template_becomes_the_same_reward_template():
+    begin = CHAT_TEMPLATE.index("{%- if message['reasoning_content']")
+    end = CHAT_TEMPLATE.index("{%- endif -%}", begin) + len("{%- endif -%}")
+    assert reward_template(CHAT_TEMPLATE[:begin] + CHAT_TEMPLATE[end:]) == REWARD_TEMPLATE
+    assert reward_template("{{ messages }}") == "{{ messages }}"
 
 
 def test_unknown_roles_are_refused(tokenizers):

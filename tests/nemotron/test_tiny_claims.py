@@ -11,7 +11,7 @@ from gristmill.nemotron import NemotronRewardModel, tiny_path  # noqa: E402
 from gristmill.train.tiny.evaluate import evaluate  # noqa: E402
 from gristmill.train.tiny.export import read  # noqa: E402
 from gristmill.train.tiny.reward import JUDGE, scores  # noqa: E402
-from gristmill.tutor import Question, answer  # noqa: E402
+from gristmill.tutor import answer, parse_question  # noqa: E402
 
 QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
 
@@ -43,7 +43,7 @@ def test_every_attribute_follows_the_rules(figures):
 def test_reward_model_reads_the_shipped_format():
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_path("reward"))
     model = NemotronRewardModel.from_pretrained(tiny_path("reward"), dtype=torch.float32).eval()
-    question = Question.parse(QUESTION["content"])
+    question = parse_question(QUESTION["content"])
     assert question is not None
     rated = [
         (question, answer(question, quality, random.Random(3)))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from chat_templates import THINKING
+from encodings_of import one, tokenizer
 from gristmill.nemotron import tiny_path
+from gristmill.records import Message, ToolCall
 from gristmill.train import config_of
 from gristmill.train.examples import Compared, Conversation
 from gristmill.train.loop import Trainer
@@ -22,6 +28,9 @@ from trainings import chat_rows, encoded, examples_from, pair_rows, write_rows
 
 ALONE = World(0, 1, torch.device("cpu"))
 ROWS = 12
+TOOLS = json.dumps(
+    [{"type": "function", "function": {"name": "add", "description": "", "parameters": {}}}]
+)
 VALUES: dict[str, Any] = {"data": {"file": "x.jsonl"}, "precision": "fp32"}
 
 pytestmark = pytest.mark.slow
@@ -93,6 +102,78 @@ def test_fine_tuning(theirs: dict[str, Any], tmp_path: Path) -> None:
     items = encoded(examples_from(rows, Conversation))
     ours = our_loss("tiny:instruct", "sft", LanguageObjective(), tmp_path, items)
     assert ours["loss"] == pytest.approx(their_loss(trainer), rel=1e-5)
+
+
+def turns_of(*, thoughts: bool, calls: bool) -> list[dict[str, Any]]:
+    """Conversations as a run exports them: what a turn lacks is null, tools are JSON."""
+    rows = []
+    for number in range(4):
+        thought = f"it must be {number}" if thoughts else None
+        made: list[dict[str, Any]] = [{"role": "user", "content": f"what is {number} plus 0?"}]
+        if calls:
+            function = {"name": "add", "arguments": {"a": number, "b": 0}}
+            call = [{"type": "function", "function": function}]
+            made.append(
+                {"role": "assistant", "content": "", "reasoning_content": thought}
+                | {"tool_calls": call}
+            )
+            made.append({"role": "tool", "content": f"it is {number}"})
+        made.append({"role": "assistant", "content": f"{number}.", "reasoning_content": thought})
+        row: dict[str, Any] = {"messages": made}
+        rows.append(row | {"tools": TOOLS} if calls else row)
+    return rows
+
+
+def messages_of(row: dict[str, Any]) -> tuple[Message, ...]:
+    return tuple(
+        Message(
+            turn["role"],
+            turn["content"],
+            turn.get("reasoning_content") or "",
+            tuple(
+                ToolCall(call["function"]["name"], json.dumps(call["function"]["arguments"]))
+                for call in turn.get("tool_calls") or ()
+            ),
+        )
+        for turn in row["messages"]
+    )
+
+
+@pytest.mark.parametrize("name", ["family", "qwen_marked", "nemotron_marked"])
+@pytest.mark.parametrize("kind", ["plain", "thoughts", "tools"])
+def test_what_is_learned_of_thoughts_and_calls(
+    theirs: dict[str, Any], tmp_path: Path, name: str, kind: str
+) -> None:
+    from datasets import load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    if (name, kind) == ("family", "tools"):
+        pytest.skip("the family's template knows no tools")
+    rows = turns_of(thoughts=kind != "plain", calls=kind == "tools")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "sft.parquet")
+    model, ours = parts_of("instruct")[0], tokenizer(THINKING[name])
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(**theirs, assistant_only_loss=True),
+        train_dataset=load_dataset(
+            "parquet", data_files=str(tmp_path / "sft.parquet"), split="train"
+        ),
+        processing_class=ours,
+    )
+    (batch,) = list(trainer.get_train_dataloader())
+    wanted = set()
+    for ids, mask, labels in zip(
+        batch["input_ids"], batch["attention_mask"], batch["labels"], strict=True
+    ):
+        length = int(mask.sum())
+        places = torch.nonzero(labels[:length] != -100).flatten().tolist()
+        wanted.add((tuple(ids[:length].tolist()), tuple(places)))
+    found = set()
+    for row in rows:
+        example = Conversation(messages_of(row), "sft.parquet:1", row.get("tools", ""))
+        (sequence,) = one(example, THINKING[name]).sequences
+        found.add((tuple(sequence.ids.tolist()), tuple((sequence.reads + 1).tolist())))
+    assert found == wanted and len(found) == len(rows)
 
 
 def test_dpo(theirs: dict[str, Any], tmp_path: Path) -> None:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat_templates import CHATML
+from encodings_of import encode, learned, one, refusal, tokenizer, whole
 from gristmill.backends.local_load import find, load_tokenizer
 from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import Message
-from gristmill.train.encode import Encoder, Item, targets
-from gristmill.train.examples import Compared, Conversation, Document, Example, Rated, Refused
+from gristmill.train.encode import Encoder, targets
+from gristmill.train.examples import Compared, Conversation, Document, Rated, Refused
 
-CHATML = (
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
-)
 FORGETFUL = (
     "{%- for message in messages -%}"
     "{%- set said = message['content'] -%}"
@@ -36,59 +29,11 @@ STRICT = (
 )
 
 
-@cache
-def tokenizer(template: str = "") -> Any:
-    """The tiny family's, or the same with another template and its special tokens."""
-    found = load_tokenizer(find("tiny:instruct"))
-    if template:
-        found.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-        found.chat_template = template
-    return found
-
-
-def encode(
-    examples: list[Example],
-    template: str = "",
-    *,
-    ends: bool = False,
-    limit: int | None = None,
-    turns: str = "all",
-) -> list[list[Item] | Refused]:
-    encoder = Encoder(tokenizer(template), ends=ends, limit=limit, turns=turns)
-    return list(encoder.encode(examples))
-
-
-def one(example: Example, template: str = "", **options: Any) -> Item:
-    (found,) = encode([example], template, **options)
-    assert not isinstance(found, Refused), found
-    (item,) = found
-    return item
-
-
-def refusal(example: Example, template: str = "", **options: Any) -> Refused:
-    (found,) = encode([example], template, **options)
-    assert isinstance(found, Refused)
-    return found
-
-
 def chat(*turns: str, system: str = "") -> Conversation:
     """User and assistant by turns, behind a system message if there is one."""
     messages = [Message("system", system)] if system else []
     messages += [Message(("user", "assistant")[i % 2], text) for i, text in enumerate(turns)]
     return Conversation(tuple(messages), "chats.jsonl:1")
-
-
-def learned(item: Item, template: str = "") -> list[str]:
-    """The text of each sequence's learned tokens."""
-    ids = iter(targets([item]).tolist())
-    return [
-        tokenizer(template).decode([next(ids) for _ in sequence.reads])
-        for sequence in item.sequences
-    ]
-
-
-def whole(item: Item, template: str = "") -> list[str]:
-    return [tokenizer(template).decode(sequence.ids) for sequence in item.sequences]
 
 
 # Blanks at the beginning may be one token with the line break before them.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.tutor import BENCH_SECTIONS, Question, bench_rows, grade, questions
+from gristmill.tutor import BENCH_SECTIONS, Question, bench_rows, grade, parse_question, questions
 from gristmill.tutor.missing import GAPS, unanswerable
 from gristmill.tutor.phrases import TEMPLATES
 from gristmill.tutor.world import DAYS, MONTHS, WORDS
@@ -28,7 +28,7 @@ def of(*subsets: str) -> list[Row]:
 
 
 def asked(row: Row) -> Question:
-    question = Question.parse(row["prompt"])
+    question = parse_question(row["prompt"])
     assert question is not None, row
     return question
 
@@ -94,7 +94,7 @@ class TestRefusals:
     def test_what_cannot_be_answered_is_none_of_the_tutors_questions(self):
         rng = random.Random(0)
         for question in questions(4_000, 2, held_out=True):
-            assert Question.parse(unanswerable(question, rng)[0]) is None
+            assert parse_question(unanswerable(question, rng)[0]) is None
 
     def test_there_are_gaps_for_every_kind_of_question(self):
         assert set(GAPS) == {(op, kind) for op, kinds in TEMPLATES.items() for kind in kinds}
@@ -164,7 +164,7 @@ def test_the_same_rows_for_the_same_arguments_and_fewer_are_a_beginning(n, seed)
     counts = Counter(row["subset"] for row in rows)
     assert max(counts.values(), default=0) - min(counts[s] for s in SUBSETS) <= 1
     for row in rows:
-        question = Question.parse(row["prompt"])
+        question = parse_question(row["prompt"])
         assert (question is None) == (row["subset"] == UNASKED)
         assert question is None or grade(question, row["chosen"]).right
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.tutor import QUALITIES, Question, answer, grade, questions
+from gristmill.tutor import QUALITIES, Question, answer, grade, parse_question, questions
 
 RIGHT = {"right", "terse", "rambling"}
 
 
 def ask(text: str) -> Question:
-    question = Question.parse(text)
+    question = parse_question(text)
     assert question is not None
     return question
 

@@ -3,11 +3,11 @@
 import random
 
 from gristmill.records import ATTRIBUTES
-from gristmill.tutor import QUALITIES, Question, answer, helpsteer2_rows, labels
+from gristmill.tutor import QUALITIES, answer, helpsteer2_rows, labels, parse_question
 from gristmill.tutor import questions as ask
 
 CARD = (0.3, 0.74, 0.46, 0.47, -0.33)
-SUM = Question.parse("What is 47 plus 38?")
+SUM = parse_question("What is 47 plus 38?")
 assert SUM is not None
 STEPS = "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. 70 plus 15 is 85."
 

@@ -13,7 +13,8 @@ from gristmill.arena.agreement import agreement
 from gristmill.arena.battles import BOTH_BAD, TIE, A, B, Battles
 from gristmill.arena.boards import OVERALL, there, title
 from gristmill.arena.heatmap import cells, heat, templates
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
+from gristmill.arena.settings import Settings
 from gristmill.arena.stability import stability
 from gristmill.errors import DataError, RunError
 from gristmill.page.frame import Tile

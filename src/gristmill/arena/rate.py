@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from gristmill.arena.battles import Battles, Names
 from gristmill.arena.fit import CENTRE, SCALE, Cells, Fit, cells_of, fit
 from gristmill.arena.groups import Group, bounded
 from gristmill.arena.likelihood import probabilities
+from gristmill.arena.settings import Settings
 from gristmill.arena.uncertainty import Spread, bootstrap, clustered, opened, sandwich
 from gristmill.errors import DataError
-
-if TYPE_CHECKING:
-    from gristmill.arena.rank import Settings
 
 CHANCE = 0.025
 """How likely a record without a loss would still be at the end of the interval of its model."""

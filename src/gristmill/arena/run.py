@@ -10,8 +10,9 @@ import orjson
 
 from gristmill.arena.boards import of_category
 from gristmill.arena.export import as_csv
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
 from gristmill.arena.read import read
+from gristmill.arena.settings import Settings
 from gristmill.errors import ConfigError, StorageError
 from gristmill.parts import build
 from gristmill.storage import write_atomically

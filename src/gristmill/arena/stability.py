@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gristmill.arena.battles import Battles
-from gristmill.arena.rank import Settings, rank
+from gristmill.arena.rank import rank
+from gristmill.arena.settings import Settings
 from gristmill.errors import GristmillError
 from gristmill.page.text import NARROW
 

@@ -192,7 +192,7 @@ class ImplicitGrading(Grading):
         self._opened = lru_cache(maxsize=1024)(self._open)
 
     def _open(self, prompt: tuple[Message, ...]) -> list[int]:
-        return token_ids(self._model, self._tokenizer, prompt, answer=True)
+        return token_ids(self._model, self._template, prompt, answer=True)
 
     def _encode(self, messages: tuple[Message, ...]) -> tuple[list[int], packing.Sequence]:
         ids, _ = super()._encode(messages)

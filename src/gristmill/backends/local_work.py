@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gristmill.backends.local_load import is_small, token_budget
+from gristmill.backends.local_template import Template, unthinking
 from gristmill.backends.microbatch import Call, Settle
 from gristmill.errors import BackendError
-from gristmill.records import Message, Response, Score, as_dicts, sample_seed
+from gristmill.records import Message, Response, Score, sample_seed
 
 if TYPE_CHECKING:
     from gristmill.backends.local_generate import Decoder
@@ -36,25 +37,26 @@ class Answering:
         self.cost = None
         self.small = is_small(decoder.model)
         self._model = model
+        self._template = Template(tokenizer)
         self._tokenizer = tokenizer
         self._decoder = decoder
         # The n samples of a prompt come as n calls.
         self._ids = lru_cache(maxsize=1024)(self._encode)
 
-    def _encode(self, messages: tuple[Message, ...]) -> list[int]:
-        ids = token_ids(self._model, self._tokenizer, messages, answer=True)
+    def _encode(self, messages: tuple[Message, ...], tools: str) -> list[int]:
+        ids = token_ids(self._model, self._template, messages, tools, answer=True)
         _check_length(self._model, len(ids) + 1, self._decoder.context)
         return ids
 
     def admit(self, call: Call) -> None:
         """Token ids of the prompt, and room for the answer."""
         prompt, index, sampling = call.item
-        ids = self._ids(prompt.messages)
+        ids = self._ids(prompt.messages, prompt.tools)
         limit = sampling.max_tokens
         if self._decoder.context is not None:
             limit = min(limit, self._decoder.context - len(ids))
         call.width = len(ids) + limit
-        call.group = prompt.messages
+        call.group = (prompt.messages, prompt.tools)
         call.job = (ids, sample_seed(sampling.seed, prompt.id, index), limit)
 
     def run(self, batch: Sequence[Call], settle: Settle) -> None:
@@ -129,13 +131,13 @@ class Grading:
         self.tokens = SMALL_GRADING_TOKENS if self.small else GRADING_TOKENS
         self.cost = self._cost if grader.packs else None
         self._model = model
-        self._tokenizer = tokenizer
+        self._template = Template(tokenizer)
         self._grader = grader
         self._columns = columns
 
     def admit(self, call: Call) -> None:
-        """The text of a conversation, whole or not at all."""
-        messages: tuple[Message, ...] = call.item
+        """The text of a conversation, whole or not at all; its thoughts are not graded."""
+        messages = unthinking(call.item)
         if not messages or messages[-1].role != "assistant":
             raise BackendError(
                 "bad_request",
@@ -149,7 +151,7 @@ class Grading:
 
     def _encode(self, messages: tuple[Message, ...]) -> tuple[list[int], Any]:
         """Token ids of a conversation, and what the grader takes for it."""
-        ids = token_ids(self._model, self._tokenizer, messages, answer=False)
+        ids = token_ids(self._model, self._template, messages, answer=False)
         return ids, ids
 
     def _cost(self, calls: Sequence[Call]) -> int:
@@ -175,15 +177,19 @@ class Grading:
 
 
 def token_ids(
-    model: str, tokenizer: Any, messages: Sequence[Message], *, answer: bool
+    model: str, template: Template, messages: Sequence[Message], tools: str = "", *, answer: bool
 ) -> list[int]:
     """Token ids of a conversation; `answer` leaves the assistant's turn open at the end."""
-    try:
-        text = tokenizer.apply_chat_template(
-            as_dicts(tuple(messages)), tokenize=False, add_generation_prompt=answer
+    if left_out := template.left_out(messages, tools):
+        raise BackendError(
+            "bad_request",
+            f"model '{model}': its chat template leaves out {left_out}; take a model that knows "
+            "them, or prompts without",
         )
+    try:
+        text = template.text(messages, tools, answer=answer)
         # The template writes the special tokens itself.
-        ids = tokenizer.encode(text, add_special_tokens=False, verbose=False)
+        ids = template.tokenizer.encode(text, add_special_tokens=False, verbose=False)
     except Exception as error:  # Templates refuse in any way: an unknown role, two users in a row.
         line = " ".join(str(error).split()) or type(error).__name__
         raise BackendError(

@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from gristmill.filters._parsing import ALIASES, LANGUAGES, fault_in
-from gristmill.filters._texts import fences, response_of, shown
+from gristmill.filters._texts import response_of, shown
 from gristmill.filters.base import Filter
+from gristmill.lists.fences import fences
 from gristmill.records import Drop, Prompt, Sample
 
 _CODING = ("code", "coding", "programming")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gristmill.filters._texts import fences, response_of, shown
+from gristmill.filters._texts import response_of, shown
 from gristmill.filters.base import Filter
+from gristmill.lists.fences import fences
 from gristmill.records import Drop, Prompt, Sample
 
 _LENGTH = ("length", "max_tokens", "model_length", "MAX_TOKENS")

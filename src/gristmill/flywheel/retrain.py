@@ -15,7 +15,7 @@ from gristmill.records import ATTRIBUTES
 from gristmill.train import config_of
 from gristmill.train import run as train
 from gristmill.train.stages import Stage
-from gristmill.tutor import Question, labels
+from gristmill.tutor import labels, parse_question
 
 
 def retrained(
@@ -55,7 +55,7 @@ def _labelled(found: Sequence[Answer]) -> list[dict[str, Any]]:
     rows = []
     for answer in found:
         text = answer.prompt.messages[-1].content
-        question = Question.parse(text)
+        question = parse_question(text)
         if question is not None and answer.text.strip():
             given = dict(zip(ATTRIBUTES, labels(question, answer.text), strict=True))
             rows.append({"prompt": text, "response": answer.text, **given})

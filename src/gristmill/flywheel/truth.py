@@ -30,7 +30,7 @@ _AROUND = " .!*_`'\")\u201d\u2019"
 def tutor(prompt: Prompt, response: str) -> bool:
     """Whether the final answer is right and nothing in it is false (`tutor.grade`). False for a
     question that is not the tutor world's."""
-    question = world.Question.parse(prompt.messages[-1].content)
+    question = world.parse_question(prompt.messages[-1].content)
     return question is not None and world.grade(question, response).right
 
 

@@ -34,14 +34,14 @@ class Report:
 
 
 async def run_program(
-    blocks: Sequence[str], whole: str, tests: str, asked: str, limits: Limits
+    blocks: Sequence[str], outside: str, tests: str, asked: str, limits: Limits
 ) -> Report:
     """Test an answer in Python with a program of tests.
 
-    blocks: the answer's fenced code; whole: its text, for an answer without any. asked: the
+    blocks: the answer's fenced code; outside: its other text, for an answer without any. asked: the
     prompt's text. Raises BackendError where there is no verdict.
     """
-    task = {"blocks": list(blocks), "whole": whole, "tests": tests, "asked": asked}
+    task = {"blocks": list(blocks), "outside": outside, "tests": tests, "asked": asked}
     files = {**_inside(), "task.json": json.dumps(task)}
     longer = replace(
         limits,

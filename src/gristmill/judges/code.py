@@ -10,23 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-from textwrap import dedent
 from typing import cast
 
 from pydantic import Field, field_validator
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, ConfigError
+from gristmill.judges._code import pick
 from gristmill.judges._code_run import Report, run_pairs, run_program
 from gristmill.judges.base import GroundTruth, Rules
+from gristmill.lists.fences import Fence, one_line_end, parts
 from gristmill.records import Prompt, Response, Verdict
 from gristmill.sandbox import LANGUAGES, Language, Limits, check, find_language, interpreter
-
-_FENCE = re.compile(
-    r"^[ \t]*+(`{3,}|~{3,})[ \t]*+([\w+#.-]*+)[^\n]*+\n(.*?)(?:^[ \t]*+\1[`~]*+[ \t]*+$|\Z)",
-    re.M | re.S,
-)
 
 
 class Sandboxes(Rules):
@@ -89,11 +84,13 @@ class Code(GroundTruth):
         return Verdict("code", language.name, reward, detail=detail)
 
     async def _test(self, prompt: Prompt, text: str, language: Language) -> Report:
-        tests = prompt.tests or ""
+        tests = one_line_end(prompt.tests or "")
         limits = Limits(cpu=self.seconds, wall=3 * self.seconds, memory=self.memory_mb << 20)
-        blocks = blocks_in(text, language)
+        blocks, outside = code_in(text, language)
         if pairs := pairs_in(tests):
-            code = blocks[-1] if blocks else text
+            code = blocks[-1] if blocks else outside
+            if language.name == "python" and (pieces := pick.blocks_of(blocks, outside)):
+                code = pick.program(pieces)
             return await run_pairs(code, pairs, language, limits, self.partial)
         if language.name != "python":
             raise BackendError(
@@ -102,7 +99,7 @@ class Code(GroundTruth):
                 '[{"input": "...", "output": "..."}]',
             )
         asked = prompt.messages[-1].content
-        return await run_program(blocks, text, tests, asked, limits)
+        return await run_program(blocks, outside, tests, asked, limits)
 
     def _language(self, prompt: Prompt) -> Language:
         # By name alone: `pl` is Polish there, not Perl.
@@ -112,12 +109,20 @@ class Code(GroundTruth):
         )
 
 
-def blocks_in(text: str, language: Language) -> list[str]:
-    """The fenced blocks of a text that are tagged as the language, or, where none is, those
-    without a tag. A block that nothing closes goes to the end of the text."""
-    found = [(tag.lower(), dedent(body)) for _, tag, body in _FENCE.findall(text)]
-    tagged = [body for tag, body in found if tag in language.aliases]
-    return tagged or [body for tag, body in found if not tag]
+def code_in(text: str, language: Language) -> tuple[list[str], str]:
+    """The fenced blocks of a text that are tagged as the language, and the text outside of all.
+
+    A block without a tag counts where none has one, and in Python where it defines something:
+    beside tagged ones it is mostly what a program prints.
+    """
+    found = list(parts(text))
+    outside = "\n".join(part for part in found if isinstance(part, str))
+    blocks = [part for part in found if isinstance(part, Fence) and part.text.strip()]
+    own = [b for b in blocks if not b.language or b.language in language.aliases]
+    if any(block.language for block in own):
+        python = language.name == "python"
+        own = [b for b in own if b.language or (python and pick.Block.of(b.text).has_definition)]
+    return [block.text for block in own], outside
 
 
 def pairs_in(tests: str) -> list[tuple[str, str]]:
@@ -126,7 +131,7 @@ def pairs_in(tests: str) -> list[tuple[str, str]]:
         return []
     try:
         found = json.loads(tests)
-        return [(_text(pair["input"]), _text(pair["output"])) for pair in found]
+        return [(one_line_end(_text(pair["input"])), _text(pair["output"])) for pair in found]
     except (ValueError, RecursionError, KeyError, TypeError):
         return []
 

@@ -13,7 +13,6 @@ from gristmill.backends.many import HOPELESS, PATIENCE
 from gristmill.errors import BackendError, GristmillError, RunError
 from gristmill.lists import bare, parse_yes_no, strip_thought
 from gristmill.recipes._flow import Wanted, each
-from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import (
     LIST_SCHEMA,
@@ -159,21 +158,6 @@ class Ask:
         texts, who = list(have.values())[:count], values.get("persona", "")
         counts.missing += count - len(texts)
         return [self.made(Item(stage, text, parent, persona=who)) for text in texts]
-
-    def growing(
-        self,
-        stage: str,
-        template: str,
-        batch: Callable[[], int],
-        parent: Item | None = None,
-        **values: Any,
-    ) -> Growing:
-        """A list that the model goes on with for as long as it is read.
-
-        batch: how many items the next call is to ask for. The template is told what is `known`, the
-        last `MOST_KNOWN` of it.
-        """
-        return Growing(self, stage, template, batch, parent, values)
 
     def made(self, item: Item) -> Item:
         """An item that is noted as made."""

@@ -17,10 +17,12 @@ from gristmill.detect import DETECTED, alike, detect
 from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
-from gristmill.recipes._ask import Ask, Ended, Shared, squeezed
+from gristmill.recipes._ask import Ask, Ended, Shared
 from gristmill.recipes._flow import Wanted
+from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of
+from gristmill.recipes._replies import squeezed
 from gristmill.recipes._report import Report
 from gristmill.recipes.base import Novel, Recipe
 from gristmill.records import Sampling
@@ -142,7 +144,7 @@ async def _personas(recipe: Recipe, ask: Ask) -> tuple[str, ...]:
 async def _thought_of(count: int, ask: Ask) -> tuple[str, ...]:
     """So many people as the model can think of, in lists that fit a reply."""
     found: list[str] = []
-    stage = ask.growing("persona", "personas", lambda: min(MOST_PERSONAS, count - len(found)))
+    stage = Growing(ask, "persona", "personas", lambda: min(MOST_PERSONAS, count - len(found)))
     while len(found) < count and (person := await stage.next()) is not None:
         found.append(person.text)
     ask.shared.report.stage("persona").missing += count - len(found)

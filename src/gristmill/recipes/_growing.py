@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import LIST_SCHEMA, MOST_KNOWN, TRIES, squeezed, whole_items
 from gristmill.records import Message
 
-if TYPE_CHECKING:
-    from gristmill.recipes._ask import Ask
-
 
 @dataclass
 class Growing:
-    """Items of a stage, call after call, until the model gives nothing new. See `Ask.growing`."""
+    """Items of a stage, call after call, until the model gives nothing new.
+
+    batch: how many items the next call is to ask for. values: the template's own; it is told
+    beside them what is `known`, the last `MOST_KNOWN` of it.
+    """
 
     ask: Ask
     stage: str
     template: str
     batch: Callable[[], int]
-    parent: Item | None
-    values: dict[str, Any]
+    parent: Item | None = None
+    values: dict[str, Any] = field(default_factory=dict)
     _have: dict[str, str] = field(default_factory=dict)
     _waiting: deque[str] = field(default_factory=deque)
     _calls: int = 0

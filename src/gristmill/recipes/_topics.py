@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gristmill.recipes._ask import Ask, Growing, squeezed
+from gristmill.recipes._ask import Ask
+from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Item
+from gristmill.recipes._replies import squeezed
 from gristmill.recipes.base import Recipe
 
 LONGEST = 20
@@ -86,7 +88,7 @@ class Topics(Recipe):
         for topic in dict.fromkeys([*self.own_topics, *self.own_subtopics]):
             supply.ready.append(Item("topic", topic, head, note="own"))
         told = self._told(head)
-        supply.more = ask.growing("topic", "topics", supply.batch, head, **told)
+        supply.more = Growing(ask, "topic", "topics", supply.batch, head, told)
         await supply.fill()
         return [supply]
 

@@ -148,7 +148,17 @@ def model_at(model: str, folder: Path) -> str:
     return f"hf:{place}" if place.is_absolute() else f"hf:./{place}"
 
 
-class SftConfig(TrainConfig):
+class ChatConfig(TrainConfig):
+    """What all kinds share that learn what the assistant said."""
+
+    reasoning: Literal["keep", "inline", "drop"] = "keep"
+    """What becomes of the assistant's thoughts: they are given to the chat template, which writes
+    them in the model's own way (a row of which it would leave out what is to be learned is put
+    aside); they are written into the text, `<think>` and `</think>` around them, for templates
+    that know none; or they are left out."""
+
+
+class SftConfig(ChatConfig):
     """Supervised fine-tuning: what the assistant said is predicted, everything else only read."""
 
     kind: ClassVar[str] = "sft"
@@ -188,7 +198,7 @@ class RewardConfig(TrainConfig):
         return weights
 
 
-class PreferenceConfig(TrainConfig):
+class PreferenceConfig(ChatConfig):
     """What DPO and RPO share."""
 
     beta: float = Field(default=0.1, gt=0)

@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 
 from gristmill import packing
-from gristmill.records import Message, as_dicts
-from gristmill.train.examples import (
-    Compared,
-    Conversation,
-    Document,
-    Example,
-    Rated,
-    Refused,
-    prompt_of,
-)
+from gristmill.train.examples import Document, Example, Refused, prompt_of
+from gristmill.train.rendered import Renderer, Text, Unfit
 
 CHUNK = 1_000
 """Texts that go through the tokenizer at once."""
@@ -47,34 +39,27 @@ class Item:
         return sum(len(s.reads) for s in self.sequences)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A rendered text and the stretches of it that are learned; None for its end alone."""
-
-    text: str
-    spans: tuple[tuple[int, int], ...] | None
-
-
 class Encoder:
     """Turns examples into `Item`s.
 
     ends: True for a reward model, which reads the last token of a conversation; False for a
     language model, which predicts what the assistant said. limit: longest sequence in tokens, or
-    None. turns: which assistant turns of a `Conversation` are learned, `all` or `last`.
+    None. turns, reasoning: see `Renderer`.
     """
 
     def __init__(
-        self, tokenizer: Any, *, ends: bool, limit: int | None, turns: str = "all"
+        self,
+        tokenizer: Any,
+        *,
+        ends: bool,
+        limit: int | None,
+        turns: str = "all",
+        reasoning: str = "keep",
     ) -> None:
         self._tokenizer = tokenizer
         self._ends = ends
         self._limit = limit
-        self._turns = turns
-        special = {
-            *tokenizer.all_special_tokens,
-            *map(str, tokenizer.added_tokens_decoder.values()),
-        }
-        self._special = tuple(special)
+        self._renderer = Renderer(tokenizer, ends=ends, turns=turns, reasoning=reasoning)
 
     def encode(self, examples: Sequence[Example]) -> Iterator[list[Item] | Refused]:
         """The item of each example, in order, or why it cannot be one. A document longer than the
@@ -118,46 +103,16 @@ class Encoder:
             if len(ids) > 1:
                 yield packing.Sequence(ids, np.arange(len(ids) - 1))
 
-    def _rendered(self, example: Example) -> list[_Text] | Refused:
+    def _rendered(self, example: Example) -> list[Text] | Refused:
+        if isinstance(example, Document):
+            text = example.text + (self._tokenizer.eos_token or "")
+            return [Text(text, ((0, len(text)),))]
         try:
-            if isinstance(example, Document):
-                end = self._tokenizer.eos_token or ""
-                return [_Text(example.text + end, ((0, len(example.text) + len(end)),))]
-            return [self._conversation(*c) for c in conversations(example)]
-        # A chat template refuses in whatever way its author chose.
-        except Exception as error:
-            line = " ".join(str(error).split()) or type(error).__name__
-            return Refused(example.where, "chat_template", f"the template refuses it: {line[:200]}")
+            return self._renderer.texts(example)
+        except Unfit as error:
+            return Refused(example.where, error.reason, error.detail)
 
-    def _conversation(self, messages: tuple[Message, ...], first: int) -> _Text:
-        """The text of a conversation; `first` is the first turn that may be learned."""
-        whole = self._render(messages)
-        if self._ends:
-            return _Text(whole, None)
-        spans = []
-        learned = [i for i, m in enumerate(messages) if i >= first and m.role == "assistant"]
-        for i in learned[-1:] if self._turns == "last" else learned:
-            before = self._render(messages[:i], answer=True)
-            upto = whole if i == len(messages) - 1 else self._render(messages[: i + 1])
-            if not (whole.startswith(before) and whole.startswith(upto)):
-                raise ValueError(
-                    "it writes earlier turns differently once later ones follow; set turns: last"
-                )
-            spans.append((len(before), len(before) + len(self._said(upto[len(before) :]))))
-        return _Text(whole, tuple(spans))
-
-    def _said(self, turn: str) -> str:
-        """The assistant's part of its turn, up to the stop token: the line break that some
-        templates write after that is never generated."""
-        bare = turn.rstrip()
-        return bare if bare.endswith(self._special) else turn
-
-    def _render(self, messages: tuple[Message, ...], *, answer: bool = False) -> str:
-        return self._tokenizer.apply_chat_template(
-            as_dicts(messages), tokenize=False, add_generation_prompt=answer
-        )
-
-    def _sequences(self, texts: list[_Text]) -> list[packing.Sequence]:
+    def _sequences(self, texts: list[Text]) -> list[packing.Sequence]:
         if not texts:
             return []
         encoded = self._tokenizer(
@@ -180,18 +135,6 @@ class Encoder:
                 reads = np.flatnonzero(learned[1:])
             sequences.append(packing.Sequence(ids, reads))
         return sequences
-
-
-def conversations(example: Example) -> list[tuple[tuple[Message, ...], int]]:
-    """The conversations of an example, and the first turn of each that may be learned."""
-    if isinstance(example, Rated):
-        turns = (*example.prompt, Message("assistant", example.response))
-        return [(turns, len(example.prompt))]
-    if isinstance(example, Compared):
-        sides = (example.chosen, example.rejected)
-        return [((*example.prompt, *side), len(example.prompt)) for side in sides]
-    assert isinstance(example, Conversation)
-    return [(example.messages, 0)]
 
 
 def targets(items: Iterable[Item]) -> np.ndarray:

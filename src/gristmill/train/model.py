@@ -24,8 +24,8 @@ from gristmill.backends.local_load import (
 )
 from gristmill.backends.local_reward import columns, reward_class
 from gristmill.errors import ConfigError
-from gristmill.nemotron import CHAT_TEMPLATE, REWARD_TEMPLATE, STOPS, preset
-from gristmill.nemotron.chat import RATE
+from gristmill.nemotron import STOPS, preset
+from gristmill.nemotron.chat import RATE, reward_template
 from gristmill.packing import Pack
 from gristmill.records import ATTRIBUTES
 from gristmill.train.config import Lora, PretrainConfig, TrainConfig
@@ -227,8 +227,8 @@ def _tokenizer(source: Source, config: TrainConfig, *, reward: bool) -> Any:
         except OSError as error:
             raise ConfigError(f"template: cannot read {template}: {error.strerror}") from None
     # The family's reward models end what they rate in a token of its own.
-    if reward and tokenizer.chat_template == CHAT_TEMPLATE and RATE in tokenizer.get_vocab():
-        tokenizer.chat_template = REWARD_TEMPLATE
+    if reward and isinstance(tokenizer.chat_template, str) and RATE in tokenizer.get_vocab():
+        tokenizer.chat_template = reward_template(tokenizer.chat_template)
     return tokenizer
 
 

@@ -16,6 +16,7 @@ from gristmill.intake.record import KINDS
 from gristmill.records import ATTRIBUTES
 from gristmill.train import batches, model
 from gristmill.train.config import (
+    ChatConfig,
     DpoConfig,
     PretrainConfig,
     RewardConfig,
@@ -79,6 +80,7 @@ def prepare(config: TrainConfig) -> Work:
         ends=isinstance(config, RewardConfig),
         limit=min(limits, default=None),
         turns=config.turns if isinstance(config, SftConfig) else "all",
+        reasoning=config.reasoning if isinstance(config, ChatConfig) else "keep",
     )
     data = encoded(config, encoder)
     _begin_head(learner, config, data)

@@ -1,7 +1,7 @@
 """The tutor: a small world of questions whose truth the program knows.
 
-    >>> from gristmill.tutor import Question, grade
-    >>> question = Question.parse("What is 47 plus 38?")
+    >>> from gristmill.tutor import grade, parse_question
+    >>> question = parse_question("What is 47 plus 38?")
     >>> grade(question, "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. The answer is 85.").right
     True
 
@@ -16,6 +16,7 @@ from .ask import questions
 from .bench import BENCH_SECTIONS, bench_rows
 from .grade import Grade, grade
 from .labels import Labels, helpsteer2_rows, labels
+from .phrases import parse_question
 from .world import KINDS, Question
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "grade",
     "helpsteer2_rows",
     "labels",
+    "parse_question",
     "questions",
 ]

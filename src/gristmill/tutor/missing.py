@@ -1,7 +1,7 @@
 """Questions that nobody can answer, because something they need is left out, and refusals.
 
 They are phrased like the questions of `phrases`, and made from one of them, but no reader takes
-them for one: `Question.parse` of their text gives None.
+them for one: `parse_question` of their text gives None.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def _reader(template: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def parse(text: str) -> Question | None:
+def parse_question(text: str) -> Question | None:
     """The question this text asks, or None. Accepts only what the templates can produce."""
     text = text.strip()
     if len(text) > 300:

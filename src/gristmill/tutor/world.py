@@ -125,13 +125,6 @@ class Question:
         """True when nothing in the question or its steps is held out."""
         return not any(is_held_out(combo) for combo in self.combos)
 
-    @staticmethod
-    def parse(text: str) -> Question | None:
-        """Re-read a question from its text alone; None when it is not one of the tutor's."""
-        from .phrases import parse
-
-        return parse(text)
-
 
 def combos(op: str, operands: tuple[Operand, ...]) -> list[Combo]:
     """The combinations behind an operation, the question's own first (see the module text)."""

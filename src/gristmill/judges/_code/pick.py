@@ -1,113 +1,231 @@
-"""Which code of an answer is meant, and which of its names the tests use."""
+"""Which code of an answer is meant.
+
+An answer may be told in several blocks. Each name that the tests use, and each that this code uses
+in turn, is taken from the last block that writes such a function or class; of imports and values
+the nearest counts. These blocks, joined in their order, are the answer. So a helper is found before
+and after the function that needs it, of two versions the later counts, and what nobody needs, such
+as an example of use, is left out.
+"""
 
 from __future__ import annotations
 
 import ast
-import builtins
+import re
 import symtable
+import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+_HINTS = {
+    *("Any", "Callable", "Dict", "FrozenSet", "Generator", "Iterable", "Iterator", "List"),
+    *("Mapping", "Optional", "Sequence", "Set", "Tuple", "Type", "Union"),
+}
+"""Names of `typing` that say what is meant and do nothing: LeetCode, and the prompts of HumanEval,
+have them ready, so that answers leave their import out."""
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITION = (*_FUNCTION, ast.ClassDef)
+_SCOPE = (*_DEFINITION, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_QUIET = (*_DEFINITION, ast.Import, ast.ImportFrom, ast.Pass)
+_BEGUN = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.M)
+_FUTURE = re.compile(r"^from __future__ import .*$", re.M)
+_READS = re.compile(r"\binput\b|\bstdin\b|\bopen\(0\b")
 
 
-def wanted(tests: str) -> set[str]:
-    """The names that the tests use and define nowhere, those of built-in things among them."""
-    top = symtable.symtable(tests, "tests", "exec")
-    own = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-    used: set[str] = set()
-    for table in _tables(top):
-        for symbol in table.get_symbols():
-            outer = symbol.is_global() or (table is top and not symbol.is_assigned())
-            if symbol.is_referenced() and outer:
-                used.add(symbol.get_name())
-            if table is not top and symbol.is_declared_global() and symbol.is_assigned():
-                own.add(symbol.get_name())
-    return used - own
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of code. tree: None where it cannot be parsed.
 
-
-def imported(tree: ast.Module, modules: Sequence[str]) -> set[str] | None:
-    """The names that tests import from the answer, which is called one of `modules`; None where
-    they do not import it."""
-    found: set[str] = set()
-    seen = False
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in modules:
-            seen = True
-            found.update(alias.name for alias in node.names if alias.name != "*")
-        elif isinstance(node, ast.Import):
-            seen = seen or any(alias.name in modules for alias in node.names)
-    return found if seen else None
-
-
-def from_answer(names: set[str], otherwise: bool) -> set[str]:
-    """Those of the names that the answer is to give.
-
-    A built-in one is the answer's only where the tests have nothing else of the answer, neither a
-    name that is not built-in nor, `otherwise`, an import or a candidate: what is tested is then
-    called `sum` or `max`. Else an answer could make up an `all` that finds everything true.
+    What its top level does with names: writes: functions and classes, mere outlines aside;
+    imports; values: gives them; changes: puts something into what they stand for. uses: those that
+    it looks up there or further in, its own among them.
     """
-    own = names - set(dir(builtins))
-    return own if own or otherwise else names
+
+    source: str
+    tree: ast.Module | None
+    writes: set[str]
+    imports: set[str] = field(default_factory=set)
+    values: set[str] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    uses: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, source: str) -> Block:
+        """Where it cannot be parsed, what it begins to define is known all the same: a last
+        version that is broken is the last version."""
+        try:
+            with warnings.catch_warnings():
+                # An odd escape in a string warns, and is no fault.
+                warnings.simplefilter("ignore")
+                tree = ast.parse(source)
+                used = _used(symtable.symtable(source, "answer", "exec"))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return cls(source, None, set(_BEGUN.findall(source)))
+        block = cls(source, tree if tree.body else None, set(), uses=used)
+        block._read(tree)
+        return block
+
+    @property
+    def defines(self) -> set[str]:
+        return self.writes | self.imports | self.values
+
+    @property
+    def has_definition(self) -> bool:
+        return any(isinstance(node, _DEFINITION) for node in self.statements)
+
+    @property
+    def statements(self) -> Sequence[ast.stmt]:
+        return self.tree.body if self.tree else ()
+
+    def _read(self, tree: ast.Module) -> None:
+        """What the top level does, in branches and loops too."""
+        left: list[ast.AST] = list(tree.body)
+        while left:
+            node = left.pop()
+            if isinstance(node, _FUNCTION) and _is_outline(node):
+                continue
+            if isinstance(node, _DEFINITION):
+                self.writes.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self.values.add(node.id)
+            elif isinstance(node, ast.alias):
+                self.imports.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+                new, old = _assigned(node)
+                self.values.update(new)
+                self.changes.update(old)
+            elif not isinstance(node, _SCOPE) and not _is_main(node):
+                left += ast.iter_child_nodes(node)
 
 
-def choose(blocks: Sequence[str], whole: str, names: set[str]) -> str | None:
-    """The code to test, or None where there is none.
-
-    blocks: the fenced ones in the language, in order. The last of them that defines all that the
-    tests use; else all of them that can be parsed, joined, as an answer may be told in pieces.
-    Without any, the whole text, if it is code.
-    """
-    if not blocks:
-        return whole if _parsed(whole) else None
-    trees = {block: _parsed(block) for block in blocks}
-    for block in reversed(blocks):
-        tree = trees[block]
-        if tree and names and names <= _defined(tree):
-            return block
-    return "\n\n".join(block for block in blocks if trees[block]) or None
+def blocks_of(fenced: Sequence[str], outside: str) -> list[Block]:
+    """The pieces of an answer: its fenced blocks, if one of them is code; else the text outside of
+    them, if that is; else nothing."""
+    for sources in (fenced, [outside]):
+        blocks = [Block.of(source) for source in sources]
+        if any(block.tree for block in blocks):
+            return blocks
+    return []
 
 
-def begun(asked: str) -> list[str]:
-    """The names of the functions that a prompt begins: `def name(`."""
-    return [w.partition("(")[0].strip() for w in asked.split("def ")[1:] if "(" in w]
+def entry(blocks: Sequence[Block], asked: str) -> str | None:
+    """The function that tests named `check(candidate)` are for: of those that the code defines the
+    last that the prompt begins; else the first that it names; else the last."""
+    nodes = (node for block in blocks for node in block.statements)
+    own = [node.name for node in nodes if isinstance(node, _FUNCTION) and not _is_outline(node)]
+    begun = [name for name in re.findall(r"\bdef[ \t]+(\w+)[ \t]*\(", asked) if name in own]
+    named = [name for name in re.findall(r"\w+", asked) if name in own]
+    return (begun[-1:] or named[:1] or own[-1:] or [None])[0]
 
 
-def last_function(code: str, asked: str) -> str | None:
-    """The function that tests named `check(candidate)` are for: the last one that the prompt
-    begins and the code defines; else the last that the code defines."""
-    tree = _parsed(code)
-    if tree is None:
-        return None
-    functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
-    both = [name for name in begun(asked) if name in functions]
-    return (both or functions or [None])[-1]
+def joined(blocks: Sequence[Block], names: set[str]) -> str:
+    """The code that gives the names; where no block defines any of them, all that can be parsed."""
+    needed = _needed(blocks, [(name, None) for name in names])
+    return _together(needed or [block for block in blocks if block.tree])
 
 
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return tree if tree.body else None
+def program(blocks: Sequence[Block]) -> str:
+    """What is run as a whole: the last block that does something by itself and, with those that
+    give it what it lacks, reads its input; else the last that does something."""
+    found = []
+    for place, main in reversed(list(enumerate(blocks))):
+        if main.tree and not all(isinstance(n, _QUIET) or _is_data(n) for n in main.statements):
+            helpers = _needed(blocks, [(name, place) for name in main.uses])
+            found.append(_together([*(block for block in helpers if block is not main), main]))
+        elif main.tree is None:
+            found.append(main.source)
+        if found and _READS.search(found[-1]):
+            return found[-1]
+    return found[0] if found else joined(blocks, set())
 
 
-def _defined(tree: ast.Module) -> set[str]:
-    """Names that a module binds at its top level, those in its branches and loops among them."""
-    found: set[str] = set()
-    inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    left: list[ast.AST] = list(tree.body)
+def _needed(blocks: Sequence[Block], wanted: Sequence[tuple[str, int | None]]) -> list[Block]:
+    """The blocks that give the names and what these need, in their order; of each name the place
+    of the block that needs it, None for the tests."""
+    found: set[int] = set()
+    left = list(wanted)
     while left:
-        node = left.pop()
-        if isinstance(node, inner):
-            found.add(node.name)
+        name, place = left.pop()
+        giver = _giver(blocks, name, place)
+        if giver is None:
             continue
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        if isinstance(node, ast.alias):
-            found.add((node.asname or node.name).partition(".")[0])
-        left += ast.iter_child_nodes(node)
-    return found
+        more = {giver}
+        if name not in blocks[giver].imports:
+            more |= {n for n, block in enumerate(blocks) if name in block.changes}
+        left += [(used, n) for n in more - found for used in blocks[n].uses]
+        found |= more
+    return [blocks[place] for place in sorted(found)]
 
 
-def _tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    yield table
-    for child in table.get_children():
-        yield from _tables(child)
+def _giver(blocks: Sequence[Block], name: str, place: int | None) -> int | None:
+    """The place of the block that a name is taken from."""
+    giving = [n for n, block in enumerate(blocks) if name in block.defines]
+    if not giving or place is None or any(name in blocks[n].writes for n in giving):
+        return giving[-1] if giving else None
+    return max((n for n in giving if n <= place), default=giving[0])
+
+
+def _together(blocks: Sequence[Block]) -> str:
+    """The blocks as one source, in which what one of them only outlines is what another wrote."""
+    code = "\n\n".join(_without_outlines(block, blocks) for block in blocks)
+    lacking = {name for block in blocks for name in block.uses & _HINTS}
+    lacking -= {name for block in blocks for name in block.defines}
+    futures = list(dict.fromkeys(_FUTURE.findall(code)))
+    hints = [f"from typing import {', '.join(sorted(lacking))}"] if lacking else []
+    if not hints and (len(blocks) == 1 or not futures):
+        return code
+    return "\n".join([*futures, *hints, _FUTURE.sub("", code)])
+
+
+def _without_outlines(block: Block, blocks: Sequence[Block]) -> str:
+    lines = block.source.split("\n")
+    written = {name for other in blocks for name in other.defines}
+    for node in block.statements:
+        if isinstance(node, _FUNCTION) and _is_outline(node) and node.name in written:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
+            last = node.end_lineno or node.lineno
+            lines[first:last] = [""] * (last - first)
+    return "\n".join(lines)
+
+
+def _is_outline(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function has nothing but `...`, `pass` or a text for a body."""
+    return all(
+        isinstance(n, ast.Pass) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+        for n in node.body
+    )
+
+
+def _is_data(node: ast.stmt) -> bool:
+    """Whether a statement only gives names to values, or is a text."""
+    calls = any(isinstance(part, ast.Call) for part in ast.walk(node))
+    return isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) and not calls
+
+
+def _assigned(node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> tuple[set[str], set[str]]:
+    """The names that an assignment binds, and those of what it changes: what is made from itself
+    was there before."""
+    if node.value is None:
+        return set(), set()
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    parts = [part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+    names = {part.id for part in parts}
+    if isinstance(node, ast.AugAssign):
+        return set(), names
+    new = {part.id for part in parts if isinstance(part.ctx, ast.Store)} - set(_names(node.value))
+    return new, names - new
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+
+
+def _is_main(node: ast.AST) -> bool:
+    """Whether it is what runs only where the code is a program: `if __name__ == "__main__":`."""
+    return isinstance(node, ast.If) and "__name__" in _names(node.test)
+
+
+def _used(table: symtable.SymbolTable, outer: bool = True) -> set[str]:
+    """The names that are looked up at the top level, or from further in."""
+    symbols = (symbol for symbol in table.get_symbols() if symbol.is_referenced())
+    found = {symbol.get_name() for symbol in symbols if outer or symbol.is_global()}
+    return found.union(*(_used(child, False) for child in table.get_children()))

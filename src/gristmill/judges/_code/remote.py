@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gristmill.judges._code.wire import Unsendable
 
-if TYPE_CHECKING:
-    from gristmill.judges._code.client import Client
+
+class Asks(Protocol):
+    """The tests' end of the wire, as far as an object of the answer's needs it."""
+
+    def call(self, on: Remote, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the object."""
+        ...
+
+    def ask_about(self, on: Remote, name: str, *args: Any) -> Any:
+        """What an operator or a built-in function does with the object."""
+        ...
 
 
 class Remote:
@@ -23,7 +32,7 @@ class Remote:
 
     __slots__ = ("__client", "__number")
 
-    def __init__(self, client: Client, number: int) -> None:
+    def __init__(self, client: Asks, number: int) -> None:
         object.__setattr__(self, "_Remote__client", client)
         object.__setattr__(self, "_Remote__number", number)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
-from gristmill.judges._code import pick, pytest_like
+from gristmill.judges._code import pick, pytest_like, wanted
 from gristmill.judges._code.client import Client
 from gristmill.judges._code.wire import Broken, Unsendable
 
@@ -115,20 +115,20 @@ def run(task: dict[str, Any], client: Client) -> dict[str, Any]:
     tests = task["tests"]
     try:
         tree = ast.parse(tests)
-        wanted = pick.wanted(tests)
+        used = wanted.wanted(tests)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"bad": f"the tests cannot be parsed: {error}"}
     if missing := _missing_modules(tree):
         return {"bad": f"the tests import what is not in the standard library: {missing}"}
-    checks, imported = _uncalled_check(tree), pick.imported(tree, MODULES)
-    names = pick.from_answer(wanted, otherwise=checks or imported is not None)
-    begun = pick.begun(task["asked"])[-1:] if checks else []
-    code = pick.choose(task["blocks"], task["whole"], names.union(begun, imported or ()))
-    if code is None:
+    blocks = pick.blocks_of(task["blocks"], task["outside"])
+    if not blocks:
         return {"none": "no code was found in the answer"}
+    checks, imported = _uncalled_check(tree), wanted.imported(tree, MODULES)
+    names = wanted.from_answer(used, otherwise=checks or imported is not None)
+    entry = pick.entry(blocks, task["asked"]) if checks else None
     tally = Tally()
     try:
-        public = client.load(code)
+        public = client.load(pick.joined(blocks, {*names, *(imported or ()), entry or ""}))
     except BaseException as error:
         tally.total = 1
         tally.fail("the answer's code, when it is loaded", error)
@@ -136,7 +136,6 @@ def run(task: dict[str, Any], client: Client) -> dict[str, Any]:
     for name in MODULES:
         sys.modules[name] = Answer(name, client, public)
     given = {name: value for name in sorted(names) if (value := _of(client, name)) is not _ABSENT}
-    entry = pick.last_function(code, task["asked"]) if checks else None
     try:
         _execute(tests, given, tally, (client, entry) if checks else None)
     except Bad as error:
