@@ -12,7 +12,7 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from gristmill.backends.local import open_chat, open_reward
+from gristmill.backends import open_chat, open_reward
 from gristmill.backends.local_load import find, load_tokenizer
 from gristmill.errors import ConfigError
 from gristmill.records import ATTRIBUTES, Message, Prompt, Sampling
@@ -75,7 +75,7 @@ def scored(trained: Trained, conversations: list[tuple[Message, ...]]) -> torch.
     """(N, 5) or (N, 1): what the saved model says, as `gristmill score` asks it."""
 
     async def ask() -> list[Any]:
-        async with open_reward(f"hf:{trained.model}", {}) as backend:
+        async with open_reward(f"hf:{trained.model}") as backend:
             return await asyncio.gather(*(backend.score(each) for each in conversations))
 
     found = asyncio.run(ask())
@@ -227,7 +227,7 @@ def test_a_trained_chat_model_answers_as_it_was_trained(
     trained = run(config_of("sft", values), tmp_path / "out")
 
     async def ask() -> str:
-        async with open_chat(f"hf:{trained.model}", {}) as backend:
+        async with open_chat(f"hf:{trained.model}") as backend:
             prompt = Prompt("p", (Message("user", question),))
             response = await backend.sample(prompt, 0, Sampling(temperature=0.0, max_tokens=40))
             return response.text
