@@ -75,11 +75,13 @@ def test_every_config_key_is_documented() -> None:
 
 def test_every_training_key_is_documented() -> None:
     from gristmill.train.config import KINDS, Batch, Lora, Optimizer, Phase
-    from gristmill.train.sources import Scale, Source
+    from gristmill.intake.labels import Scale
+    from gristmill.intake.source import Source
+    from gristmill.train.sources import TrainingSource
     from gristmill.train.stages import StagesConfig
 
     page = (ROOT / "docs/train.md").read_text(encoding="utf-8")
-    parts = (Batch, Lora, Optimizer, Phase, Source, Scale, StagesConfig)
+    parts = (Batch, Lora, Optimizer, Phase, Source, TrainingSource, Scale, StagesConfig)
     for model in (*KINDS.values(), *parts):
         for name in model.model_fields:
             assert re.search(rf"\b{name}\b", page), f"docs/train.md does not mention '{name}'"

@@ -16,8 +16,9 @@ from gristmill.backends.local_load import find, load_tokenizer
 from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import ATTRIBUTES
 from gristmill.train.encode import Encoder, Item
-from gristmill.train.examples import Example, Refused
-from gristmill.train.formats import examples_of
+from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
+from gristmill.train.examples import KIND_OF, Example, examples_of
 
 WORDS = [
     "red",
@@ -153,7 +154,6 @@ def examples_from(rows: list[dict[str, Any]], kind: type) -> list[Any]:
     """The examples of a kind that rows give."""
     found = []
     for number, row in enumerate(rows, 1):
-        given = examples_of(row, f"rows.jsonl:{number}", (kind,))
-        assert not isinstance(given, Refused), given
-        found += given
+        where = f"rows.jsonl:{number}"
+        found += examples_of(Source(file="rows.jsonl").record(row, where, (KIND_OF[kind],)))
     return found

@@ -12,14 +12,16 @@ import pytest
 
 from gristmill import tutor
 from gristmill.errors import DataError
-from gristmill.intake.files import BadLine, check_files, count_rows, located, read_rows
+from gristmill.intake.cells import Refused
+from gristmill.intake.files import check_files, count_rows, read_rows
+from gristmill.intake.places import located
 from gristmill.mill.config import Config
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt
 
 
 def rows(source: str) -> list[dict[str, Any]]:
-    return [row for _, row, _ in read_rows(source) if not isinstance(row, BadLine)]
+    return [row for _, row, _ in read_rows(source) if not isinstance(row, Refused)]
 
 
 def test_a_csv_file_needs_the_column_only_where_the_caller_says_so(tmp_path: Path) -> None:

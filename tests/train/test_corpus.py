@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from gristmill.errors import ConfigError, DataError
 from gristmill.records import Message
 from gristmill.train.corpus import Corpus, constant_labels, epoch, gather
-from gristmill.train.examples import Compared, Conversation, Document, Labels, Rated, prompt_of
-from gristmill.train.sources import Source
+from gristmill.intake.labels import Labels
+from gristmill.train.examples import Compared, Conversation, Document, Rated, prompt_of
+from gristmill.train.sources import TrainingSource
 
 
-def lines(path: Path, rows: list[dict[str, Any]], **options: Any) -> Source:
+def lines(path: Path, rows: list[dict[str, Any]], **options: Any) -> TrainingSource:
     path.write_text("\n".join(json.dumps(row) for row in rows))
-    return Source(file=str(path), **options)
+    return TrainingSource(file=str(path), **options)
 
 
 def rated(prompt: str, response: str, helpfulness: float = 1) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from encodings_of import encode, learned, one, refusal, tokenizer, whole
 from gristmill.backends.local_load import find, load_tokenizer
 from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import Message
+from gristmill.intake.cells import Refused
 from gristmill.train.encode import Encoder, targets
-from gristmill.train.examples import Compared, Conversation, Document, Rated, Refused
+from gristmill.train.examples import Compared, Conversation, Document, Rated
 
 FORGETFUL = (
     "{%- for message in messages -%}"

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from gristmill.train import config_of
-from gristmill.train.examples import Compared, Rated, Refused
+from gristmill.intake.cells import Refused
+from gristmill.train.examples import Compared, Rated
 from gristmill.train.sources import read
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "real_reward.py"

@@ -15,8 +15,9 @@ import pytest
 from gristmill.errors import ConfigError, DataError, MissingExtra
 from gristmill.parts import build
 from gristmill.records import Message
-from gristmill.train.examples import Conversation, Document, Rated, Refused
-from gristmill.train.sources import Source, read
+from gristmill.intake.cells import Refused
+from gristmill.train.examples import Conversation, Document, Rated
+from gristmill.train.sources import TrainingSource, read
 
 ROWS = [
     {"prompt": "Q1", "response": "A1", "helpfulness": 4, "verbosity": None},
@@ -24,8 +25,8 @@ ROWS = [
 ]
 
 
-def source(file: str | Path, **options: Any) -> Source:
-    return build(Source, {"file": str(file), **options}, "data[0]")
+def source(file: str | Path, **options: Any) -> TrainingSource:
+    return build(TrainingSource, {"file": str(file), **options}, "data[0]")
 
 
 def lines(path: Path, *rows: Any) -> Path:

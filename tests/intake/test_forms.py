@@ -10,17 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.intake.cells import Unusable
+from gristmill.intake.forms import FORMS
+from gristmill.intake.source import Source
 from gristmill.records import ATTRIBUTES, Message
 from gristmill.train.examples import (
+    KIND_OF,
     Compared,
     Conversation,
     Document,
     Example,
     Rated,
-    Refused,
+    examples_of,
     prompt_of,
 )
-from gristmill.train.formats import FORMATS, examples_of
 
 EVERY = (Rated, Compared, Conversation, Document)
 WHERE = "f.jsonl:1"
@@ -35,19 +38,23 @@ def assistant(text: str) -> Message:
     return Message("assistant", text)
 
 
+def given_by(row: dict[str, Any], *wanted: type, named: str = "auto") -> list[Example]:
+    """The examples in a row of a file, as the first of the wanted kinds that it gives."""
+    kinds = [KIND_OF[kind] for kind in wanted or EVERY]
+    return examples_of(Source(file="f.jsonl", format=named).record(row, WHERE, kinds))
+
+
 def only(row: dict[str, Any], *wanted: type) -> Example:
-    found = examples_of(row, WHERE, wanted or EVERY)
-    assert isinstance(found, list), found
-    (example,) = found
+    (example,) = given_by(row, *wanted)
     assert example.where == WHERE
     return example
 
 
-def refused(row: dict[str, Any], *wanted: type, named: Any = None) -> Refused:
-    found = examples_of(row, WHERE, wanted or EVERY, named)
-    assert isinstance(found, Refused), found
-    assert found.where == WHERE and found.detail
-    return found
+def refused(row: dict[str, Any], *wanted: type, named: str = "auto") -> Unusable:
+    with pytest.raises(Unusable) as caught:
+        given_by(row, *wanted, named=named)
+    assert caught.value.detail
+    return caught.value
 
 
 def turns(*texts: str, roles: tuple[str, ...] = ("user", "assistant")) -> list[dict[str, Any]]:
@@ -270,7 +277,7 @@ class TestMessages:
         assert only(row, Conversation) == self.EXPECTED
 
     def test_a_named_format_takes_prompt_and_response_too(self) -> None:
-        found = examples_of({"prompt": "Q", "response": "A"}, WHERE, EVERY, "messages")
+        found = given_by({"prompt": "Q", "response": "A"}, Conversation, named="completion")
         assert found == [self.EXPECTED]
 
     def test_a_system_column_goes_first_unless_the_turns_have_one(self) -> None:
@@ -312,7 +319,7 @@ class TestRatedMessages:
         given = turns("Q1", "A1", "Q2", "A2", "Q3", "A3")
         given[1]["attributes"] = {"helpfulness": 3, "toxicity": 9}
         given[5]["label"] = [0, 1, 2, 3, 4]
-        found = examples_of({"messages": given}, WHERE, (Rated,))
+        found = given_by({"messages": given}, Rated)
         assert found == [
             Rated((user("Q1"),), "A1", (3, None, None, None, None), WHERE),
             Rated(
@@ -463,13 +470,12 @@ columns = st.sampled_from(
 ) | st.sampled_from(["response_1", "response_2", "preference_strength", "helpfulness", "system"])
 
 
-@given(st.dictionaries(columns, json_values), st.sampled_from([None, *FORMATS]))
-def test_no_row_whatever_is_more_than_a_refusal(row: dict[str, Any], named: Any) -> None:
-    found = examples_of(row, WHERE, EVERY, named)
-    if isinstance(found, Refused):
-        assert found.reason and found.detail
-    else:
-        assert found
+@given(st.dictionaries(columns, json_values), st.sampled_from(["auto", *FORMS]))
+def test_no_row_whatever_is_more_than_a_refusal(row: dict[str, Any], named: str) -> None:
+    try:
+        assert given_by(row, named=named)
+    except Unusable as error:
+        assert error.reason and error.detail
 
 
 class TestRealRows:
@@ -495,16 +501,19 @@ class TestRealRows:
     def test_a_file(
         self, shared_data: Path, file: str, kind: type, used: int, reasons: set[str]
     ) -> None:
-        found = [examples_of(row, WHERE, (kind,)) for row in self.read(shared_data / file)]
-        good = [item[0] for item in found if not isinstance(item, Refused)]
+        good, why = [], set[str]()
+        for row in self.read(shared_data / file):
+            try:
+                good += given_by(row, kind)
+            except Unusable as error:
+                why.add(error.reason)
         assert len(good) == used
         assert all(isinstance(item, kind) for item in good)
-        assert {item.reason for item in found if isinstance(item, Refused)} == reasons
+        assert why == reasons
 
     def test_helpsteers_embedded_turns_are_taken_apart(self, shared_data: Path) -> None:
         rows = self.read(shared_data / "helpsteer2" / "helpsteer2_preference_100.json")
-        found = [examples_of(row, WHERE, (Compared,)) for row in rows]
-        pairs = [item[0] for item in found if not isinstance(item, Refused)]
+        pairs = [given_by(row, Compared)[0] for row in rows if row["preference_strength"]]
         prompts = [pair.prompt for pair in pairs if isinstance(pair, Compared)]
         assert any(len(prompt) > 1 for prompt in prompts)
         assert not any("<extra_id_1>" in m.content for prompt in prompts for m in prompt)
