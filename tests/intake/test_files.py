@@ -15,6 +15,7 @@ from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.files import check_files, count_rows, read_rows
 from gristmill.intake.places import located
+from gristmill.intake.source import Source
 from gristmill.mill.config import Config
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt
@@ -24,15 +25,13 @@ def rows(source: str) -> list[dict[str, Any]]:
     return [row for _, row, _ in read_rows(source) if not isinstance(row, Refused)]
 
 
-def test_a_csv_file_needs_the_column_only_where_the_caller_says_so(tmp_path: Path) -> None:
+def test_a_csv_files_columns_are_its_own(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("question,reply\na,b\n")
     assert list(read_rows(path)) == [
         ("p.csv:2", {"question": "a", "reply": "b"}, "{'question': 'a', 'reply': 'b'}")
     ]
     check_files([str(path)])
-    with pytest.raises(DataError, match="line 1: no column 'prompt'"):
-        check_files([str(path)], "prompt")
 
 
 class TestTutor:
@@ -65,7 +64,7 @@ class TestTutor:
         "source", ["tutor:7", "tutor:7:rated", "tutor:7:held-out:seed=1", "tutor:7:bench:seed=1"]
     )
     def test_they_are_counted_and_checked_like_files(self, source: str) -> None:
-        check_files([source], "prompt")
+        check_files([source])
         assert count_rows(source) == 7 == len(rows(source))
 
     @pytest.mark.parametrize(
@@ -105,7 +104,7 @@ class TestTutor:
         assert located("tutor:nonsense", tmp_path) == "tutor:nonsense"
 
     def test_its_rows_are_prompts_with_the_truth(self) -> None:
-        first, second = read_prompts(["tutor:2:seed=1"])
+        first, second = read_prompts([Source(file="tutor:2:seed=1")])
         assert isinstance(first, Prompt) and isinstance(second, Prompt)
         question = tutor.questions(1, 1, held_out=False)[0]
         assert first.messages[0].content == question.text

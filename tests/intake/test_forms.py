@@ -276,16 +276,24 @@ class TestMessages:
     def test_the_ways_to_write_a_conversation(self, row: dict[str, Any]) -> None:
         assert only(row, Conversation) == self.EXPECTED
 
-    def test_a_named_format_takes_prompt_and_response_too(self) -> None:
-        found = given_by({"prompt": "Q", "response": "A"}, Conversation, named="completion")
-        assert found == [self.EXPECTED]
+    def test_a_named_format_needs_the_columns_that_show_it(self) -> None:
+        found = refused({"prompt": "Q", "response": "A"}, named="messages")
+        assert (found.reason, found.detail) == (
+            "missing_field",
+            "no 'messages' or 'conversations' or 'conversation' (columns: prompt, response)",
+        )
 
-    def test_a_system_column_goes_first_unless_the_turns_have_one(self) -> None:
-        own = [{"role": "system", "content": "own"}, *turns("Q", "A")]
-        for row, system in ((turns("Q", "A"), "column"), (own, "own")):
-            example = only({"messages": row, "system": "column"})
-            assert isinstance(example, Conversation)
-            assert example.messages == (Message("system", system), user("Q"), assistant("A"))
+    @pytest.mark.parametrize("own", [None, "", "column", " column\n"])
+    def test_a_system_column_goes_first_unless_the_turns_begin_with_it(self, own: Any) -> None:
+        first = [] if own is None else [{"role": "system", "content": own}]
+        example = only({"messages": [*first, *turns("Q", "A")], "system": "column"})
+        assert isinstance(example, Conversation)
+        assert [m.content.strip() for m in example.messages] == ["column", "Q", "A"]
+
+    def test_two_system_messages_contradict_each_other(self) -> None:
+        own = {"role": "system", "content": "own"}
+        row = {"messages": [own, *turns("Q", "A")], "system": "column"}
+        assert refused(row).reason == "two_systems"
 
     @pytest.mark.parametrize(
         ("given", "reason", "detail"),
@@ -298,8 +306,10 @@ class TestMessages:
             ([], "bad_turns", "not a list"),
             ("Q", "bad_turns", "not a list"),
             (["Q"], "bad_turns", "'messages[0]' is not a message"),
-            ([{"role": "tool", "content": "x"}], "bad_turns", "'messages[0]' is by 'tool'"),
-            ([{"role": "user", "content": ["x"]}], "bad_turns", "has no text"),
+            ([{"role": "judge", "content": "x"}], "bad_turns", "'messages[0]' is by 'judge'"),
+            ([{"role": "tool", "content": "x"}], "no_answer", "ends with the user's turn"),
+            ([{"role": "user", "content": 7}], "bad_turns", "has no text"),
+            ([{"role": "user", "content": [{"type": "image"}]}], "not_text", "'messages[0]'"),
             ([{"role": "user"}], "bad_turns", "has no text"),
             (
                 [*turns("Q", "A"), {"role": "system", "content": "S"}],
@@ -438,9 +448,15 @@ class TestKinds:
             assert refused(row, Compared).reason == "wrong_kind"
 
     def test_a_row_that_nothing_recognises_names_its_columns(self) -> None:
-        found = refused({"question": "Q", "reply": "A"})
+        found = refused({"query_text": "Q", "reply": "A"})
         assert found.reason == "unknown_format"
-        assert "columns question, reply are no known format (helpsteer2," in found.detail
+        assert "columns query_text, reply are no known format (prompt," in found.detail
+        assert "{prompt: question, response: reply}" in found.detail
+
+    def test_a_question_alone_is_a_prompt(self) -> None:
+        found = refused({"question": "Q", "reply": "A"})
+        assert found.reason == "wrong_kind"
+        assert "a row of 'question' gives prompts, for run and battle" in found.detail
 
 
 def test_prompts_are_known_by_what_the_user_says_first() -> None:

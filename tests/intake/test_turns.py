@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.intake.files import BadLine
-from gristmill.intake.messages import read_conversations, split_turns
+from gristmill.intake.cells import Refused
+from gristmill.intake.record import CONVERSATION
+from gristmill.intake.source import Source
+from gristmill.intake.turns import spoken
 from gristmill.mill.rows import prompt_text
 from gristmill.records import Message, Prompt
 
 
-def conversation(tmp_path: Path, row: Any) -> tuple[Message, ...] | BadLine:
+def conversation(tmp_path: Path, row: Any) -> tuple[Message, ...] | Refused:
     path = tmp_path / "c.jsonl"
     path.write_text(json.dumps(row))
-    ((_, found),) = read_conversations(path)
-    return found
+    (found,) = Source(file=str(path)).records(CONVERSATION)
+    return found if isinstance(found, Refused) else found.content.turns
 
 
 USER, ANSWER = Message("user", "Q?"), Message("assistant", "A.")
@@ -51,17 +53,20 @@ def test_helpsteers_several_turns_in_one_prompt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "detail"),
     [
-        ({"prompt": "Q?"}, "neither 'messages' nor 'prompt' and 'response'"),
+        ({"prompt": "Q?"}, "a row of 'prompt' gives prompts, for run and battle"),
         ({"prompt": "Q?", "response": " "}, "'response' is empty"),
         ({"prompt": 1, "response": "A."}, "'prompt' is empty or not a text"),
-        ({"prompt": "Q\n<extra_id_1>Assistant\nA", "response": "B"}, "ends in the assistant's"),
-        ({"messages": [{"role": "user", "content": "Q?"}]}, "is the user's, not the assistant's"),
+        (
+            {"prompt": "Q\n<extra_id_1>Assistant\nA", "response": "B"},
+            "ends with the assistant's turn",
+        ),
+        ({"messages": [{"role": "user", "content": "Q?"}]}, "'messages' ends with the user's turn"),
         ([1], "expected an object"),
     ],
 )
 def test_what_is_no_conversation_says_why(tmp_path: Path, row: Any, detail: str) -> None:
     found = conversation(tmp_path, row)
-    assert isinstance(found, BadLine)
+    assert isinstance(found, Refused)
     assert detail in found.detail
 
 
@@ -74,7 +79,7 @@ turn = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
 def test_turns_written_as_one_text_are_read_back(texts: list[str]) -> None:
     roles = ["user", "assistant"] * len(texts)
     messages = tuple(Message(r, t) for r, t in zip(roles, texts, strict=False))
-    assert split_turns(prompt_text(Prompt("x", messages))) == messages
+    assert spoken(prompt_text(Prompt("x", messages)), "prompt") == messages
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class TestValidationOfItsOwn:
         assert said == [
             ("train.jsonl:2", "leaks_into_validation"),
             ("train.jsonl:4", "leaks_into_validation"),
-            ("held.jsonl:3", "unknown_format"),
+            ("held.jsonl:3", "wrong_kind"),
         ]
 
     def test_when_all_of_it_leaks_nothing_is_left(self, tmp_path: Path) -> None:

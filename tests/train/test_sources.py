@@ -73,7 +73,7 @@ def test_lines_that_are_no_rows_are_refused_and_the_rest_goes_on(tmp_path: Path)
     assert [type(item) for item in found] == [Rated, Refused, Refused, Refused, Rated]
     said = [(item.where, item.reason) for item in found if isinstance(item, Refused)]
     assert said == [
-        ("f.jsonl:2", "bad_json"), ("f.jsonl:3", "bad_json"), ("f.jsonl:4", "unknown_format"),
+        ("f.jsonl:2", "bad_json"), ("f.jsonl:3", "bad_json"), ("f.jsonl:4", "wrong_kind"),
     ]  # fmt: skip
 
 
@@ -183,7 +183,7 @@ class TestSettings:
             ({"limit": 0}, "limit: Input should be greater than or equal to 1"),
             ({"format": "alpaca"}, "format: "),
             ({"wieght": 2}, "unknown key; did you mean 'weight'"),
-            ({"split": "test"}, "split: only an `hf:` data set has splits"),
+            ({"split": "test"}, "split: only an `hf:` data set or a folder has splits"),
         ],
     )
     def test_what_is_wrong_is_named(self, options: dict[str, Any], message: str) -> None:

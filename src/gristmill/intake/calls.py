@@ -16,12 +16,13 @@ from typing import Any
 
 import orjson
 
-from gristmill.intake.cells import Unusable
+from gristmill.intake.cells import Unusable, json_of
 from gristmill.records import ToolCall
 
 _CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*</tool_call>\s*", re.DOTALL)
 _RESPONSE = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOTALL)
-_TOOLS = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.DOTALL)
+_TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)
+_HEADING = re.compile(r"^# Tools\s*$", re.MULTILINE)
 
 
 def tools_of(given: Any, field: str) -> str:
@@ -35,7 +36,7 @@ def tools_of(given: Any, field: str) -> str:
     if not isinstance(given, list):
         raise Unusable("bad_tools", f"'{field}' is {type(given).__name__}, not a list of tools")
     found = [_tool(tool, f"{field}[{number}]") for number, tool in enumerate(given)]
-    return orjson.dumps(found).decode()
+    return json_of(found, field)
 
 
 def calls_of(given: Any, place: str) -> tuple[ToolCall, ...]:
@@ -67,20 +68,27 @@ def written_responses(text: str) -> list[str]:
     return _RESPONSE.findall(text) or [text]
 
 
-def written_tools(system: str) -> Any:
-    """The tools in a system message that explains them and how to call them, in Hermes' words;
-    None where it is another. A chat template explains them in its own."""
+def written_tools(system: str) -> tuple[Any, str] | None:
+    """(tools, what else it says) of a system message that explains them and how to call them, in
+    Hermes' or Qwen's words; None where it is another. A chat template explains them in its own."""
     if "<tool_call>" not in system or (found := _TOOLS.search(system)) is None:
         return None
     try:
-        return orjson.loads(found[1])
+        tools = orjson.loads(found[1])
     except orjson.JSONDecodeError:
-        pass
-    try:
-        # One object a line, as some templates write them.
-        return [orjson.loads(line) for line in found[1].splitlines() if line.strip()]
-    except orjson.JSONDecodeError:
-        return None
+        try:
+            # One object a line, as some templates write them.
+            tools = [orjson.loads(line) for line in found[1].splitlines() if line.strip()]
+        except orjson.JSONDecodeError:
+            return None
+    heading = _HEADING.search(system)
+    first = system.index("<tools>")
+    # Without a heading the explanation begins with its paragraph.
+    start = heading.start() if heading and heading.start() < first else 0
+    start = start or system.rfind("\n\n", 0, first) + 1
+    end = max(found.end(), system.rfind("</tool_call>") + len("</tool_call>"))
+    rest = (system[:start].strip(), system[end:].strip())
+    return tools, "\n\n".join(part for part in rest if part)
 
 
 def _tool(tool: Any, place: str) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def _call(call: Any, place: str) -> ToolCall:
         None,
     )
     if not isinstance(arguments, str):
-        arguments = orjson.dumps(_given(arguments) or {}).decode()
+        arguments = json_of(_given(arguments) or {}, place)
     name = call.get("id")
     return ToolCall(function["name"], arguments or "{}", name if isinstance(name, str) else "")
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 Row = dict[str, Any]
 
 
@@ -66,6 +68,14 @@ def number_of(value: Any, name: str, reason: str) -> float | None:
     if not math.isfinite(number):
         raise Unusable(reason, f"'{name}' is {value!r:.40}, not a number")
     return number
+
+
+def json_of(value: Any, name: str) -> str:
+    """A value as JSON; raises Unusable for what JSON cannot hold, as a table may."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise Unusable("bad_field", f"'{name}' is not writable as JSON: {error}") from None
 
 
 def switch_of(value: Any, name: str) -> bool:

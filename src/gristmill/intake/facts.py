@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -9,39 +10,50 @@ import orjson
 from gristmill.constraints import as_json, from_ifeval, from_json
 from gristmill.errors import InputError
 from gristmill.intake.calls import tools_of
-from gristmill.intake.cells import Row, Unusable, name_of
+from gristmill.intake.cells import Row, Unusable, json_of, name_of
 from gristmill.intake.turns import Turns
 from gristmill.records import Prompt, prompt_id
 
 SYSTEM = ("system", "system_prompt", "system_message")
 THOUGHT = ("reasoning", "reasoning_content", "thinking", "thought")
 TOOLS = ("tools", "functions")
-IDS = ("id", "prompt_id", "pair_id", "question_id", "idx", "uuid", "uid", "unique_id")
-CATEGORIES = ("subset", "category", "domain")
+IDS = ("id", "prompt_id", "pair_id", "question_id", "task_id", "idx", "uuid", "uid", "unique_id")
+CATEGORIES = ("subset", "category", "domain", "ability")
 LANGUAGES = ("language", "lang")
-ANSWERS = ("answer", "ground_truth")
-TESTS = ("tests", "test_list")
+ANSWERS = ("answer", "ground_truth", "expected_answer", "final_answer", "reward_model", "answers")
+"""`reward_model` is verl's: an object with `ground_truth`; `answers` is a list of texts, as in
+Natural Questions, or an object with one, as in SQuAD."""
+TESTS = ("tests", "test_list", "test")
+BEFORE_TESTS = ("test_imports", "test_setup_code")
 IFEVAL = ("instruction_id_list", "kwargs")
+NAMES = (
+    *IDS, "source", "dataset", "data_source", "license", "version", "generator", "provenance",
+    "response_id", "chosen_id", "rejected_id", "reward", "kept",
+)  # fmt: skip
+"""Columns that say which row it is and where it is from, and what our own data sets have beside:
+nobody misses it where nothing uses them."""
 
 OF_PROMPT = (
-    *IDS, *CATEGORIES, *LANGUAGES, *ANSWERS, *TESTS, *TOOLS, *SYSTEM, *IFEVAL,
-    "constraints", "source", "parents", "written_by", "lineage", "persona",
+    *IDS, *CATEGORIES, *LANGUAGES, *ANSWERS, *TESTS, *BEFORE_TESTS, "entry_point", *TOOLS, *SYSTEM,
+    *IFEVAL, "constraints", "source", "parents", "written_by", "lineage", "persona",
 )  # fmt: skip
 """Columns that a prompt to be answered obeys. `written_by`, `lineage` and `persona` are what
 recipes write: read where a run's recipes are reported."""
-OF_ITEM = (*IDS, *CATEGORIES, *SYSTEM, "source")
-OF_TRAINING = (*TOOLS, *SYSTEM, *THOUGHT, "mask")
+OF_ITEM = (*IDS, *CATEGORIES, "source")
+OF_TRAINING = (*TOOLS, *SYSTEM, "mask")
 
 
-def prompt_of(row: Row, messages: Turns, where: str) -> Prompt:
-    """The prompt to be answered. Raises Unusable naming the field."""
-    tools = tools_in(row)
-    answer = next((row[name] for name in ANSWERS if name in row), None)
+def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> Prompt:
+    """The prompt to be answered. tools: what its system message lists, where no column does.
+
+    Raises Unusable naming the field.
+    """
+    tools = tools_in(row) or tools
     parents = row.get("parents")
     return Prompt(
         id=first(row, IDS) or prompt_id(messages, tools),
         messages=messages,
-        answer=_answer(answer),
+        answer=_truth(row),
         category=first(row, CATEGORIES),
         language=first(row, LANGUAGES),
         source=_origin(row, where),
@@ -66,18 +78,48 @@ def first(row: Row, names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _answer(given: Any) -> str | None:
+def _truth(row: Row) -> str | None:
     """Ground truth: a text or number; of several right ones their JSON list."""
+    for name in ANSWERS:
+        given = row.get(name)
+        if name == "reward_model":
+            given = given.get("ground_truth") if isinstance(given, dict) else None
+        elif name == "answers" and not _texts_in(given):
+            # Nectar's answers are no truth.
+            continue
+        if (answer := _answer(given, name)) is not None:
+            return answer
+    return None
+
+
+def _texts_in(given: Any) -> bool:
+    given = given.get("text") if isinstance(given, dict) else given
+    return isinstance(given, list) and all(isinstance(one, str) for one in given)
+
+
+def _answer(given: Any, name: str) -> str | None:
     if isinstance(given, dict):
-        # TriviaQA's: the value, and other names of it.
-        names = [given.get("value"), *(given.get("aliases") or [])]
-        given = list(dict.fromkeys(name for name in names if name))
+        # TriviaQA's: the value, and other names of it. SQuAD's: texts.
+        aliases, texts = given.get("aliases"), given.get("text")
+        found = [given.get("value"), *(aliases if isinstance(aliases, list) else ())]
+        found += texts if isinstance(texts, list) else [texts]
+        given = [one for one in found if one]
+        if not given:
+            raise Unusable("bad_field", f"'{name}' is an object without 'value' and 'text'")
     if not isinstance(given, list):
-        return name_of(given, "answer")
-    texts = [text for one in given if (text := name_of(one, "answer")) is not None]
+        return _no_check(name_of(given, name), name)
+    texts = [text for one in given if (text := name_of(one, name)) is not None]
+    texts = list(dict.fromkeys(texts))
     if len(texts) < 2:
         return texts[0] if texts else None
-    return orjson.dumps(texts).decode()
+    return json_of(texts, name)
+
+
+def _no_check(answer: str | None, name: str) -> str | None:
+    """The same. Raises Unusable for the arguments of a check, as open-instruct has them."""
+    if answer is not None and '"func_name"' in answer:
+        raise Unusable("bad_field", f"'{name}' names a check of open-instruct's, no answer")
+    return answer
 
 
 def _origin(row: Row, where: str) -> str:
@@ -89,19 +131,31 @@ def _origin(row: Row, where: str) -> str:
 
 
 def _tests(row: Row) -> str | None:
-    """A test program; of a list of texts (MBPP's) the lines, of input and output pairs the JSON."""
+    """A test program; of a list of texts (MBPP's) the lines, of input and output pairs the JSON.
+    HumanEval's `test` is called with its `entry_point`."""
     name = next((name for name in TESTS if name in row), None)
-    if name is None:
+    if name is None or (name == "test" and "entry_point" not in row):
         return None
     given = row[name]
     if not isinstance(given, list):
-        return name_of(given, name)
+        tests = name_of(given, name)
+        called = name_of(row["entry_point"], "entry_point") if name == "test" else None
+        return f"{tests}\n\ncheck({called})" if tests and called else tests
     if all(isinstance(test, str) for test in given):
-        return "\n".join(given) or None
+        return "\n".join([*_before_tests(row), *given]) or None
     if not all(isinstance(test, dict) and {"input", "output"} <= set(test) for test in given):
         detail = f"'{name}' is neither texts nor objects with 'input' and 'output'"
         raise Unusable("bad_field", detail)
-    return orjson.dumps(given).decode()
+    return json_of(given, name)
+
+
+def _before_tests(row: Row) -> Iterator[str]:
+    """MBPP's imports and preparations."""
+    for name in BEFORE_TESTS:
+        given = row.get(name)
+        for line in given if isinstance(given, list) else [given]:
+            if (text := name_of(line, name)) is not None:
+                yield text
 
 
 def _constraints(row: Row) -> tuple[str, ...]:

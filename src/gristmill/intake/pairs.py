@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from gristmill.intake.asked import ASKS, field_of, prompt_in, reply_in, system_of
 from gristmill.intake.cells import Row, Unusable, number_of
-from gristmill.intake.conversations import asks, prompt_in, reply_in, system_of, turns_field
-from gristmill.intake.record import Answer, Content
-from gristmill.intake.turns import Turns, messages_of, with_system
+from gristmill.intake.conversations import asks
+from gristmill.intake.record import Answer, Content, whatever_answers
+from gristmill.intake.turns import Turns, with_system
 
 STRONGEST = 3
 """HelpSteer2-Preference's -3 to 3: much, clearly, slightly better, the first or the second."""
@@ -20,12 +21,17 @@ ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 
 def two(prompt: Turns, better: Answer, worse: Answer, strength: float | None = None) -> Content:
     """A pair. Raises Unusable where both say the same, white space aside, or the scores do not
-    say what the pair does."""
+    say what the pair does.
+
+    Where a person said how clear the preference is (strength), that stands: scores beside it are a
+    reward model's opinion, and may be another.
+    """
     if _plain(better.turns) == _plain(worse.turns):
         raise Unusable("identical_pair", "chosen and rejected are the same")
-    if better.score is not None and worse.score is not None and better.score <= worse.score:
-        said = f"the chosen's score is {better.score:g}, the rejected's {worse.score:g}"
-        equal = better.score == worse.score
+    high, low = better.score, worse.score
+    if strength is None and high is not None and low is not None and high <= low:
+        said = f"the chosen's score is {high:g}, the rejected's {low:g}"
+        equal = high == low
         raise Unusable("no_preference" if equal else "scores_against_pair", said)
     return Content(prompt, (better, worse), 1, strength=strength)
 
@@ -37,34 +43,33 @@ def _plain(turns: Turns) -> list[Any]:
 def chosen_rejected(row: Row) -> Content:
     """`chosen` and `rejected`: texts, messages, or whole conversations; or lists of answers.
 
-    The prompt is `prompt` (text or messages), the turns in `conversations` or `messages`, or
-    what the two conversations have in common at the beginning.
+    The prompt is the first column that asks, or what the two conversations have in common at the
+    beginning.
     """
-    for name, other in (("chosen", "rejected"), ("rejected", "chosen")):
-        if name not in row:
-            raise Unusable("missing_field", f"no '{name}' beside '{other}'")
-    if _listed(row["chosen"]) or _listed(row["rejected"]):
-        return _many(row)
-    strength = strength_of(row)
-    if strength is not None and strength < 0:
-        raise Unusable("bad_strength", f"'preference_strength' is {strength:g}, against the pair")
-    chosen, rejected = reply_in(row, "chosen"), reply_in(row, "rejected")
+    if _several(row["chosen"]) or _several(row["rejected"]):
+        prompt = prompt_in(row, field_of(row, ASKS) or "prompt")
+        return whatever_answers(prompt, lambda: _many(row, prompt))
+    chosen, rejected = (reply_in(row[name], name) for name in ("chosen", "rejected"))
     whole = chosen[0].role != "assistant"
     if whole != (rejected[0].role != "assistant"):
         raise Unusable("bad_turns", "one of 'chosen' and 'rejected' holds the prompt, one does not")
     if whole:
         system = system_of(row)
         prompt, *sides = _common(with_system(system, chosen), with_system(system, rejected))
-        _check_asked(row, prompt)
+        if "prompt" in row and not asks(prompt, row["prompt"]):
+            raise Unusable("prompt_differs", "'prompt' is not what 'chosen' and 'rejected' answer")
     else:
-        field = "prompt" if "prompt" in row else turns_field(row)
-        if field not in row:
+        if (field := field_of(row, ASKS)) is None:
             raise Unusable("missing_field", "no 'prompt', and none at the beginning of both sides")
         prompt, sides = prompt_in(row, field), [chosen, rejected]
-    better, worse = (
-        Answer(turns, score=_score(row, name))
-        for turns, name in zip(sides, ("chosen", "rejected"), strict=True)
-    )
+    return whatever_answers(prompt, lambda: _pair(row, prompt, *sides))
+
+
+def _pair(row: Row, prompt: Turns, chosen: Turns, rejected: Turns) -> Content:
+    strength = strength_of(row)
+    if strength is not None and strength < 0:
+        raise Unusable("bad_strength", f"'preference_strength' is {strength:g}, against the pair")
+    better, worse = Answer(chosen, _score(row, "chosen")), Answer(rejected, _score(row, "rejected"))
     return two(prompt, better, worse, strength)
 
 
@@ -88,24 +93,13 @@ def _common(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
     return chosen[:shared], chosen[shared:], rejected[shared:]
 
 
-def _check_asked(row: Row, prompt: Turns) -> None:
-    """Raises Unusable where a column of the prompt is another one than the conversations'."""
-    given = row.get("prompt")
-    if isinstance(given, list | dict):
-        begun = [turn for turn in messages_of(given, "prompt") if turn.role == "user"]
-        given = begun[-1].content if begun else None
-    if isinstance(given, str) and given.strip() and not asks(prompt, given):
-        raise Unusable("prompt_differs", "'prompt' is not what 'chosen' and 'rejected' answer")
-
-
-def _listed(value: Any) -> bool:
+def _several(value: Any) -> bool:
     """Whether it holds several answers, and not the messages of one."""
     return isinstance(value, list) and bool(value) and not isinstance(value[0], dict)
 
 
-def _many(row: Row) -> Content:
+def _many(row: Row, prompt: Turns) -> Content:
     """RewardBench 2 (`num_correct` says how many of `chosen` count) and RM-Bench."""
-    prompt = prompt_in(row)
     right, wrong = (_answers(row, name) for name in ("chosen", "rejected"))
     count = number_of(row.get("num_correct"), "num_correct", "bad_count")
     if count is not None and count != len(right):
@@ -120,7 +114,7 @@ def _answers(row: Row, name: str) -> list[Answer]:
     given = row[name] if isinstance(row[name], list) else [row[name]]
     if not 1 <= len(given) <= MOST_ANSWERS:
         raise Unusable("bad_count", f"'{name}' has {len(given)} answers; 1 to {MOST_ANSWERS} fit")
-    found = [reply_in({f"{name}[{n}]": text}, f"{name}[{n}]") for n, text in enumerate(given)]
+    found = [reply_in(text, f"{name}[{n}]") for n, text in enumerate(given)]
     for number, turns in enumerate(found):
         if turns[0].role != "assistant":
             detail = f"'{name}[{number}]' begins with the {turns[0].role}'s turn"
@@ -131,11 +125,15 @@ def _answers(row: Row, name: str) -> list[Answer]:
 def numbered(row: Row) -> Content:
     """HelpSteer2-Preference (`response_1`, `response_2`, `preference_strength`) and HelpSteer3
     (`context`, `response1`, `response2`, `overall_preference`): negative for the first."""
+    prompt = prompt_in(row, "prompt" if "prompt" in row else "context")
+    return whatever_answers(prompt, lambda: _numbered(row, prompt))
+
+
+def _numbered(row: Row, prompt: Turns) -> Content:
     older = "response_1" in row
     names = ("response_1", "response_2") if older else ("response1", "response2")
     field = "preference_strength" if older else "overall_preference"
-    prompt = prompt_in(row, "prompt" if "prompt" in row else "context")
-    first, second = (Answer(reply_in(row, name)) for name in names)
+    first, second = (Answer(reply_in(row[name], name)) for name in names)
     strength = strength_of(row, field)
     if strength is None:
         raise Unusable("missing_field", f"no '{field}'")
@@ -169,32 +167,38 @@ def ranked(prompt: Turns, answers: list[Answer]) -> Content:
 
 
 def ultrafeedback(row: Row) -> Content:
-    """UltraFeedback: `instruction` and `completions`, each with an overall score."""
-    field = "instruction" if "instruction" in row else "prompt"
-    given = row["completions"]
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise Unusable("bad_turns", "'completions' is not a list of answers")
-    answers = []
-    for number, one in enumerate(given):
-        place = f"completions[{number}]"
-        text = reply_in({f"{place}.response": one.get("response")}, f"{place}.response")
-        score = next((one[n] for n in ("overall_score", "fine-grained_score") if n in one), None)
-        answers.append(Answer(text, score=number_of(score, f"{place}.overall_score", "bad_score")))
-    return ranked(prompt_in(row, field), answers)
+    """UltraFeedback: `completions`, each with an overall score, or the mean of finer ones."""
+    prompt = prompt_in(row, field_of(row, ("instruction", *ASKS)) or "instruction")
+    scores = ("overall_score", "fine-grained_score")
+    return whatever_answers(
+        prompt, lambda: ranked(prompt, _scored(row, "completions", "response", scores))
+    )
 
 
 def nectar(row: Row) -> Content:
-    """Nectar: `prompt` and `answers`, each with a rank, 1 the best."""
-    given = row["answers"]
+    """Nectar: `answers`, each with a rank, 1 the best."""
+    prompt = prompt_in(row, "prompt")
+    return whatever_answers(
+        prompt, lambda: ranked(prompt, _scored(row, "answers", "answer", ("rank",), sign=-1))
+    )
+
+
+def _scored(
+    row: Row, column: str, text: str, scores: tuple[str, ...], sign: int = 1
+) -> list[Answer]:
+    """The answers in a list of objects, each with a text and a number under the first of `scores`
+    that it has; sign -1 where the lowest is best."""
+    given = row[column]
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise Unusable("bad_turns", "'answers' is not a list of answers")
-    answers = []
+        raise Unusable("bad_turns", f"'{column}' is not a list of answers")
+    found = []
     for number, one in enumerate(given):
-        place = f"answers[{number}]"
-        text = reply_in({f"{place}.answer": one.get("answer")}, f"{place}.answer")
-        rank = number_of(one.get("rank"), f"{place}.rank", "bad_score")
-        answers.append(Answer(text, score=None if rank is None else -rank))
-    return ranked(prompt_in(row), answers)
+        place = f"{column}[{number}]"
+        turns = reply_in(one.get(text), f"{place}.{text}")
+        name = next((name for name in scores if one.get(name) is not None), scores[0])
+        score = number_of(one.get(name), f"{place}.{name}", "bad_score")
+        found.append(Answer(turns, None if score is None else sign * score))
+    return found
 
 
 def labelled(
@@ -204,9 +208,13 @@ def labelled(
 
     def read(row: Row) -> Content:
         asked = prompt_in(row, prompt)
-        answers = [Answer(reply_in(row, name)) for name in (first, second)]
-        better = label(row)
-        return two(asked, answers[better - 1], answers[2 - better])
+
+        def pair() -> Content:
+            answers = [Answer(reply_in(row[name], name)) for name in (first, second)]
+            better = label(row)
+            return two(asked, answers[better - 1], answers[2 - better])
+
+        return whatever_answers(asked, pair)
 
     return read
 

@@ -7,8 +7,8 @@ refused with the same line everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -34,11 +34,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What follows a prompt: turns, the last the assistant's. labels: the five attributes.
-    score: a reward model's or a person's, by which answers to one prompt are ordered."""
+    """What follows a prompt: turns, the last the assistant's. score: a reward model's or a
+    person's, by which answers to one prompt are ordered."""
 
     turns: Turns
-    labels: Labels | None = None
     score: float | None = None
 
     @property
@@ -54,8 +53,8 @@ class Content:
     answers: the first `right` of them are better than all others; 0 where nobody says. grid:
     RM-Bench's form, as many better answers as worse, each in several styles in the same order.
     strength: how clear the preference is, above 0. text: of a row that is one.
-    rated: of a conversation in which several turns are rated, the number of turns up to each, and
-    its labels.
+    rated: of rated responses, how many turns there are up to each, and its labels.
+    flaw: what is wrong with the answers, where the prompt can be used alone.
     """
 
     prompt: Turns = ()
@@ -65,11 +64,20 @@ class Content:
     strength: float | None = None
     text: str = ""
     rated: tuple[tuple[int, Labels], ...] = ()
+    flaw: Unusable | None = None
 
     @property
     def turns(self) -> Turns:
         """The conversation of a row with one answer."""
         return (*self.prompt, *self.answers[0].turns)
+
+
+def whatever_answers(prompt: Turns, read: Callable[[], Content]) -> Content:
+    """What `read` gives; where it raises Unusable, the prompt, and that as the flaw."""
+    try:
+        return read()
+    except Unusable as error:
+        return Content(prompt, flaw=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +140,3 @@ def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
 
 def _turn(turn: Message, said: dict[str, Any]) -> dict[str, Any]:
     return said if turn.learned else {**said, "weight": 0}
-
-
-def with_thought(answer: Answer, thought: str) -> Answer:
-    """The answer with a thought that stands in a column of its own."""
-    *before, last = answer.turns
-    return replace(answer, turns=(*before, replace(last, reasoning=thought)))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,34 +13,22 @@ from pydantic import Field, field_validator, model_validator
 from gristmill.errors import DataError
 from gristmill.intake import facts
 from gristmill.intake.cells import Refused, Row, Unusable
-from gristmill.intake.conversations import beside
 from gristmill.intake.files import count_rows, header_of, read_rows
 from gristmill.intake.forms import FORMS, Form, recognise
 from gristmill.intake.hub import HUB
 from gristmill.intake.places import files_of, located
-from gristmill.intake.record import (
-    CONVERSATION,
-    ITEM,
-    PROMPT,
-    RATED,
-    Answer,
-    Content,
-    Record,
-    check_kinds,
-)
+from gristmill.intake.reading import Unpaired, record_of, unused_of
+from gristmill.intake.record import PROMPT, Record, check_kinds
 from gristmill.parts import Options
-from gristmill.records import ATTRIBUTES, Prompt, prompt_id
 
 COLUMNS = sorted(
     {name for form in FORMS.values() for name in form.columns}
-    | {*facts.OF_PROMPT, *facts.OF_TRAINING}
+    | {*facts.OF_PROMPT, *facts.OF_TRAINING, *facts.THOUGHT}
 )
 """What `columns` may give another name: every column that some form, or any row, may have."""
 
 UNFOUND = ("missing_field", "no_label", "unknown_format", "wrong_kind")
 """Reasons that a column named in vain may be behind."""
-
-_FACTS = {PROMPT: facts.OF_PROMPT, ITEM: (*facts.OF_ITEM, *facts.OF_TRAINING)}
 
 
 def known_names(names: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -144,7 +130,7 @@ class Source(Options):
         Rows that say of one answer whether it is good (KTO) are paired by their prompts where
         pairs are wanted; what finds no partner is refused at the end. Raises DataError.
         """
-        single: dict[str, list[Record]] = {}
+        single = Unpaired()
         for where, row, raw in self.rows():
             if isinstance(row, Refused):
                 yield row
@@ -156,24 +142,20 @@ class Source(Options):
                 continue
             if unused is not None:
                 mapped = tuple(path.partition(".")[0] for path in self.named)
-                unused.update(_unused(tuple(row), found.form, wanted, mapped))
-            if found.form == "unpaired" and PROMPT not in wanted:
-                yield from _partnered(found, single)
-            else:
+                unused.update(unused_of(tuple(row), found.form, found.kind, mapped))
+            if found.form == "unpaired" and found.kind != PROMPT:
+                found = single.pair(found)
+            if found is not None:
                 yield found
-        for record in (one for waiting in single.values() for one in waiting):
-            other = "false" if record.answers[0].score else "true"
-            detail = f"no answer to its prompt with label {other} is left to pair it with"
-            yield Refused(record.where, "unpaired_label", detail)
+        yield from single.left()
 
     def record(self, row: Row, where: str, wanted: Sequence[str]) -> Record:
         """What one row says, as the first of the `wanted` kinds that it gives. Raises Unusable."""
         form = self.form(row)
-        if form.name == "prompt" and PROMPT not in wanted and {"chosen", "rejected"} & row.keys():
+        if not {*wanted} & {*form.gives} and {"chosen", "rejected"} & row.keys():
+            # A pair of which one side is missing: that is what is wrong with it.
             form = FORMS["preference"]
-        kind = check_kinds(form.name, form.gives, wanted)
-        content, tools = beside(row, form.read(row))
-        return _checked(row, where, form, kind, content, tools)
+        return record_of(row, where, form, wanted)
 
     def form(self, row: Row) -> Form:
         """The form of a row: as the source says, or as its columns show. Raises Unusable."""
@@ -205,61 +187,3 @@ def at(row: Row, path: str) -> Any:
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None
     return value
-
-
-def _checked(row: Row, where: str, form: Form, kind: str, content: Content, tools: str) -> Record:
-    """The record of what was read, if it really gives what its form may give."""
-    if kind == PROMPT:
-        messages = content.prompt
-        if form.name == "turns" and len(messages) > 1:
-            detail = f"'turns' has {len(messages)} of the user's turns, and no answers between them"
-            raise Unusable("several_turns", detail)
-        if not messages or messages[-1].role not in ("user", "tool"):
-            raise Unusable("bad_turns", "nothing is asked before the answer")
-        prompt = facts.prompt_of(row, messages, where)
-        return Record(where, form.name, kind, replace(prompt, tools=prompt.tools or tools), content)
-    if kind in (CONVERSATION, RATED) and not content.answers:
-        raise Unusable("no_answer", f"there is no answer: '{form.name}' ends with the user's turn")
-    if kind == RATED:
-        _check_rated(form, content)
-    prompt = Prompt("", content.prompt, tools=facts.tools_in(row) or tools)
-    return Record(where, form.name, kind, prompt, content)
-
-
-def _check_rated(form: Form, content: Content) -> None:
-    if not content.rated and content.answers[0].labels is None:
-        names = ", ".join(ATTRIBUTES)
-        beside = (
-            "no 'label' beside 'text'"
-            if form.name == "nemotron_text"
-            else f"none of {names} is given"
-        )
-        raise Unusable("no_label", beside)
-    if all(turn.role != "user" for turn in content.prompt):
-        raise Unusable("bad_turns", "no turn of the user's is before the response")
-
-
-@lru_cache(4096)
-def _unused(
-    columns: tuple[str, ...], form: str, wanted: tuple[str, ...], mapped: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The columns of a row that neither its form reads, nor who wants it."""
-    used = {*FORMS[form].columns, *mapped}
-    used |= {name for kind in wanted for name in _FACTS.get(kind, facts.OF_TRAINING)}
-    return tuple(name for name in columns if name not in used)
-
-
-def _partnered(record: Record, single: dict[str, list[Record]]) -> Iterator[Record]:
-    """A pair of this answer and an earlier one to the same prompt; or the answer waits for one."""
-    key = prompt_id(record.prompt.messages, record.prompt.tools)
-    waiting = single.setdefault(key, [])
-    answer = record.answers[0]
-    for other in waiting:
-        if other.answers[0].score != answer.score:
-            waiting.remove(other)
-            sides = sorted((answer, other.answers[0]), key=lambda a: -(a.score or 0.0))
-            plain = tuple(Answer(side.turns) for side in sides)
-            content = replace(record.content, answers=plain, right=1)
-            yield replace(record, content=content)
-            return
-    waiting.append(record)

@@ -42,6 +42,21 @@ def messages_of(given: Any, field: str) -> Turns:
     return checked(found, field)
 
 
+def listed(given: Any, field: str) -> Turns | None:
+    """The turns in a cell that holds messages, or their JSON (CSV has no other); None for a text
+    that is one."""
+    if isinstance(given, str) and given.lstrip()[:1] == "[":
+        with suppress(orjson.JSONDecodeError):
+            found = orjson.loads(given)
+            if isinstance(found, list) and found and all(map(_is_message, found)):
+                return messages_of(found, field)
+    return messages_of(given, field) if isinstance(given, list | Mapping) else None
+
+
+def _is_message(turn: Any) -> bool:
+    return isinstance(turn, dict) and bool(turn.keys() & {"role", "from"})
+
+
 def spoken(text: str, field: str) -> Turns:
     """The turns of a text: one of the user's, or several as HelpSteer2 or HH-RLHF write them."""
     if text.startswith(("\n\nHuman:", "Human:")) and "\n\nAssistant:" in text:
@@ -54,11 +69,13 @@ def spoken(text: str, field: str) -> Turns:
 
 
 def hh_turns(text: str, field: str) -> Turns:
-    """The turns of a text in HH-RLHF's form."""
+    """The turns of a text in HH-RLHF's form; without an empty last one, where it asks for it."""
     before, *rest = _HH.split(text)
     if before.strip() or not rest:
         raise Unusable("bad_turns", f"'{field}' does not begin with Human: or Assistant:")
-    pairs = zip(rest[::2], rest[1::2], strict=True)
+    pairs = list(zip(rest[::2], rest[1::2], strict=True))
+    if len(pairs) > 1 and pairs[-1][0] == "Assistant" and not pairs[-1][1].strip():
+        pairs.pop()
     roles = {"Human": "user", "Assistant": "assistant"}
     return checked([Message(roles[who], said.strip()) for who, said in pairs], field)
 
@@ -96,12 +113,14 @@ def nemotron_turns(text: str) -> Turns:
 def with_system(system: Any, found: Turns) -> Turns:
     """The turns behind a system message, unless it is blank or they begin with the same.
 
-    Raises Unusable where they begin with another.
+    Raises Unusable where they begin with another that is not blank.
     """
     if not isinstance(system, str) or not system.strip():
         return found
     if not found or found[0].role != "system":
         return (Message("system", system), *found)
+    if not found[0].content.strip():
+        return (Message("system", system), *found[1:])
     if found[0].content.split() != system.split():
         raise Unusable(
             "two_systems", "the row's system message is not the one its turns begin with"

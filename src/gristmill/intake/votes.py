@@ -9,7 +9,7 @@ import orjson
 
 from gristmill.intake.cells import Row, Unusable, switch_of
 from gristmill.intake.pairs import two
-from gristmill.intake.record import Answer, Content
+from gristmill.intake.record import Answer, Content, whatever_answers
 from gristmill.intake.turns import Turns, answered, messages_of
 from gristmill.records import Message
 
@@ -58,15 +58,19 @@ def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
 
 def vote(row: Row) -> Content:
     """A vote as a pair; refused where neither won."""
-    outcome = winner_in(row)
-    if outcome not in OUTCOMES[:2]:
-        raise Unusable("no_preference", f"'winner' is {outcome}: neither is better")
     a, b = conversations_in(row)
     if not a or not b:
         raise Unusable("missing_field", "no 'conversation_a' and 'conversation_b': a vote alone")
     a, b = answered(a, "conversation_a"), answered(b, "conversation_b")
     if a[:-1] != b[:-1]:
         raise Unusable("no_common_prompt", "the conversations differ before the last answers")
+    return whatever_answers(a[:-1], lambda: _pair(row, a, b))
+
+
+def _pair(row: Row, a: Turns, b: Turns) -> Content:
+    outcome = winner_in(row)
+    if outcome not in OUTCOMES[:2]:
+        raise Unusable("no_preference", f"'winner' is {outcome}: neither is better")
     better, worse = (a, b) if outcome == "model_a" else (b, a)
     return two(a[:-1], Answer(better[-1:]), Answer(worse[-1:]))
 

@@ -94,12 +94,10 @@ def examples_of(record: Record) -> list[Example]:
         scores = (better.score, worse.score) if given else (None, None)
         pair = Compared(prompt, better.turns, worse.turns, where, content.strength, *scores, tools)
         return [pair]
-    rated = content.rated or ((len(content.turns), content.answers[0].labels),)
     turns = content.turns
     return [
         Rated(turns[: end - 1], turns[end - 1].content, labels, where, tools)
-        for end, labels in rated
-        if labels is not None
+        for end, labels in content.rated
     ]
 
 
