@@ -17,6 +17,7 @@ from gristmill.intake.turns import (
     spoken,
     with_system,
 )
+from gristmill.nemotron.chat import TURN
 from gristmill.records import Message
 
 TURNS = ("messages", "conversations", "conversation")
@@ -29,11 +30,15 @@ REPLIES = ("response", "completion", "output")
 """Columns that hold an answer, the first that is there."""
 MORE = ("input", "context", "instances", "history")
 """Columns that say more of what is asked."""
+_MORE = frozenset((*MORE, *SYSTEM))
 
 
 def field_of(row: Row, names: tuple[str, ...]) -> str | None:
     """The first of several columns that a row has."""
-    return next((name for name in names if name in row), None)
+    for name in names:
+        if name in row:
+            return name
+    return None
 
 
 def turns_field(row: Row) -> str:
@@ -43,18 +48,32 @@ def turns_field(row: Row) -> str:
 
 def system_of(row: Row) -> Any:
     """The row's system message; None where it has none."""
-    return next((row[name] for name in SYSTEM if row.get(name)), None)
+    for name in SYSTEM:
+        if row.get(name):
+            return row[name]
+    return None
 
 
 def prompt_in(row: Row, field: str) -> Turns:
     """What a column asks, text or messages, behind the row's history and system message."""
-    found = listed(row.get(field), field)
+    given = row.get(field)
+    if _is_plain(given) and _MORE.isdisjoint(row):
+        return (Message("user", given),)
+    found = listed(given, field)
     if found is None:
         text = text_of(row, field, "empty_prompt")
         found = spoken(f"{text}{_material(row, field, text)}", field)
-    if history := _history(row):
-        found = checked([*history, *found], field)
+    if "history" in row:
+        found = checked([*_history(row), *found], field)
     return asked(with_system(system_of(row), found), field)
+
+
+def _is_plain(given: Any) -> bool:
+    """Whether a cell holds one turn of text, as nearly every row does: none of the forms in which a
+    text holds several begins so."""
+    if not isinstance(given, str) or TURN in given:
+        return False
+    return bool(given) and given[0] not in "[H" and not given[0].isspace()
 
 
 def _material(row: Row, field: str, text: str) -> str:

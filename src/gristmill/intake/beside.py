@@ -12,6 +12,7 @@ from gristmill.intake.record import Answer, Content
 from gristmill.intake.turns import Turns
 from gristmill.records import Message
 
+_BESIDE = frozenset((*THOUGHT, "mask"))
 _SWITCHES = ("on", "off", "true", "false")
 """What Nemotron's rows have in `reasoning`: whether there is a thought."""
 
@@ -22,16 +23,21 @@ def with_beside(row: Row, found: Content) -> tuple[Content, str]:
     A thought in a column of its own belongs to the only answer; NeMo's `mask` names the speaker
     whose turns are not learned. Raises Unusable where a column says another thing than the turns.
     """
-    found = _thought(row, found)
-    mask = row.get("mask")
-    if isinstance(mask, str) and SPEAKERS.get(mask.strip().casefold()) == "assistant":
-        found = _unlearned(found)
+    if not _BESIDE.isdisjoint(row):
+        found = _masked(row, _thought(row, found))
     first = found.prompt[0] if found.prompt else None
     if first is None or first.role != "system" or (tools := written_tools(first.content)) is None:
         return found, ""
     listed, rest = tools
     kept = (Message("system", rest),) if rest else ()
     return replace(found, prompt=(*kept, *found.prompt[1:])), tools_of(listed, "<tools>")
+
+
+def _masked(row: Row, found: Content) -> Content:
+    mask = row.get("mask")
+    if isinstance(mask, str) and SPEAKERS.get(mask.strip().casefold()) == "assistant":
+        return _unlearned(found)
+    return found
 
 
 def _thought(row: Row, found: Content) -> Content:

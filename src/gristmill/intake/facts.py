@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -43,30 +44,32 @@ OF_ITEM = (*IDS, *CATEGORIES, "source")
 OF_TRAINING = (*TOOLS, *SYSTEM, "mask")
 
 
-def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> Prompt:
-    """The prompt to be answered. tools: what its system message lists, where no column does.
+def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> tuple[Prompt, str]:
+    """(the prompt to be answered, the id of its content). tools: what its system message lists,
+    where no column does.
 
     Raises Unusable naming the field.
     """
-    tools = tools_in(row) or tools
-    parents = row.get("parents")
-    return Prompt(
-        id=first(row, IDS) or prompt_id(messages, tools),
-        messages=messages,
-        answer=_truth(row),
-        category=first(row, CATEGORIES),
-        language=first(row, LANGUAGES),
-        source=_origin(row, where),
-        parents=tuple(str(p) for p in parents) if isinstance(parents, list) else (),
-        tests=_tests(row),
-        constraints=_constraints(row),
-        tools=tools,
-    )
+    found = {fact: read(row) for fact, read in _readers(tuple(row))}
+    tools = found.pop("tools", None) or tools
+    content = prompt_id(messages, tools)
+    name = found.pop("id", None) or content
+    return Prompt(name, messages, source=_origin(row, where), tools=tools, **found), content
 
 
-def tools_in(row: Row) -> str:
+@lru_cache(4096)
+def _readers(columns: tuple[str, ...]) -> tuple[tuple[str, Callable[[Row], Any]], ...]:
+    """The facts that rows with these columns may have, and what reads each of those it has."""
+    found = []
+    for fact, (read, names) in _FACTS.items():
+        if there := tuple(name for name in names if name in columns):
+            found.append((fact, partial(read, names=there)))
+    return tuple(found)
+
+
+def tools_in(row: Row, names: tuple[str, ...] = TOOLS) -> str:
     """The tools of a row as JSON; empty where it has none."""
-    name = next((name for name in TOOLS if name in row), None)
+    name = next((name for name in names if name in row), None)
     return "" if name is None else tools_of(row[name], name)
 
 
@@ -78,10 +81,10 @@ def first(row: Row, names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _truth(row: Row) -> str | None:
+def _truth(row: Row, names: tuple[str, ...]) -> str | None:
     """Ground truth: a text or number; of several right ones their JSON list."""
-    for name in ANSWERS:
-        given = row.get(name)
+    for name in names:
+        given = row[name]
         if name == "reward_model":
             given = given.get("ground_truth") if isinstance(given, dict) else None
         elif name == "answers" and not _texts_in(given):
@@ -130,11 +133,11 @@ def _origin(row: Row, where: str) -> str:
     return where.rpartition(":")[0]
 
 
-def _tests(row: Row) -> str | None:
+def _tests(row: Row, names: tuple[str, ...]) -> str | None:
     """A test program; of a list of texts (MBPP's) the lines, of input and output pairs the JSON.
     HumanEval's `test` is called with its `entry_point`."""
-    name = next((name for name in TESTS if name in row), None)
-    if name is None or (name == "test" and "entry_point" not in row):
+    name = names[0]
+    if name == "test" and "entry_point" not in row:
         return None
     given = row[name]
     if not isinstance(given, list):
@@ -158,11 +161,11 @@ def _before_tests(row: Row) -> Iterator[str]:
                 yield text
 
 
-def _constraints(row: Row) -> tuple[str, ...]:
+def _constraints(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     given = row.get("constraints")
     try:
         if given in (None, ""):
-            if not row.keys() >= set(IFEVAL):
+            if not set(IFEVAL) <= {*names}:
                 return ()
             asked = from_ifeval(*(row[name] for name in IFEVAL))
             return tuple(as_json(constraint, None) for constraint in asked)
@@ -177,3 +180,21 @@ def _constraints(row: Row) -> tuple[str, ...]:
         raise Unusable("bad_field", f"'constraints' is not JSON: {error}") from None
     except (InputError, TypeError) as error:
         raise Unusable("bad_field", f"'constraints': {error}") from None
+
+
+def _parents(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
+    given = row[names[0]]
+    return tuple(str(p) for p in given) if isinstance(given, list) else ()
+
+
+_FACTS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+    "id": (first, IDS),
+    "answer": (_truth, ANSWERS),
+    "category": (first, CATEGORIES),
+    "language": (first, LANGUAGES),
+    "parents": (_parents, ("parents",)),
+    "tests": (_tests, TESTS),
+    "constraints": (_constraints, ("constraints", *IFEVAL)),
+    "tools": (tools_in, TOOLS),
+}
+"""Of each fact of a `Prompt` what reads it, and from which columns."""

@@ -28,6 +28,10 @@ _SCORES = (
 )
 
 
+MOST_SEEN = 4096
+"""Different sets of columns that are remembered; more than these no data set has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """A form of row. name: as a config may say it (`format:`). shows: the columns that tell it, of
@@ -136,9 +140,20 @@ FORMS = {
 }  # fmt: skip
 
 
+_TOLD_BY_VALUES = frozenset(("completions", "answers", *TURNS, *talk.LIKES, "turns", "text"))
+_seen: dict[tuple[str, ...], Form] = {}
+"""Forms by the columns of rows that were seen, where columns alone tell: nearly all rows of a file
+have the same."""
+
+
 def recognise(row: Row) -> Form:
     """The form that a row's columns show; raises Unusable where they show none."""
-    return FORMS[_name(row)]
+    columns = tuple(row)
+    if (form := _seen.get(columns)) is None:
+        form = FORMS[_name(row)]
+        if _TOLD_BY_VALUES.isdisjoint(columns) and len(_seen) < MOST_SEEN:
+            _seen[columns] = form
+    return form
 
 
 def _name(row: Row) -> str:

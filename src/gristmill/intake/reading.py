@@ -31,12 +31,12 @@ def record_of(row: Row, where: str, form: Form, wanted: Sequence[str]) -> Record
     Raises Unusable.
     """
     kind = check_kinds(form.name, form.gives, wanted)
-    form.check(row)
     content, tools = with_beside(row, form.read(row))
     if content.flaw and kind != PROMPT:
         raise content.flaw
     if kind == PROMPT:
-        return Record(where, form.name, kind, _asked(row, where, form, content, tools), content)
+        prompt, asked = _asked(row, where, form, content, tools)
+        return Record(where, form.name, kind, prompt, content, asked)
     if kind in (CONVERSATION, RATED) and not content.answers:
         raise Unusable("no_answer", f"there is no answer: '{form.name}' ends with the user's turn")
     if kind == RATED:
@@ -45,7 +45,7 @@ def record_of(row: Row, where: str, form: Form, wanted: Sequence[str]) -> Record
     return Record(where, form.name, kind, prompt, content)
 
 
-def _asked(row: Row, where: str, form: Form, content: Content, tools: str) -> Prompt:
+def _asked(row: Row, where: str, form: Form, content: Content, tools: str) -> tuple[Prompt, str]:
     messages = content.prompt
     if form.name == "turns" and len(messages) > 1:
         detail = f"'turns' has {len(messages)} of the user's turns, and no answers between them"

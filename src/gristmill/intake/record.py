@@ -86,6 +86,7 @@ class Record:
     what it is read as.
 
     prompt: what is asked, with what stands beside it; without messages in a text.
+    asked: `prompt_id` of what is asked, whatever the prompt's own id is; empty of other kinds.
     facts: more that was asked for, as `subset` of a benchmark's item.
     """
 
@@ -94,6 +95,7 @@ class Record:
     kind: str
     prompt: Prompt
     content: Content
+    asked: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

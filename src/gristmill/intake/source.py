@@ -108,12 +108,13 @@ class Source(Options):
         """Every row under our names (see `files.read_rows`), as far as the limit."""
         splits = [self.split] if self.split else ()
         split = self.split or ("train" if ":" not in self.file.removeprefix(HUB) else None)
+        named = self.named
         for number, (where, row, raw) in enumerate(
             read_rows(self.file, split=split, splits=splits)
         ):
             if number == self.limit:
                 return
-            if isinstance(row, Refused) or not self.named:
+            if isinstance(row, Refused) or not named:
                 yield where, row, raw
                 continue
             try:
@@ -152,14 +153,19 @@ class Source(Options):
     def record(self, row: Row, where: str, wanted: Sequence[str]) -> Record:
         """What one row says, as the first of the `wanted` kinds that it gives. Raises Unusable."""
         form = self.form(row)
-        if not {*wanted} & {*form.gives} and {"chosen", "rejected"} & row.keys():
+        if form.name == "prompt" and PROMPT not in wanted and {"chosen", "rejected"} & row.keys():
             # A pair of which one side is missing: that is what is wrong with it.
             form = FORMS["preference"]
+            form.check(row)
         return record_of(row, where, form, wanted)
 
     def form(self, row: Row) -> Form:
         """The form of a row: as the source says, or as its columns show. Raises Unusable."""
-        return recognise(row) if self.format == "auto" else FORMS[self.format]
+        if self.format == "auto":
+            return recognise(row)
+        form = FORMS[self.format]
+        form.check(row)
+        return form
 
     @property
     def named(self) -> list[str]:

@@ -10,7 +10,7 @@ from itertools import islice
 from gristmill.intake.cells import Refused
 from gristmill.mill.config import Config
 from gristmill.mill.journal import Journal
-from gristmill.mill.source import prompt_key, read_prompts
+from gristmill.mill.source import keyed_prompts
 from gristmill.mill.tally import Tally
 from gristmill.records import Graded, Prompt, Sample
 
@@ -27,9 +27,9 @@ class Work:
     known: dict[int, Sample]
 
 
-def items(config: Config, limit: int | None) -> Iterator[Prompt | Refused]:
-    """All lines of the config's prompt files, the first `limit` of them."""
-    return islice(read_prompts(config.sources, config.generate.system), limit)
+def items(config: Config, limit: int | None) -> Iterator[tuple[Prompt, int] | Refused]:
+    """All rows of the config's sources, prompts with their keys, the first `limit` of them."""
+    return islice(keyed_prompts(config.sources, config.generate.system), limit)
 
 
 class Feed:
@@ -72,7 +72,7 @@ class Feed:
             if isinstance(item, Refused):
                 self._tally.bad_input += 1
                 continue
-            key = prompt_key(item)
+            prompt, key = item
             offset = self._journal.finished.get(key)
             if offset is not None:
                 # One with failures stays in the data until it is done anew.
@@ -80,9 +80,9 @@ class Feed:
                 self._unseen -= 1
                 if key not in self._journal.failed:
                     samples = self._journal.samples(offset, key)
-                    self._tally.add(Graded(position, item, samples))
+                    self._tally.add(Graded(position, prompt, samples))
                     continue
-            return Work(position, key, item, self._journal.take_partial(key, offset))
+            return Work(position, key, prompt, self._journal.take_partial(key, offset))
         return None
 
     def finish(self, work: Work, offset: int) -> None:

@@ -65,7 +65,7 @@ def forecast(config: Config, limit: int | None = None) -> Forecast:
             bad += item.reason != "input:duplicate"
         else:
             prompts += 1
-            characters += _characters(item)
+            characters += _characters(item[0])
     written = sum(first_counts(config, limit).values())
     prompts += written
     characters += written * WRITTEN_CHARACTERS

@@ -19,8 +19,18 @@ UNREADABLE = ("bad_json", "bad_encoding")
 def read_prompts(
     sources: Sequence[Source], system: str | None = None, unused: Counter[str] | None = None
 ) -> Iterator[Prompt | Refused]:
-    """Every row of every source in order, as a prompt or as what is wrong with it.
+    """Every row of every source in order, as a prompt or as what is wrong with it; see
+    `keyed_prompts`."""
+    found = keyed_prompts(sources, system, unused)
+    return (item if isinstance(item, Refused) else item[0] for item in found)
 
+
+def keyed_prompts(
+    sources: Sequence[Source], system: str | None = None, unused: Counter[str] | None = None
+) -> Iterator[tuple[Prompt, int] | Refused]:
+    """Every row of every source in order, as a prompt and its key, or as what is wrong with it.
+
+    The key is 64 bits of id and content together: an edited prompt under an old id is a new prompt.
     A prompt that came before in the same reading is refused as `input:duplicate`. Where two prompts
     have the same id in the files, the later one's is made unique with its content hash, for ids
     name rows. system: put before prompts that have no system message. unused: counts columns that
@@ -33,8 +43,8 @@ def read_prompts(
             if isinstance(found, Refused):
                 yield _put_aside(found)
                 continue
-            prompt = _instructed(found.prompt, system)
-            yield _unique(prompt, seen) or Refused(
+            prompt, content = _instructed(found.prompt, found.asked, system)
+            yield _unique(prompt, content, seen) or Refused(
                 found.where,
                 "input:duplicate",
                 "the same prompt came before",
@@ -49,34 +59,31 @@ def _put_aside(found: Refused) -> Refused:
     return replace(found, reason="input:bad_prompt", detail=f"{found.reason}: {found.detail}")
 
 
-def _instructed(prompt: Prompt, system: str | None) -> Prompt:
+def _instructed(prompt: Prompt, content: str, system: str | None) -> tuple[Prompt, str]:
+    """The prompt behind a system message, and the id of its content."""
     if system is None or prompt.messages[0].role == "system":
-        return prompt
+        return prompt, content
     messages = (Message("system", system), *prompt.messages)
-    named = prompt.id != prompt_id(prompt.messages, prompt.tools)
-    name = prompt.id if named else prompt_id(messages, prompt.tools)
-    return replace(prompt, messages=messages, id=name)
+    now = prompt_id(messages, prompt.tools)
+    name = now if prompt.id == content else prompt.id
+    return replace(prompt, messages=messages, id=name), now
 
 
-def _unique(prompt: Prompt, seen: set[int]) -> Prompt | None:
-    """The prompt with an id of its own; None if id and content were seen together before."""
-    content = prompt_id(prompt.messages, prompt.tools)
+def _unique(prompt: Prompt, content: str, seen: set[int]) -> tuple[Prompt, int] | None:
+    """The prompt with an id of its own, and its key; None if id and content were seen together
+    before."""
     key = _key(prompt.id, content)
     if key in seen:
         return None
     seen.add(key)
     if prompt.id == content:
-        return prompt
+        return prompt, key
     name = _hash(f"id\0{prompt.id}")
     if name in seen:
         prompt = replace(prompt, id=f"{prompt.id}-{content}")
+        key = _key(prompt.id, content)
     seen.add(name)
-    return prompt
-
-
-def prompt_key(prompt: Prompt) -> int:
-    """64 bits of id and content together: an edited prompt under an old id is a new prompt."""
-    return _key(prompt.id, prompt_id(prompt.messages, prompt.tools))
+    return prompt, key
 
 
 def _key(name: str, content: str) -> int:

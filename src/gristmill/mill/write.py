@@ -25,7 +25,6 @@ from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
 from gristmill.mill.select import best, pair
-from gristmill.mill.source import prompt_key
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample
 
@@ -67,8 +66,9 @@ class Passage:
             if isinstance(item, Refused):
                 yield item
             elif self._offsets[position] != UNFINISHED:
-                samples = self._journal.samples(self._offsets[position], prompt_key(item))
-                yield weighed(Graded(position, item, samples), self.config.select.weights)
+                prompt, key = item
+                samples = self._journal.samples(self._offsets[position], key)
+                yield weighed(Graded(position, prompt, samples), self.config.select.weights)
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | Refused]:
         """The same with a decision for each sample. What comes after the target is over it."""
