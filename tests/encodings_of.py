@@ -6,8 +6,9 @@ from functools import cache
 from typing import Any
 
 from gristmill.backends.local_load import find, load_tokenizer
+from gristmill.intake.cells import Refused
 from gristmill.train.encode import Encoder, Item, targets
-from gristmill.train.examples import Example, Refused
+from gristmill.train.examples import Example
 
 
 @cache

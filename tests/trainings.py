@@ -13,11 +13,11 @@ import yaml
 from safetensors.torch import load_file
 
 from gristmill.backends.local_load import find, load_tokenizer
+from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
 from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import ATTRIBUTES
 from gristmill.train.encode import Encoder, Item
-from gristmill.intake.cells import Refused
-from gristmill.intake.source import Source
 from gristmill.train.examples import KIND_OF, Example, examples_of
 
 WORDS = [

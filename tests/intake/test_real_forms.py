@@ -23,8 +23,8 @@ from gristmill.intake.record import (
 from gristmill.intake.source import Source
 from gristmill.records import Message, ToolCall
 
-WEATHER = {"name": "weather", "description": "Of a city.", "parameters": {
-    "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}  # fmt: skip
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER = {"name": "weather", "description": "Of a city.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": WEATHER}
 CALL = ToolCall("weather", '{"city":"Rome"}')
 OPENAI_CALL = {"id": "c1", "type": "function",
@@ -77,7 +77,8 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "OpenAI, parts": (
         {"messages": [
             {"role": "system", "content": [{"type": "text", "text": "S"}]},
-            {"role": "user", "content": [{"type": "text", "text": "Q"}, {"type": "text", "text": "?"}]},
+            {"role": "user",
+             "content": [{"type": "text", "text": "Q"}, {"type": "text", "text": "?"}]},
             a("A.")]},
         [("system", "S"), *QA],
     ),
@@ -163,7 +164,8 @@ TALKS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
         [("system", ""), *QA],
     ),
     "Nemotron's texts": (
-        {"text": "<extra_id_0>System\nS\n<extra_id_1>User\nQ?\n<extra_id_1>Assistant\nA.\n<extra_id_2>"},
+        {"text": "<extra_id_0>System\nS\n<extra_id_1>User\nQ?\n"
+                 "<extra_id_1>Assistant\nA.\n<extra_id_2>"},
         [("system", "S"), *QA],
     ),
 }  # fmt: skip
@@ -291,8 +293,9 @@ def test_xlam() -> None:
 
 @pytest.mark.parametrize(
     ("turn", "learned"),
-    [({"weight": 0}, False), ({"weight": 1}, True), ({"weight": None}, True), ({"train": False}, False),
-     ({"weight": 0.0}, False), ({"loss": "false"}, False), ({"weight": "1"}, True)],
+    [({"weight": 0}, False), ({"weight": 1}, True), ({"weight": None}, True),
+     ({"train": False}, False), ({"weight": 0.0}, False), ({"loss": "false"}, False),
+     ({"weight": "1"}, True)],
 )  # fmt: skip
 def test_what_is_learned(turn: dict[str, Any], learned: bool) -> None:
     record = read({"messages": [u("Q?"), a("B.", **turn), u("And?"), a("A.")]}, CONVERSATION)
@@ -402,8 +405,8 @@ def test_labels_that_are_a_class_of_something(row: dict[str, Any], form: str) ->
 def test_good_and_bad_answers_are_paired_by_their_prompts(tmp_path: Path) -> None:
     rows = [("Q?", "A.", True), ("R?", "B.", False), ("Q?", "C.", False), ("Q?", "D.", True)]
     path = tmp_path / "kto.jsonl"
-    path.write_text("\n".join(
-        json.dumps({"prompt": p, "completion": c, "label": good}) for p, c, good in rows))  # fmt: skip
+    lines = [json.dumps({"prompt": p, "completion": c, "label": good}) for p, c, good in rows]
+    path.write_text("\n".join(lines))
     pair, *left = Source(file=str(path)).records(PAIR)
     assert isinstance(pair, Record)
     assert [answer.text for answer in pair.answers] == ["A.", "C."]
@@ -419,11 +422,11 @@ TRUTHS: dict[str, tuple[dict[str, Any], str | None]] = {
                   "subject": "Algebra", "level": 2, "unique_id": "test/algebra/1.json"}, "8"),
     "a table of numbers with gaps": ({"question": "Q?", "answer": 8.0}, "8"),
     "TriviaQA": ({"question": "Q?", "question_id": "tc_1",
-                  "answer": {"value": "Rome", "aliases": ["Rome", "Roma"], "type": "WikipediaEntity"}},
+                  "answer": {"value": "Rome", "aliases": ["Rome", "Roma"], "type": "FreeForm"}},
                  '["Rome","Roma"]'),
     "Natural Questions": ({"question": "Q?", "answer": ["14", "fourteen"]}, '["14","fourteen"]'),
     "one in a list": ({"question": "Q?", "answer": ["14"]}, "14"),
-    "WebQuestions": ({"question": "Q?", "answers": ["Rome", "Roma"], "url": "x"}, '["Rome","Roma"]'),
+    "WebQuestions": ({"question": "Q?", "answers": ["Rome", "Roma"]}, '["Rome","Roma"]'),
     "SQuAD": ({"id": "5", "title": "T", "question": "Q?",
                "answers": {"text": ["Rome"], "answer_start": [3]}}, "Rome"),
     "verl": ({"data_source": "gsm8k", "prompt": [u("Q?")], "ability": "math",
@@ -490,7 +493,8 @@ def test_ifeval(gaps: dict[str, None]) -> None:
 CONTRADICTIONS: list[tuple[str, str, dict[str, Any]]] = [
     (CONVERSATION, "two_systems",
      {"system": "S", "messages": [{"role": "system", "content": "T"}, u("Q?"), a("A.")]}),
-    (PROMPT, "two_systems", {"system_prompt": "S", "prompt": [{"role": "system", "content": "T"}, u("Q?")]}),
+    (PROMPT, "two_systems",
+     {"system_prompt": "S", "prompt": [{"role": "system", "content": "T"}, u("Q?")]}),
     (CONVERSATION, "prompt_differs", {"prompt": "R?", "messages": [u("Q?"), a("A.")]}),
     (CONVERSATION, "prompt_differs", {"prompt": [u("R?")], "messages": [u("Q?"), a("A.")]}),
     (PAIR, "prompt_differs", {**PAIRS["UltraFeedback binarised"], "prompt": "R?"}),
@@ -543,14 +547,16 @@ def test_what_says_the_same_twice_does_not_contradict_itself() -> None:
 
 
 UNUSED: list[tuple[dict[str, Any], str, set[str]]] = [
-    ({"prompt": "Q?", "response": "A.", "helpfulness": 3, "id": 1}, PROMPT, {"response", "helpfulness"}),
+    ({"prompt": "Q?", "response": "A.", "helpfulness": 3, "id": 1}, PROMPT,
+     {"response", "helpfulness"}),
     ({"prompt": "Q?", "response": "A.", "helpfulness": 3, "colour": "red"}, CONVERSATION,
      {"helpfulness", "colour"}),
     ({"prompt": "Q?", "response": "A.", "helpfulness": 3, "answer": 4}, RATED, {"answer"}),
     ({"messages": [u("Q?"), a("A.")], "tools": "", "source": "x", "category": "y"}, CONVERSATION,
      {"category"}),
     ({"messages": [u("Q?"), a("A.")], "category": "y", "reasoning": "T."}, PROMPT, {"reasoning"}),
-    ({**PAIRS["TRL"], "chosen_score": 2, "rejected_score": 1, "reasoning": "T."}, PAIR, {"reasoning"}),
+    ({**PAIRS["TRL"], "chosen_score": 2, "rejected_score": 1, "reasoning": "T."}, PAIR,
+     {"reasoning"}),
     ({**PAIRS["TRL"], "chosen_score": 2, "rejected_score": 1}, PROMPT,
      {"chosen", "rejected", "chosen_score", "rejected_score"}),
     (PAIRS["TRL, implicit prompt"], PROMPT, set()),

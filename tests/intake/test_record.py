@@ -111,8 +111,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(["role", "content", "from", "value", "label", "attributes", "type", "text",
-                         "name", "function", "arguments", "response", "rank", "answer", "tool_calls",
-                         "overall_score", "ground_truth", "aliases", "weight", "user", "parts"]),
+                         "name", "function", "arguments", "response", "rank", "answer",
+                         "tool_calls", "overall_score", "ground_truth", "aliases", "weight"]),
         inner | st.sampled_from(["user", "assistant", "tool", "system", "tool_use", "tool_result"]),
         max_size=3,
     ),

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import ConfigError, DataError
+from gristmill.intake.labels import Labels
 from gristmill.records import Message
 from gristmill.train.corpus import Corpus, constant_labels, epoch, gather
-from gristmill.intake.labels import Labels
 from gristmill.train.examples import Compared, Conversation, Document, Rated, prompt_of
 from gristmill.train.sources import TrainingSource
 

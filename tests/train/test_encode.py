@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from chat_templates import CHATML
 from encodings_of import encode, learned, one, refusal, tokenizer, whole
 from gristmill.backends.local_load import find, load_tokenizer
+from gristmill.intake.cells import Refused
 from gristmill.nemotron import REWARD_TEMPLATE
 from gristmill.records import Message
-from gristmill.intake.cells import Refused
 from gristmill.train.encode import Encoder, targets
 from gristmill.train.examples import Compared, Conversation, Document, Rated
 

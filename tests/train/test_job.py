@@ -348,3 +348,16 @@ def test_labels_of_one_class_are_warned_of(tmp_path: Path) -> None:
     assert "coherence: every label is 3; nothing but that is learned of it" in said
     assert any(line.startswith("no labels for correctness, complexity, verbosity") for line in said)
     assert not any(line.startswith("helpfulness") for line in said)
+
+
+def test_columns_that_nothing_used_are_said(tmp_path: Path) -> None:
+    rows = [{**row, "mood": "good", "id": n} for n, row in enumerate(chat_rows(12))]
+    rows[0]["colour"] = "red"
+    values = values_of("tiny:base", write_rows(tmp_path / "r.jsonl", rows), steps=1)
+    metrics = run(config_of("sft", values), tmp_path / "out").metrics
+    assert metrics["unused_columns"] == {"mood": 12, "colour": 1}
+    assert metrics["sources"][0]["unused_columns"] == metrics["unused_columns"]
+    line = "columns that nothing used, and rows: mood (12), colour (1)"
+    assert line in metrics["warnings"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert line[1:] in page

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from gristmill.train import config_of
 from gristmill.intake.cells import Refused
+from gristmill.train import config_of
 from gristmill.train.examples import Compared, Rated
 from gristmill.train.sources import read
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from gristmill.errors import ConfigError, DataError, MissingExtra
+from gristmill.intake.cells import Refused
 from gristmill.parts import build
 from gristmill.records import Message
-from gristmill.intake.cells import Refused
 from gristmill.train.examples import Conversation, Document, Rated
 from gristmill.train.sources import TrainingSource, read
 

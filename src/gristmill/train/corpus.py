@@ -9,13 +9,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
 from gristmill.errors import ConfigError, DataError
+from gristmill.intake.cells import Refused
 from gristmill.records import ATTRIBUTES
-from gristmill.train.examples import Example, Rated, Refused, prompt_of
+from gristmill.train.examples import Example, Rated, prompt_of
 from gristmill.train.sources import TrainingSource, read
 
 LARGEST_SHARE = 0.5
@@ -26,6 +27,7 @@ class Counts:
     """What became of one source of the training data.
 
     rows: read. train, validation: its examples on either side. refused: how many for each reason.
+    unused_columns: those that nothing used, and in how many rows.
     """
 
     file: str
@@ -34,6 +36,7 @@ class Counts:
     train: int
     validation: int
     refused: Mapping[str, int]
+    unused_columns: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,10 @@ def gather(
     refused: list[list[Refused]] = []
     items: list[_Item] = []
     rows: list[int] = []
+    unused: list[Counter[str]] = []
     for origin, source in enumerate(sources):
-        found, put_aside, count = _read(source, wanted)
+        unused.append(Counter())
+        found, put_aside, count = _read(source, wanted, unused[-1])
         items += (_Item(example, prompt_of(example), origin) for example in found)
         refused.append(put_aside)
         rows.append(count)
@@ -103,7 +108,12 @@ def gather(
         measured = []
         apart, others = _apart(validation, wanted)
         train = _distinct(_unleaked(items, {prompt_of(e) for e in apart}, refused), refused)
-    counts = _counts(sources, rows, refused, train, measured)
+    counts = tuple(
+        replace(one, unused_columns=dict(columns.most_common()))
+        for one, columns in zip(
+            _counts(sources, rows, refused, train, measured), unused, strict=True
+        )
+    )
     if not train:
         left_out = sum((Counter(c.refused) for c in counts), Counter[str]())
         reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.most_common())
@@ -120,13 +130,13 @@ def gather(
 
 
 def _read(
-    source: TrainingSource, wanted: tuple[type, ...]
+    source: TrainingSource, wanted: tuple[type, ...], unused: Counter[str] | None = None
 ) -> tuple[list[Example], list[Refused], int]:
-    """(examples, refused rows, how many rows)."""
+    """(examples, refused rows, how many rows). unused: see `sources.read`."""
     found: list[Example] = []
     refused: list[Refused] = []
     rows, last = 0, ""
-    for item in read(source, wanted):
+    for item in read(source, wanted, unused):
         # A row may give several examples, one behind the other.
         rows += item.where != last
         last = item.where

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gristmill.errors import DataError
+from gristmill.intake.cells import Refused
 from gristmill.train.config import DpoConfig, PretrainConfig, RewardConfig, RpoConfig, TrainConfig
 from gristmill.train.corpus import Corpus, Counts, gather
 from gristmill.train.encode import Encoder, Item
-from gristmill.train.examples import Compared, Conversation, Document, Example, Rated, Refused
+from gristmill.train.examples import Compared, Conversation, Document, Example, Rated
 
 Placed = list[tuple[int, Refused]]
 """Rows put aside, each with its place among the examples."""
@@ -97,6 +98,12 @@ def _recounted(corpus: Corpus, refused: Placed, held: Placed) -> tuple[Counts, .
         )
         for number, counts in enumerate(corpus.sources)
     )
+
+
+def unused_columns(data: Data) -> dict[str, int]:
+    """Columns of the training data that nothing used, and in how many rows, most first."""
+    found = sum((Counter(source.unused_columns) for source in data.corpus.sources), Counter[str]())
+    return dict(found.most_common())
 
 
 def _at(corpus: Corpus, places: Sequence[int]) -> Corpus:

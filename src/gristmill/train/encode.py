@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gristmill import packing
-from gristmill.train.examples import Document, Example, Refused, prompt_of
+from gristmill.intake.cells import Refused
+from gristmill.train.examples import Document, Example, prompt_of
 from gristmill.train.rendered import Renderer, Text, Unfit
 
 CHUNK = 1_000

@@ -25,7 +25,7 @@ from gristmill.train.config import (
     TrainConfig,
 )
 from gristmill.train.corpus import constant_labels
-from gristmill.train.data import Data, encoded, stretches
+from gristmill.train.data import Data, encoded, stretches, unused_columns
 from gristmill.train.encode import Encoder
 from gristmill.train.examples import KIND_OF, Compared, Rated
 from gristmill.train.loop import rates
@@ -34,6 +34,8 @@ from gristmill.train.objectives import LanguageObjective, Objective, RewardObjec
 
 FEW = 30
 """Labels below which an attribute is not learned, whatever the model."""
+NAMED = 8
+"""Columns that a warning names; `metrics.json` has them all."""
 BOTH = (Rated, Compared)
 """What `loss: both` learns from."""
 
@@ -169,6 +171,10 @@ def _warnings(data: Data, config: TrainConfig) -> list[str]:
                 f"{', '.join(heavy)} weigh{'s' if len(heavy) == 1 else ''} in the reward all the "
                 "same; leave out of `weights` what is not learned"
             )
+    if unused := unused_columns(data):
+        columns = [f"{name} ({count:,})" for name, count in unused.items()]
+        more = [f"{len(columns) - NAMED} more"] if len(columns) > NAMED else []
+        said.append(f"columns that nothing used, and rows: {', '.join(columns[:NAMED] + more)}")
     if config.validation and not data.held:
         said.append("nothing could be held out: a share of the prompts needs two of them at least")
     elif config.validation and len(data.held) < 50:

@@ -13,12 +13,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gristmill.errors import CheckpointError, MissingExtra, StorageError
+from gristmill.intake.cells import Refused
 from gristmill.storage import versions, write_atomically
 from gristmill.train import curves, finish, model, parallel
 from gristmill.train.card import model_card
 from gristmill.train.config import PreferenceConfig, TrainConfig
+from gristmill.train.data import unused_columns
 from gristmill.train.encode import Item
-from gristmill.train.examples import Refused, counts_of
+from gristmill.train.examples import counts_of
 from gristmill.train.loop import Trainer, Watch
 from gristmill.train.objectives import LanguageObjective, Objective, PreferenceObjective, Reference
 from gristmill.train.page import training_page
@@ -108,6 +110,7 @@ def _metrics(
         "validation": held,
         "sources": [_source(counts) for counts in data.corpus.sources],
         "refused": counts_of(data.refused),
+        "unused_columns": unused_columns(data),
         "warnings": work.warnings,
         "licence": config.licence or work.learner.source.licence,
         "parameters": work.learner.parameters(),
