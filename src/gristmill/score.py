@@ -21,7 +21,7 @@ from gristmill.errors import BackendError, DataError, RunError, StorageError
 from gristmill.intake.files import BadLine, check_files
 from gristmill.intake.messages import read_conversations
 from gristmill.judges.reward import Reward
-from gristmill.mill.write import close_parquet
+from gristmill.mill.parquet import close_parquet
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response
 
 READ_AHEAD = 4
