@@ -28,8 +28,8 @@ FLOORS = {
     "recipes": 4, "judges": 4, "filters": 4, "live": 4,
     "mill": 5, "train": 5, "bench": 5, "arena": 5, "serve": 5,
     "report": 6, "score": 6, "display": 6, "summary": 6,
-    "pipeline": 7, "quickstart": 7, "flywheel": 7,
-    "cli": 8,
+    "pipeline": 7, "quickstart": 8, "flywheel": 8,
+    "cli": 9,
 }  # fmt: skip
 
 MENDING = {"gristmill.judges._code.remote": {"gristmill.judges._code.client"}}

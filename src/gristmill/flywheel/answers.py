@@ -7,24 +7,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import CheckpointError
 from gristmill.flywheel.truth import Truth
-from gristmill.records import Prompt
+from gristmill.records import Message, Prompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. index: which of its prompt's. right: None where nobody knows the truth.
-    reward: None where no judge gave one."""
+    """One response. index: which of its prompt's. text, reasoning, tool_calls: as in `Response`.
+    right: None where nobody knows the truth. reward: None where no judge gave one."""
 
     prompt: Prompt
     index: int
     text: str
     right: bool | None
     reward: float | None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def says(self) -> bool:
+        """Whether there is anything to learn from."""
+        return bool(self.tool_calls or self.text.strip())
+
+    @property
+    def message(self) -> Message:
+        """The assistant's turn."""
+        return Message("assistant", self.text, self.reasoning, self.tool_calls)
 
     @property
     def response_id(self) -> str:
@@ -48,38 +61,41 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
             )
         index = int(row["response_id"].rpartition(".")[2])
         right = bool(truth(prompt, row["response"])) if truth else None
-        found.setdefault(
-            (prompt.id, index), Answer(prompt, index, row["response"], right, row["reward"])
-        )
+        said = row["response"], right, row["reward"], row.get("reasoning") or ""
+        answer = Answer(prompt, index, *said, _calls(row.get("tool_calls")))
+        found.setdefault((prompt.id, index), answer)
     order = {name: place for place, name in enumerate(prompts)}
     return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
 
 
 def texts(mill: Path) -> dict[tuple[str, int], str]:
-    """What a run's responses say, by prompt's id and index."""
+    """What a run's responses say, by prompt's id and index; of calls alone their JSON."""
     return {
-        (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): row["response"]
+        (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): (
+            (row["response"].strip() and row["response"]) or row.get("tool_calls") or ""
+        )
         for row in _rows(mill / "data")
     }
 
 
+def _calls(json: str | None) -> tuple[ToolCall, ...]:
+    """Tool calls as `scored` and `rejected` have them."""
+    return tuple(
+        ToolCall(
+            call["function"]["name"],
+            orjson.dumps(call["function"]["arguments"]).decode(),
+            call.get("id", ""),
+        )
+        for call in orjson.loads(json or "[]")
+    )
+
+
 def _rows(data: Path) -> list[dict[str, Any]]:
     """Scored first: `rejected` holds some of the same, and those that were not graded."""
-    names = ["prompt_id", "response_id", "response", "reward"]
     scored, sft = data / "scored.parquet", data / "sft.parquet"
-    rows: list[dict[str, Any]] = []
     try:
-        if scored.exists():
-            rows += pq.read_table(scored, columns=names).to_pylist()
-        else:
-            own = pq.read_table(sft, columns=["prompt_id", "response_id", "messages"]).to_pylist()
-            texts = (row["messages"][-1]["content"] for row in own)
-            rows += [
-                {**row, "response": text, "reward": None}
-                for row, text in zip(own, texts, strict=True)
-            ]
-        put_aside = [*names, "reason"]
-        rejected = pq.read_table(data / "rejected.parquet", columns=put_aside).to_pylist()
+        rows = _columns(scored) if scored.exists() else list(map(_last, _columns(sft)))
+        rejected = _columns(data / "rejected.parquet")
     except (OSError, pa.ArrowException) as error:
         cause = " ".join(str(error).split())[:160]
         raise CheckpointError(
@@ -87,3 +103,23 @@ def _rows(data: Path) -> list[dict[str, Any]]:
         ) from None
     said = (row for row in rejected if row["response"] is not None and row["response_id"])
     return rows + [row for row in said if row["reason"] != "over_target"]
+
+
+_READ = ("prompt_id", "response_id", "response", "messages", "reward", "reason", "reasoning",
+         "tool_calls")  # fmt: skip
+
+
+def _columns(file: Path) -> list[dict[str, Any]]:
+    """The rows of a file, with those of these columns that it has."""
+    there = pq.read_schema(file).names
+    return pq.read_table(file, columns=[name for name in _READ if name in there]).to_pylist()
+
+
+def _last(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `sft` as `scored` would have it."""
+    said = row["messages"][-1]
+    calls = said.get("tool_calls") or []
+    for call in calls:
+        call["function"]["arguments"] = orjson.loads(call["function"]["arguments"])
+    beside = {"reasoning": said.get("reasoning_content"), "tool_calls": orjson.dumps(calls)}
+    return {**row, "response": said["content"], "reward": None, **beside}

@@ -129,6 +129,7 @@ def _human(source: Source, apart: set[str]) -> tuple[Rows, int, int]:
 
 
 def _row(prompt: Prompt) -> dict[str, Any]:
+    """The prompt as a line of a prompt file, with all that is known of it."""
     row = {"id": prompt.id, "messages": as_dicts(prompt.messages), "answer": prompt.answer}
     row |= {
         "parents": list(prompt.parents) or None,
@@ -136,8 +137,20 @@ def _row(prompt: Prompt) -> dict[str, Any]:
         "language": prompt.language,
         "source": prompt.source,
     }
-    return {name: value for name, value in row.items() if value is not None}
+    return {name: value for name, value in (row | _checked(prompt)).items() if value is not None}
+
+
+def _checked(prompt: Prompt) -> dict[str, Any]:
+    """What the judges `code` and `format` check, and what may be called; only what there is."""
+    found = {"tests": prompt.tests, "constraints": list(prompt.constraints), "tools": prompt.tools}
+    return {name: value for name, value in found.items() if value}
 
 
 def _digest(prompts: Sequence[Prompt]) -> str:
-    return digest([[prompt.id, as_dicts(prompt.messages), prompt.answer] for prompt in prompts])
+    known = ((p, _checked(p)) for p in prompts)
+    return digest(
+        [
+            [p.id, as_dicts(p.messages), p.answer, *([checked] if checked else [])]
+            for p, checked in known
+        ]
+    )
