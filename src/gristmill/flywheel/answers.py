@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import CheckpointError
 from gristmill.flywheel.truth import Truth
+from gristmill.intake.calls import calls_of
 from gristmill.records import Message, Prompt, ToolCall
 
 
@@ -62,7 +62,7 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
         index = int(row["response_id"].rpartition(".")[2])
         right = bool(truth(prompt, row["response"])) if truth else None
         said = row["response"], right, row["reward"], row.get("reasoning") or ""
-        answer = Answer(prompt, index, *said, _calls(row.get("tool_calls")))
+        answer = Answer(prompt, index, *said, calls_of(row.get("tool_calls"), "tool_calls"))
         found.setdefault((prompt.id, index), answer)
     order = {name: place for place, name in enumerate(prompts)}
     return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
@@ -72,30 +72,23 @@ def texts(mill: Path) -> dict[tuple[str, int], str]:
     """What a run's responses say, by prompt's id and index; of calls alone their JSON."""
     return {
         (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): (
-            (row["response"].strip() and row["response"]) or row.get("tool_calls") or ""
+            row["response"] if row["response"].strip() else str(row.get("tool_calls") or "")
         )
         for row in _rows(mill / "data")
     }
-
-
-def _calls(json: str | None) -> tuple[ToolCall, ...]:
-    """Tool calls as `scored` and `rejected` have them."""
-    return tuple(
-        ToolCall(
-            call["function"]["name"],
-            orjson.dumps(call["function"]["arguments"]).decode(),
-            call.get("id", ""),
-        )
-        for call in orjson.loads(json or "[]")
-    )
 
 
 def _rows(data: Path) -> list[dict[str, Any]]:
     """Scored first: `rejected` holds some of the same, and those that were not graded."""
     scored, sft = data / "scored.parquet", data / "sft.parquet"
     try:
-        rows = _columns(scored) if scored.exists() else list(map(_last, _columns(sft)))
-        rejected = _columns(data / "rejected.parquet")
+        names = ["prompt_id", "response_id"]
+        if scored.exists():
+            rows = _columns(scored, [*names, "response", "reward"])
+        else:
+            rows = [_last(row) for row in _columns(sft, [*names, "messages"])]
+        put_aside = [*names, "response", "reward", "reason"]
+        rejected = _columns(data / "rejected.parquet", put_aside)
     except (OSError, pa.ArrowException) as error:
         cause = " ".join(str(error).split())[:160]
         raise CheckpointError(
@@ -105,21 +98,14 @@ def _rows(data: Path) -> list[dict[str, Any]]:
     return rows + [row for row in said if row["reason"] != "over_target"]
 
 
-_READ = ("prompt_id", "response_id", "response", "messages", "reward", "reason", "reasoning",
-         "tool_calls")  # fmt: skip
-
-
-def _columns(file: Path) -> list[dict[str, Any]]:
-    """The rows of a file, with those of these columns that it has."""
-    there = pq.read_schema(file).names
-    return pq.read_table(file, columns=[name for name in _READ if name in there]).to_pylist()
+def _columns(file: Path, names: list[str]) -> list[dict[str, Any]]:
+    """Columns of a file, and those of what only some responses have, where it has them."""
+    beside = {"reasoning", "tool_calls"} & set(pq.read_schema(file).names)
+    return pq.read_table(file, columns=[*names, *sorted(beside)]).to_pylist()
 
 
 def _last(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `sft` as `scored` would have it."""
     said = row["messages"][-1]
-    calls = said.get("tool_calls") or []
-    for call in calls:
-        call["function"]["arguments"] = orjson.loads(call["function"]["arguments"])
-    beside = {"reasoning": said.get("reasoning_content"), "tool_calls": orjson.dumps(calls)}
+    beside = {"reasoning": said.get("reasoning_content"), "tool_calls": said.get("tool_calls")}
     return {**row, "response": said["content"], "reward": None, **beside}

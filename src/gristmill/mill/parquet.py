@@ -76,8 +76,9 @@ class Writers:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             with ExitStack() as stack:
-                for file in self._files.values():
-                    stack.callback(close_parquet, file)
+                for name in self._files:
+                    # By name: a last batch may begin its file anew.
+                    stack.callback(lambda name: close_parquet(self._files[name]), name)
                 if kind is None:
                     for name in self._rows:
                         self._flush(name)

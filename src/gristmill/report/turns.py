@@ -8,7 +8,10 @@ from typing import Any
 
 import orjson
 
+from gristmill.intake.calls import calls_of
+from gristmill.intake.cells import Unusable
 from gristmill.page.text import LONGEST, label, visible
+from gristmill.records import ToolCall, arguments_of
 
 _TURN = re.compile(r"\n?<extra_id_1>(User|Assistant|Tool)\n")
 
@@ -62,21 +65,17 @@ def turn(role: str, text: str | None, thought: str | None = None, calls: Any = N
 
 def _calls(given: Any) -> tuple[Call, ...]:
     try:
-        listed = orjson.loads(given) if isinstance(given, str) else given or ()
-        return tuple(_call(one["function"]) for one in listed)
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return tuple(_call(one) for one in calls_of(given, "tool_calls"))
+    except Unusable:
         # Another tool's file: whatever stands there is shown as it is.
         return (Call("?", said(str(given))),)
 
 
-def _call(function: dict[str, Any]) -> Call:
-    arguments = function["arguments"]
-    try:
-        arguments = orjson.loads(arguments) if isinstance(arguments, str) else arguments
-        shown = orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        shown = str(arguments)
-    return Call(label(function["name"]), said(shown))
+def _call(call: ToolCall) -> Call:
+    arguments = arguments_of(call)
+    if not isinstance(arguments, str):
+        arguments = orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
+    return Call(label(call.name), said(arguments))
 
 
 def turns(prompt: str | None) -> list[Turn]:
