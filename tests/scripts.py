@@ -43,6 +43,11 @@ def answer(messages: list[dict[str, Any]], index: int, seed: int) -> str:
     return name
 
 
+def code(messages: list[dict[str, Any]], index: int, seed: int) -> str:
+    """A program whose `f` gives the index; a comma in all but the first."""
+    return f"Here{',' * index} it is:\n\n```python\ndef f():\n    return {index}\n```"
+
+
 async def late(messages: list[dict[str, Any]], index: int, seed: int) -> str:
     """Later prompts answer sooner, so that they finish out of order."""
     await asyncio.sleep((seed % 7) / 1000)

@@ -28,8 +28,8 @@ FLOORS = {
     "recipes": 5, "judges": 5, "filters": 5, "live": 5,
     "mill": 6, "train": 6, "bench": 6, "arena": 6, "serve": 6,
     "report": 7, "score": 7, "display": 7, "summary": 7,
-    "pipeline": 8, "quickstart": 8, "flywheel": 8,
-    "cli": 9,
+    "pipeline": 8, "quickstart": 9, "flywheel": 9,
+    "cli": 10,
 }  # fmt: skip
 
 MENDING = {"gristmill.judges._code.remote": {"gristmill.judges._code.client"}}

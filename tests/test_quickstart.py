@@ -29,8 +29,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.mark.slow
 def test_grading_makes_the_data_truer(made: tuple[Path, str]) -> None:
     out, said = made
-    found = orjson.loads((out / "metrics.json").read_bytes())["truth"]
-    assert found == truth(out)
+    metrics = orjson.loads((out / "metrics.json").read_bytes())
+    found = metrics["truth"]
+    assert found == truth(out) and "judges" in metrics
     assert 0.5 <= found["right_before"] <= 0.75
     assert found["right_after"] >= found["right_before"] + 0.1
     assert f"{found['right_before']:.0%}" in said

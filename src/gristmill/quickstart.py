@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 
-from gristmill import mill, report, tutor
+from gristmill import mill, pipeline, tutor
 from gristmill.display import Display
 from gristmill.errors import StorageError
 from gristmill.storage import write_atomically
@@ -50,13 +50,9 @@ def quickstart(out: Path, console: Console) -> dict[str, Any]:
         soft_wrap=True,
     )
     with Display(console, config, None) as watch:
-        outcome = mill.run(config, out, watch=watch)
-    metrics = {**outcome.metrics, "truth": truth(out)}
-    write_atomically(out / "metrics.json", orjson.dumps(metrics, option=orjson.OPT_INDENT_2))
-    report.write_card(out)
-    report.write_report(out)
+        outcome = pipeline.run(config, out, watch=watch, truth=truth)
     show_outcome(console, outcome)
-    found = metrics["truth"]
+    found = outcome.metrics["truth"]
     console.print(
         f"\n[bold]right before grading: {found['right_before']:.0%}[/] of {found['sampled']} "
         f"answers\n[bold]right after:           {found['right_after']:.0%}[/] of the "
@@ -68,7 +64,7 @@ def quickstart(out: Path, console: Console) -> dict[str, Any]:
         "and start it with `gristmill run`.",
         soft_wrap=True,
     )
-    return metrics
+    return outcome.metrics
 
 
 def prepare(out: Path) -> Path:

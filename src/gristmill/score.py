@@ -22,7 +22,7 @@ from gristmill.intake.cells import Refused, Unusable
 from gristmill.intake.record import CONVERSATION
 from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
-from gristmill.mill.write import close_parquet
+from gristmill.mill.parquet import close_parquet
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response
 
 READ_AHEAD = 4

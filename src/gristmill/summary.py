@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+from gristmill.page.text import label
 
 ADVICE = {
     "complete": "every prompt is done",
@@ -60,6 +61,13 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         table.add_row(Text(f"  {reason}"), f"{count:,}")
     for name, count in rows.items():
         table.add_row(f"data/{name}.parquet", f"{count:,} rows")
+    for name, counts in (
+        ("unknown endings", m["endings"]),
+        ("unused columns", m["unused_columns"]),
+    ):
+        if counts:
+            shown = ", ".join(f"{label(what, 40)} {n:,}" for what, n in counts.items())
+            table.add_row(name, Text(shown))
     for source in m["recipes"]:
         delivered, wanted = source["delivered"], source["wanted"]
         table.add_row(f"written by {source['name']}", f"{delivered:,} of {wanted:,} prompts")

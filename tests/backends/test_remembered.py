@@ -13,7 +13,7 @@ import pytest
 from gristmill.backends import Calls, ChatBackend, Remembered
 from gristmill.backends.scripted import ScriptedChat
 from gristmill.errors import BackendError, CheckpointError
-from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
+from gristmill.records import Message, Prompt, Response, Sampling, ToolCall, prompt_id
 
 
 class Counted:
@@ -63,6 +63,15 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert first == ask(tmp_path, Counted(fails=True), call, call)
 
 
+def test_a_thought_and_calls_are_kept_with_the_answer(tmp_path: Path) -> None:
+    whole = Response("4", "m", "stop", 1, 2, "two and two", (ToolCall("add", '{"a": 2}', "c1"),))
+    bare = Response("", "m", "tool_calls", tool_calls=(ToolCall("add"),))
+    for number, given in enumerate((whole, bare, replace(whole, tool_calls=()))):
+        call = (prompt(f"Why {number}?"), 0, Sampling())
+        assert ask(tmp_path, lambda *_, said=given: said, call) == [given]  # type: ignore[misc]
+        assert ask(tmp_path, Counted(fails=True), call) == [given]
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -75,6 +84,8 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
         (prompt("Why?"), 0, Sampling(max_tokens=7)),
         (prompt("Why?"), 0, Sampling(seed=1)),
         (prompt("Why?"), 0, Sampling(schema={"type": "array"})),
+        (replace(prompt("Why?"), tools='[{"name": "add"}]'), 0, Sampling()),
+        (replace(prompt("Why?"), messages=(Message("user", "Why?", name="Ada"),)), 0, Sampling()),
     ],
 )
 def test_whatever_decides_the_answer_makes_another_call(tmp_path: Path, other: Any) -> None:

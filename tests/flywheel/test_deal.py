@@ -103,7 +103,8 @@ def test_too_few_prompts_say_how_many_there_are(tmp_path: Path) -> None:
 
 def test_a_dealt_prompt_is_read_back_as_it_was(tmp_path: Path) -> None:
     row = {"id": "x", "prompt": "q", "answer": 3, "category": "c", "language": "de",
-           "parents": ["y"]}  # fmt: skip
+           "parents": ["y"], "constraints": [{"no_commas": {}}, {"keywords": {"words": ["a"]}}],
+           "tests": [{"input": "1", "output": "2"}]}  # fmt: skip
     (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
     system = {"generate": {"model": "scripted:scripts:answer", "system": "Be kind."}}
     found = dealt_of(tmp_path, prompts={"file": "p.jsonl"}, mill=system)
@@ -111,4 +112,19 @@ def test_a_dealt_prompt_is_read_back_as_it_was(tmp_path: Path) -> None:
     (again,) = read_prompts([Source(file=str(tmp_path / "prompts" / "round-1.jsonl"))], "Be kind.")
     assert isinstance(again, Prompt)
     assert replace(again, source=None) == replace(found.rounds[0][0], source=None)
+    assert again.tests and len(again.constraints) == 2
     assert again.parents == ("y",) and [m.role for m in again.messages] == ["system", "user"]
+
+
+def test_what_is_checked_in_an_answer_makes_another_prompt(tmp_path: Path) -> None:
+    facts = ({}, {"tests": "assert True"}, {"constraints": [{"no_commas": {}}]})
+    files = ({"file": str(written(tmp_path, **each))} for each in facts)
+    digests = [dealt_of(tmp_path, prompts=file).digests() for file in files]
+    assert len({found["round-1"] for found in digests}) == 3
+    assert len({found["evaluation"] for found in digests}) == 1
+
+
+def written(folder: Path, **facts: Any) -> Path:
+    path = folder / "p.jsonl"
+    path.write_text(json.dumps({"id": "x", "prompt": "q", **facts}) + "\n")
+    return path

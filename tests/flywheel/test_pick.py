@@ -10,12 +10,13 @@ import pytest
 import scripts
 from gristmill import mill
 from gristmill.errors import CheckpointError, RunError
-from gristmill.flywheel.answers import Answer, answers
+from gristmill.flywheel.answers import Answer, answers, texts
 from gristmill.flywheel.pick import Picked, pick
 from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt
 from mills import config, tables, write_prompts
+from thinkers import THOUGHT
 
 PROMPTS = 12
 
@@ -152,3 +153,29 @@ def test_over_the_target_is_left_out(tmp_path: Path) -> None:
     prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     found = answers(tmp_path / "mill", prompts, None)
     assert {a.prompt.id for a in found} == {"p0", "p1", "p2"}
+
+
+def test_what_is_trained_on_has_the_thoughts_and_calls_of_the_responses(tmp_path: Path) -> None:
+    file = write_prompts(tmp_path, 2)
+    generate = {"model": "scripted:thinkers:answer", "responses": 5}
+    grades = [{"reward": {"model": "scripted:thinkers:grade"}}]
+    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    for judges in (grades, []):
+        keep = {"generate": generate, "keep": [], "judges": judges, "select": {"best": None}}
+        there = tmp_path / f"mill-{len(judges)}"
+        mill.run(config(file, **keep), there)
+        found = answers(there, prompts, None)
+        assert [a.index for a in found] == [0, 1, 2, 3, 4] * 2
+        assert [bool(a.reasoning) for a in found[:5]] == [False, True, True, False, True]
+        assert [len(a.tool_calls) for a in found[:5]] == [0, 0, 1, 2, 0]
+        assert [a.says for a in found[:5]] == [True] * 4 + [False]
+    scored = tmp_path / "mill-1", answers(tmp_path / "mill-1", prompts, None)
+    with_them, without = (pick("reward", *scored, 0, thoughts) for thoughts in (True, False))
+    for both in (with_them, without):
+        pair = both.preference[0]
+        assert len(pair["chosen"][0]["tool_calls"]) == 2 and "tool_calls" not in pair["rejected"][0]
+        assert None not in pair["chosen"][0].values()
+    thoughts = [row["messages"][-1].get("reasoning_content") for row in with_them.sft]
+    assert sum(t == THOUGHT for t in thoughts) == 4
+    assert not any("reasoning_content" in row["messages"][-1] for row in without.sft)
+    assert '"add"' in texts(tmp_path / "mill-1")["p0", 2], "of calls alone the page shows these"

@@ -13,6 +13,7 @@ import yaml
 pytest.importorskip("torch")
 
 import scripts
+from boxes import needs_sandbox
 from gristmill.errors import DataError
 from gristmill.flywheel import Outcome, loaded, run
 from gristmill.mill import Config
@@ -71,6 +72,29 @@ def test_what_is_done_is_not_done_again_and_an_arm_can_be_added(
     assert more.metrics["arms"]["reward"] == {
         **first.metrics["arms"]["reward"], "rounds": more.metrics["arms"]["reward"]["rounds"]
     }  # fmt: skip
+
+
+@needs_sandbox
+def test_judges_that_check_what_a_prompt_asks_for_find_it(tmp_path: Path, student: str) -> None:
+    """Half of the prompts have tests, half constraints; the first answer is right by either."""
+    asked = [{"tests": "assert f() == 0"}, {"constraints": [{"no_commas": {}}]}]
+    for name, number in (("mine", 24), ("held", 10)):
+        rows = ({"prompt": f"{name} {i}", **asked[i % 2]} for i in range(number))
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    mill = {
+        "prompts": {"file": "mine.jsonl"},
+        "generate": {"model": "scripted:scripts:code", "responses": 2, "max_tokens": 8},
+        "judges": [{"code": {}}, {"format": {}}],
+        "keep": [{"threshold": {"reward": 1}}],
+    }
+    evaluate = {"prompts": {"file": "held.jsonl"}, "responses": 2}
+    found = turned(tmp_path, student, evaluate=evaluate, mill=mill)
+    out = tmp_path / "out/arms/reward/round-1"
+    for row in tables(out / "mill")["scored"]:
+        assert row["reward"] == (row["response_id"][-1] == "0")
+    assert found.metrics["arms"]["reward"]["rounds"][1]["picked"] == 24
+    metrics = json.loads((out / "mill/metrics.json").read_text())
+    assert [one["name"] for one in metrics["judges"]["opinions"]] == ["code", "format"]
 
 
 def test_what_failed_is_not_asked_again_for_another_arm(tmp_path: Path, student: str) -> None:

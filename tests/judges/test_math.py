@@ -44,6 +44,22 @@ def rewards(pairs: Sequence[tuple[str, str]]) -> list[float | str | None]:
     return [v.reward if isinstance(v, Verdict) else v.kind for v in judged(pairs)]
 
 
+SEPARATORS = [",", " ", "\\,", "\\;", "\\:", "\\!", "\\ ", "~", "{,}", ",\\!", "{ }", "\u00a0",
+              "\u2009", "\u202f"]  # fmt: skip
+ROOTS = ["4\\sqrt(2)", "4\\sqrt 2", "4\\sqrt2", "4\\,\\sqrt{2}", "4\\cdot\\sqrt(2)", "4sqrt(2)",
+         "4\u221a2", "4\u221a(2)", "4*sqrt(2)"]  # fmt: skip
+MORE = [
+    *("x", " x", "i", "t", "\\pi", "\\sqrt", " + ", "\\frac", " \\foo{2}", " and a half", "^2"),
+    *(
+        " million",
+        "\\ln 2",
+        "\\sin(1)",
+        "\\sqrt[3](2)",
+        "\\cdot10^{3}",
+        " \\text{ or } 5",
+        "\\infty",
+    ),
+]
 RIGHT = [
     ("42", "The answer is 42."),
     ("18", "#### 18"),
@@ -77,6 +93,33 @@ RIGHT = [
     ("1.5e3", "1500"),
     ("120^\\circ", "\\boxed{120}"),
     ("5", "First \\boxed{4}. No, \\boxed{5}"),
+    ('["4", "four"]', "The answer is four."),
+    ('["four", "@@##", "4"]', "\\boxed{4}"),
+    # Separators of thousands:
+    *(("1234567", f"\\boxed{{1{by}234{by}567}}") for by in SEPARATORS),
+    *((f"25{by}000", "25000") for by in SEPARATORS),
+    ("1234.5", "\\boxed{1\\,234.5}"),
+    ("25000", "It costs 25 000."),
+    ("25000", "\\boxed{\\$25\\,000 \\text{ dollars}}"),
+    ("\\{1000,2000\\}", "\\boxed{\\{1\\,000, 2\\,000\\}}"),
+    ("(1,2)", "\\boxed{(1,\\;2)}"),
+    # Roots, powers, bases:
+    *(("4\\sqrt{2}", f"\\boxed{{{root}}}") for root in ROOTS),
+    *((root, "$4\\sqrt{2}$") for root in ROOTS),
+    ("4\\sqrt{2}", "So it is 4\u221a2."),
+    ("\\sqrt{x+1}", "\\boxed{\\sqrt(x+1)}"),
+    ("\\frac{\\sqrt{3}}{2}", "\\boxed{\\sqrt(3)/2}"),
+    ("\\sqrt[3]{2}", "\\boxed{\\sqrt[3] 2}"),
+    ("x^2", "\\boxed{x\u00b2}"),
+    ("5.5", "\\boxed{5\u00bd}"),
+    ("101_2", "\\boxed{101_{2}}"),
+    ("101_{2}", "It is 101\u2082."),
+    ("101_{\\text{two}}", "$101_2$"),
+    ("12:00", "at 12:00"),
+    ("1, 2, \\ldots, n", "\\boxed{1,2,\\ldots,n}"),
+    ("5\\sqrt{2}", "\\boxed{5\\sqrt{2}\\text{ cm}}"),
+    ("1-1/e", "$1-\\frac{1}{\\mathrm{e}}$"),
+    ("4", "the 4th"),
 ]
 WRONG = [
     ("42", "The answer is 43"),
@@ -89,6 +132,36 @@ WRONG = [
     ("\\frac{1}{2}", "\\boxed{\\frac{1}{3}}"),
     ("\\text{even}", "\\boxed{odd}"),
     ("-3", "\\boxed{3}"),
+    ('["4", "four"]', "The answer is five."),
+    ("[1,2]", "\\boxed{1}"),
+    # Less than all of it would be equal:
+    *(("4", f"\\boxed{{{root}}}") for root in ROOTS),
+    *((root, "\\boxed{4}") for root in ROOTS),
+    *(("4", f"\\boxed{{4{more}}}") for more in MORE),
+    ("2", "So it is 4\u221a2."),
+    ("10", "It is 2^10"),
+    ("1", "\\boxed{1\\,234}"),
+    ("25", "\\boxed{25 000}"),
+    ("0", "It costs 25 000."),
+    ("12", "\\boxed{1, 2}"),
+    ("78", "\\boxed{7\\,8}"),
+    ("22", "\\boxed{2\u00b2}"),
+    ("25.5", "\\boxed{5\u00bd}"),
+    # Other bases, times, ratios, what goes on:
+    ("101_3", "\\boxed{101_2}"),
+    ("101", "\\boxed{101_2}"),
+    ("101_2", "\\boxed{101}"),
+    ("101", "It is 101_3."),
+    ("1012", "\\boxed{101\u2082}"),
+    ("12:30", "\\boxed{4:10}"),
+    ("12:00", "\\boxed{1:00}"),
+    ("1:2:3", "\\boxed{1:6}"),
+    ("1, 2, \\ldots, n", "\\boxed{1, 2, 3, \\ldots, n}"),
+    # Close to zero, and close:
+    ("\\frac{1}{2^{99}}", "\\boxed{\\frac{1}{2^{98}}}"),
+    ("\\frac{1}{2004!}", "\\boxed{\\frac{1}{2006!}}"),
+    ("1 - \\frac{1}{\\mathrm{e}}", "\\boxed{1 + \\frac{1}{\\mathrm{e}}}"),
+    ("5\\sqrt{2} \\text{ cm}", "\\boxed{5\\sqrt{2} \\text{ m}}"),
     # Several answers, one of which is right:
     ("2", "\\boxed{3 \\text{ or } 2}"),
     ("2", "The answer is 2 or 3."),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import BackendError, ConfigError
-from gristmill.judges.truth import Truth, answers_in, normalised, number_in
+from gristmill.judges._answers import right_answers
+from gristmill.judges.truth import Truth, normalised, number_in
 from gristmill.parts import open_part
 from gristmill.records import Message, Prompt, Response, Verdict
 
@@ -35,6 +36,19 @@ RIGHT: list[tuple[dict[str, Any], str, str]] = [
     ({}, "...", "..."),
     ({}, '["Paris", "City of Light"]', "The City of Light!"),
     ({}, '["3", 4]', "4"),
+    ({"match": "exact"}, '["Paris", "paris, France"]', "paris, France"),
+    ({"match": "number"}, '["four", "4"]', "It is 4."),
+    ({"match": "exact"}, "8.0", "8"),
+    ({"match": "exact"}, "8", "8.0"),
+    ({}, "8.0", "8."),
+    ({}, "-8.00", "-8"),
+    ({}, "1.0", "1.00"),
+    ({"match": "contains"}, "8.0", "A spider has 8 legs."),
+    ({"match": "contains"}, "8", "A spider has 8.0 legs."),
+    ({"match": "number"}, "8.0", "8"),
+    ({"match": "number"}, "8.0", "007 no, 8"),
+    ({"match": "number"}, "007", "7"),
+    ({"part": "after"}, "8.0", "Answer: 8"),
     ({"match": "number"}, "1,234.50", "It costs $1234.5."),
     ({"match": "number"}, "-5", "x = \u22125"),
     ({"match": "number", "tolerance": 0.01}, "100", "about 101"),
@@ -47,6 +61,16 @@ RIGHT: list[tuple[dict[str, Any], str, str]] = [
     ({"part": "after", "marker": "=>"}, "Paris", "so => Paris"),
 ]
 WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({}, '["Paris", "Rome"]', "Madrid"),
+    ({}, "[1, 2]", "1"),
+    ({}, "007", "7"),
+    ({"match": "exact"}, "007", "7.0"),
+    ({}, "1e3", "1000"),
+    ({}, "8.0", "80"),
+    ({}, "8.0", "8.5"),
+    ({}, "8.50", "8.5"),
+    ({}, "8.0", "8.0.0"),
+    ({"match": "contains"}, "8.0", "80 or 8.01 or 18.0"),
     ({"match": "exact"}, "Paris", "paris"),
     ({}, "Paris", "Paris, France"),
     ({}, "5", "-5"),
@@ -100,9 +124,16 @@ def test_a_truth_that_nothing_could_match_is_a_failure(
     assert error.value.kind == "bad_truth"
 
 
-@pytest.mark.parametrize("answer", ["[1, 2)", "[", "[]", "[[1]]", "{}", '["a", null]'])
-def test_what_is_no_list_of_answers_is_one_answer(answer: str) -> None:
-    assert answers_in(answer) == [answer]
+@pytest.mark.parametrize(
+    "answer", ["[1, 2)", "[", "[]", "[[1]]", "{}", '["a", null]', "[1, 2]", "[0.5]", "[" * 9999]
+)
+def test_what_is_no_list_of_texts_is_one_answer(answer: str) -> None:
+    assert right_answers(Prompt("p", (), answer=answer)) == [answer]
+
+
+def test_a_list_keeps_the_digits_of_its_numbers() -> None:
+    assert right_answers(Prompt("p", (), answer=' ["a", 1.50, 1e3]')) == ["a", "1.50", "1e3"]
+    assert right_answers(Prompt("p", ())) == right_answers(Prompt("p", (), answer=" ")) == []
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from disk import full_disk
 from gristmill import log as log_module
+from gristmill.backends.remembered import pack
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.log import Log
 from gristmill.mill import journal as journal_module
 from gristmill.mill.budget import Spent
 from gristmill.mill.journal import Journal
-from gristmill.records import Failure, Response, Sample
+from gristmill.records import Failure, Response, Sample, ToolCall
 from mills import sample, verdict
 
 
@@ -47,8 +48,16 @@ def records(log: Log) -> list[Any]:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+calls = st.lists(st.builds(ToolCall, texts, texts, texts), max_size=2).map(tuple)
 responses = st.builds(
-    Response, texts, texts, st.none() | texts, st.integers(0, 2**40), st.integers(0, 2**40)
+    Response,
+    texts,
+    texts,
+    st.none() | texts,
+    st.integers(0, 2**40),
+    st.integers(0, 2**40),
+    st.just("") | texts,
+    st.just(()) | calls,
 )
 verdicts = st.builds(
     verdict, numbers, st.none() | st.tuples(numbers, numbers, numbers, numbers, numbers)
@@ -74,6 +83,16 @@ def test_a_finished_prompt_comes_back_as_it_went_in(
         assert journal.finished == {key: offset}
         assert (key in journal.failed) == any(s.failure for s in given_samples)
         assert journal.samples(offset, key) == given_samples
+
+
+def test_a_checkpoint_from_before_there_were_thoughts_is_read(tmp_path: Path) -> None:
+    """And a response without one takes no more room than it did."""
+    plain = ["said", "m", "stop", 3, 4]
+    with log_of(tmp_path / "finished.jsonl") as log:
+        offset = log.append([7, [[0, plain, [], None]], Spent(1).as_list()])
+    with opened(tmp_path) as journal:
+        assert journal.samples(offset, 7) == (Sample(0, Response("said", "m", "stop", 3, 4)),)
+        assert pack(journal.samples(offset, 7)[0].response or Response("", "")) == plain
 
 
 def test_records_longer_than_one_read_come_back(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gristmill.filters.dedup import normalise
 from gristmill.mill.select import best, pair
-from gristmill.records import KEPT, Decision, Failure, Graded, Response, Sample
+from gristmill.records import KEPT, Decision, Failure, Graded, Response, Sample, ToolCall
 from mills import graded, sample, verdict
 
 DROPPED = Decision(False, "threshold:reward")
@@ -131,3 +131,25 @@ def test_best_gives_kept_ones_in_falling_order(
     assert {s.index for s in found} <= set(kept)
     order = [-inf if (r := drawn[s.index][0]) is None else r for s in found]
     assert order == sorted(order, reverse=True)
+
+
+def calling(index: int, reward: float, *calls: ToolCall, text: str = "") -> Sample:
+    return Sample(index, Response(text, "m", tool_calls=calls), (verdict(reward),))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (ToolCall("add", '{"a": 1}', "x"), ToolCall("add", '{ "a":1 }', "y"), True),
+        (ToolCall("add", '{"a": 1}'), ToolCall("add", '{"a": 2}'), False),
+        (ToolCall("add", "{}"), ToolCall("sub", "{}"), False),
+        (ToolCall("add", "no json"), ToolCall("add", "no json either"), False),
+    ],
+)
+def test_answers_of_one_text_differ_by_what_they_call(
+    one: ToolCall, other: ToolCall, same: bool
+) -> None:
+    two = graded(calling(0, 2.0, one), calling(1, 1.0, other))
+    assert (pair(two, all_kept(two), 0.1) is None) == same
+    against_none = graded(calling(0, 2.0, one, text="Done."), calling(1, 1.0, text="Done."))
+    assert pair(against_none, all_kept(against_none), 0.1) is not None

@@ -59,7 +59,7 @@ def folder_of(
     rejected: list[dict[str, Any]] | None = None,
 ) -> Path:
     """The folder of a run with such rows, written as the mill writes them."""
-    from gristmill.mill.rows import SCHEMAS
+    from gristmill.mill.columns import SCHEMAS
 
     (folder / "data").mkdir(parents=True)
     for name, data in (("scored", rows), ("rejected", rejected or [])):

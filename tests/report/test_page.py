@@ -17,7 +17,21 @@ import yaml
 
 import pages
 from gristmill.errors import DataError, StorageError
-from gristmill.report import write_report
+from gristmill.mill.parquet import Writers
+from gristmill.mill.rows import Origin, preference_row, scored_row, sft_row
+from gristmill.mill.select import pair
+from gristmill.records import (
+    KEPT,
+    Graded,
+    Message,
+    Prompt,
+    Response,
+    Sample,
+    ToolCall,
+    Verdict,
+)
+from gristmill.report import write_card, write_report
+from gristmill.report.turns import messages, turn
 
 HOSTILE = (
     "<script>alert(1)</script></textarea></pre></svg><img src=x onerror=alert(2)>"
@@ -275,3 +289,64 @@ def test_no_folder_and_no_room(normal: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(StorageError, match="No space left"):
         write_report(normal)
     assert (normal / "report.html").read_text() == before
+
+
+def test_thoughts_are_folded_away_and_calls_shown_and_neither_can_act(tmp_path: Path) -> None:
+    call = {"id": "x", "type": "function",
+            "function": {"name": HOSTILE, "arguments": {"a": HOSTILE}}}  # fmt: skip
+    graded = Graded(
+        0,
+        Prompt("p", (Message("user", "Add."),)),
+        tuple(
+            Sample(i, response, (Verdict("reward", "m", float(i)),))
+            for i, response in enumerate(
+                (
+                    Response("Said at last.", "m", reasoning=f"Thought of. {HOSTILE}"),
+                    Response("", "m", tool_calls=(ToolCall("add", json.dumps({"a": HOSTILE})),)),
+                )
+            )
+        ),
+    )
+    run = small(tmp_path, graded)
+    text, page = page_of(run)
+    assert page.open == [] and "<img" not in text and "alert(1)</script>" not in text
+    folds = [attrs for tag, attrs in page.tags if attrs.get("class") == "thought"]
+    assert folds and all("open" not in attrs for attrs in folds)
+    assert "Thought of." in page.text and "Said at last." in page.text
+    assert '"a": "<script>' in page.text, "arguments are shown as they are"
+    assert messages([{"role": "assistant", "content": "", "tool_calls": [call]}])[0].calls
+    card = write_card(run).read_text("utf-8")
+    assert "`reasoning_content`" in card and "`tool_calls` (JSON)" in card
+
+
+def test_a_call_in_a_form_that_nobody_knows_is_shown_as_it_is() -> None:
+    for given in ("no json", '{"x": 1}', [{"function": None}], 7):
+        (shown,) = turn("assistant", "", None, given).calls
+        assert shown.arguments.text == str(given)
+
+
+def test_what_was_not_used_and_unknown_endings_are_said(normal: Path) -> None:
+    assert "nothing used" not in page_of(normal)[1].text
+    change(normal, unused_columns={"<b>stars</b>": 1200}, endings={"eos": 3})
+    _, page = page_of(normal)
+    assert "Columns that nothing used: <b>stars</b> (1,200 rows)." in page.text
+    assert "count as answers: eos (3 responses)." in page.text
+
+
+def small(folder: Path, *graded: Graded) -> Path:
+    """A run of these, as the mill writes its tables."""
+    origin = Origin("m", ["judge"], ["MIT"], 0)
+    names = ["sft", "preference", "scored", "rejected"]
+    (folder / "data").mkdir()
+    with Writers(folder / "data", names, origin) as out:
+        for one in graded:
+            for sample in one.samples:
+                out.add("scored", scored_row(one, sample, "Add.", True))
+            out.add("sft", sft_row(one, one.samples[-1]))
+            found = pair(one, (KEPT,) * len(one.samples), 0.0)
+            assert found is not None
+            out.add("preference", preference_row(one, found))
+    metrics = {"status": "complete", "responses": {"sampled": 2, "scored": 2, "kept": 2}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "run.yaml").write_text(yaml.safe_dump({"name": "said"}))
+    return folder

@@ -19,7 +19,22 @@ import orjson
 from gristmill.backends.base import ChatBackend
 from gristmill.errors import BackendError
 from gristmill.log import Log
-from gristmill.records import Prompt, Response, Sampling
+from gristmill.records import Prompt, Response, Sampling, ToolCall, prompt_id
+
+
+def pack(response: Response) -> list[Any]:
+    """A response as a short JSON list, without what it has not."""
+    r = response
+    packed = [r.text, r.model, r.finish_reason, r.prompt_tokens, r.completion_tokens]
+    if r.tool_calls:
+        return [*packed, r.reasoning, [[c.name, c.arguments, c.id] for c in r.tool_calls]]
+    return [*packed, r.reasoning] if r.reasoning else packed
+
+
+def unpack(packed: list[Any]) -> Response:
+    """What `pack` made a list of, today or before a response had a thought and calls."""
+    *answer, calls = packed if len(packed) == 7 else (*packed, ())
+    return Response(*answer, tool_calls=tuple(ToolCall(*call) for call in calls))
 
 
 class Calls:
@@ -44,7 +59,7 @@ class Calls:
         _, answer, _ = self._log.read(offset)
         if len(answer) == 2:
             raise BackendError(*answer)
-        return Response(*answer)
+        return unpack(answer)
 
     def keep(
         self, key: bytes, answer: Response | BackendError, spent: list[float] | None = None
@@ -53,8 +68,7 @@ class Calls:
         if isinstance(answer, BackendError):
             kept: list[Any] = [answer.kind, str(answer)]
         else:
-            tokens = [answer.prompt_tokens, answer.completion_tokens]
-            kept = [answer.text, answer.model, answer.finish_reason, *tokens]
+            kept = pack(answer)
         self._offsets[key] = self._log.append([key.hex(), kept, spent])
 
     def close(self) -> None:
@@ -118,7 +132,10 @@ class Remembered(ChatBackend):
         s = sampling
         how = [self.model, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
         digest = blake2b(orjson.dumps(how, option=orjson.OPT_SORT_KEYS), digest_size=16)
-        for text in (prompt.id, *(t for m in prompt.messages for t in (m.role, m.content))):
+        said = [t for m in prompt.messages for t in (m.role, m.content)]
+        if prompt.tools or not all(m.plain for m in prompt.messages):
+            said.append(prompt_id(prompt.messages, prompt.tools))
+        for text in (prompt.id, *said):
             data = text.encode("utf-8", "surrogatepass")
             # The lengths keep ("ab", "c") apart from ("a", "bc").
             digest.update(b"%d:%b" % (len(data), data))

@@ -18,7 +18,7 @@ def decide(filters: Sequence[Filter], graded: Graded) -> tuple[Decision, ...]:
 def _decision(filters: Sequence[Filter], prompt: Prompt, sample: Sample) -> Decision:
     if sample.failure is not None:
         return Decision(False, sample.failure.reason, sample.failure.message)
-    if sample.response is None or not sample.response.text.strip():
+    if sample.response is None or not sample.response.says:
         return Decision(False, "empty_response")
     changed: str | None = None
     for f in filters:

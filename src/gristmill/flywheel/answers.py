@@ -12,19 +12,32 @@ import pyarrow.parquet as pq
 
 from gristmill.errors import CheckpointError
 from gristmill.flywheel.truth import Truth
-from gristmill.records import Prompt
+from gristmill.intake.calls import calls_of
+from gristmill.records import Message, Prompt, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. index: which of its prompt's. right: None where nobody knows the truth.
-    reward: None where no judge gave one."""
+    """One response. index: which of its prompt's. text, reasoning, tool_calls: as in `Response`.
+    right: None where nobody knows the truth. reward: None where no judge gave one."""
 
     prompt: Prompt
     index: int
     text: str
     right: bool | None
     reward: float | None
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def says(self) -> bool:
+        """Whether there is anything to learn from."""
+        return bool(self.tool_calls or self.text.strip())
+
+    @property
+    def message(self) -> Message:
+        """The assistant's turn."""
+        return Message("assistant", self.text, self.reasoning, self.tool_calls)
 
     @property
     def response_id(self) -> str:
@@ -48,38 +61,34 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
             )
         index = int(row["response_id"].rpartition(".")[2])
         right = bool(truth(prompt, row["response"])) if truth else None
-        found.setdefault(
-            (prompt.id, index), Answer(prompt, index, row["response"], right, row["reward"])
-        )
+        said = row["response"], right, row["reward"], row.get("reasoning") or ""
+        answer = Answer(prompt, index, *said, calls_of(row.get("tool_calls"), "tool_calls"))
+        found.setdefault((prompt.id, index), answer)
     order = {name: place for place, name in enumerate(prompts)}
     return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
 
 
 def texts(mill: Path) -> dict[tuple[str, int], str]:
-    """What a run's responses say, by prompt's id and index."""
+    """What a run's responses say, by prompt's id and index; of calls alone their JSON."""
     return {
-        (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): row["response"]
+        (row["prompt_id"], int(row["response_id"].rpartition(".")[2])): (
+            row["response"] if row["response"].strip() else str(row.get("tool_calls") or "")
+        )
         for row in _rows(mill / "data")
     }
 
 
 def _rows(data: Path) -> list[dict[str, Any]]:
     """Scored first: `rejected` holds some of the same, and those that were not graded."""
-    names = ["prompt_id", "response_id", "response", "reward"]
     scored, sft = data / "scored.parquet", data / "sft.parquet"
-    rows: list[dict[str, Any]] = []
     try:
+        names = ["prompt_id", "response_id"]
         if scored.exists():
-            rows += pq.read_table(scored, columns=names).to_pylist()
+            rows = _columns(scored, [*names, "response", "reward"])
         else:
-            own = pq.read_table(sft, columns=["prompt_id", "response_id", "messages"]).to_pylist()
-            texts = (row["messages"][-1]["content"] for row in own)
-            rows += [
-                {**row, "response": text, "reward": None}
-                for row, text in zip(own, texts, strict=True)
-            ]
-        put_aside = [*names, "reason"]
-        rejected = pq.read_table(data / "rejected.parquet", columns=put_aside).to_pylist()
+            rows = [_last(row) for row in _columns(sft, [*names, "messages"])]
+        put_aside = [*names, "response", "reward", "reason"]
+        rejected = _columns(data / "rejected.parquet", put_aside)
     except (OSError, pa.ArrowException) as error:
         cause = " ".join(str(error).split())[:160]
         raise CheckpointError(
@@ -87,3 +96,16 @@ def _rows(data: Path) -> list[dict[str, Any]]:
         ) from None
     said = (row for row in rejected if row["response"] is not None and row["response_id"])
     return rows + [row for row in said if row["reason"] != "over_target"]
+
+
+def _columns(file: Path, names: list[str]) -> list[dict[str, Any]]:
+    """Columns of a file, and those of what only some responses have, where it has them."""
+    beside = {"reasoning", "tool_calls"} & set(pq.read_schema(file).names)
+    return pq.read_table(file, columns=[*names, *sorted(beside)]).to_pylist()
+
+
+def _last(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `sft` as `scored` would have it."""
+    said = row["messages"][-1]
+    beside = {"reasoning": said.get("reasoning_content"), "tool_calls": said.get("tool_calls")}
+    return {**row, "response": said["content"], "reward": None, **beside}

@@ -12,6 +12,7 @@ import orjson
 
 from gristmill.errors import DataError
 from gristmill.flywheel.arms import Loaded
+from gristmill.intake.record import row_of
 from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.records import Prompt, as_dicts
@@ -96,9 +97,9 @@ def write(dealt: Dealt, folder: Path) -> None:
     """`evaluation.jsonl`, `round-<r>.jsonl` and `human-<i>.jsonl`, as mill and training read
     them."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_rows([_row(prompt) for prompt in dealt.evaluation], folder / "evaluation.jsonl")
+    write_rows([row_of(prompt) for prompt in dealt.evaluation], folder / "evaluation.jsonl")
     for number, share in enumerate(dealt.rounds, 1):
-        write_rows([_row(prompt) for prompt in share], folder / f"round-{number}.jsonl")
+        write_rows([row_of(prompt) for prompt in share], folder / f"round-{number}.jsonl")
     for number, rows in enumerate(dealt.human, 1):
         write_rows(rows, folder / f"human-{number}.jsonl")
 
@@ -124,20 +125,27 @@ def _human(source: TrainingSource, apart: set[str]) -> tuple[Rows, int, int]:
     clean = [x for x in found if prompt_of(x) not in apart]
     if not clean:
         raise DataError(f"{source.file}: every row begins as a prompt that is measured on does")
-    rows = [{"messages": as_dicts(x.messages), "source": x.where} for x in clean]  # type: ignore[union-attr]
+    rows = [_conversation(x) for x in clean if isinstance(x, Conversation)]
     return rows, len(found) - len(clean), len(read) - len(found)
 
 
-def _row(prompt: Prompt) -> dict[str, Any]:
-    row = {"id": prompt.id, "messages": as_dicts(prompt.messages), "answer": prompt.answer}
-    row |= {
-        "parents": list(prompt.parents) or None,
-        "category": prompt.category,
-        "language": prompt.language,
-        "source": prompt.source,
-    }
-    return {name: value for name, value in row.items() if value is not None}
+def _conversation(example: Conversation) -> dict[str, Any]:
+    *before, answer = example.messages
+    asked = Prompt("", tuple(before), tools=example.tools)
+    return {**row_of(asked, answer), "source": example.where}
+
+
+def _checked(prompt: Prompt) -> dict[str, Any]:
+    """What the judges `code` and `format` check, and what may be called; only what there is."""
+    found = {"tests": prompt.tests, "constraints": list(prompt.constraints), "tools": prompt.tools}
+    return {name: value for name, value in found.items() if value}
 
 
 def _digest(prompts: Sequence[Prompt]) -> str:
-    return digest([[prompt.id, as_dicts(prompt.messages), prompt.answer] for prompt in prompts])
+    known = ((p, _checked(p)) for p in prompts)
+    return digest(
+        [
+            [p.id, as_dicts(p.messages), p.answer, *([checked] if checked else [])]
+            for p, checked in known
+        ]
+    )

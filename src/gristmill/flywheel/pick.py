@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from gristmill.errors import RunError
 from gristmill.flywheel.answers import Answer
-from gristmill.records import as_dicts
+from gristmill.mill.rows import turns
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,23 @@ class Picked:
     right_picked: float | None
 
 
-Pick = tuple[list[Answer], list[dict[str, Any]]]
+@dataclass(frozen=True)
+class Pair:
+    """A preference pair, and the scores of both."""
+
+    chosen: Answer
+    rejected: Answer
+    scores: tuple[float, float]
 
 
-def pick(how: str, mill: Path, found: list[Answer], seed: int) -> Picked:
+Pick = tuple[list[Answer], list[Pair]]
+
+
+def pick(how: str, mill: Path, found: list[Answer], seed: int, thoughts: bool = True) -> Picked:
     """The rows that the filter `how` lets through, the same for the same seed.
 
-    found: all responses of the run in `mill`. Raises RunError where none comes through.
+    found: all responses of the run in `mill`. thoughts: whether what is trained on has them.
+    Raises RunError where none comes through.
     """
     picked, pairs = _PICKS[how](mill, found, random.Random(f"gristmill.pick:{how}:{seed}"))
     if not picked:
@@ -42,7 +52,11 @@ def pick(how: str, mill: Path, found: list[Answer], seed: int) -> Picked:
             "`keep`, or look at the report there, and name another folder with --out"
         )
     return Picked(
-        [_row(answer) for answer in picked], pairs, len(found), _share(found), _share(picked)
+        [_row(answer, thoughts) for answer in picked],
+        [_pair(pair, thoughts) for pair in pairs],
+        len(found),
+        _share(found),
+        _share(picked),
     )
 
 
@@ -55,9 +69,16 @@ def _reward(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
     """What the mill itself picked: the best that `keep` lets through, and its pairs."""
     by_id = {answer.response_id: answer for answer in found}
     table = pq.read_table(mill / "data" / "sft.parquet", columns=["response_id"])
-    names = ["prompt", "chosen", "rejected", "chosen_score", "rejected_score", "prompt_id",
-             "chosen_id", "rejected_id"]  # fmt: skip
-    pairs = pq.read_table(mill / "data" / "preference.parquet", columns=names).to_pylist()
+    names = ["chosen_id", "rejected_id", "chosen_score", "rejected_score"]
+    rows = pq.read_table(mill / "data" / "preference.parquet", columns=names).to_pylist()
+    pairs = [
+        Pair(
+            by_id[row["chosen_id"]],
+            by_id[row["rejected_id"]],
+            (row["chosen_score"], row["rejected_score"]),
+        )
+        for row in rows
+    ]
     return [by_id[name] for name in table["response_id"].to_pylist()], pairs
 
 
@@ -74,7 +95,7 @@ def _random(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
     drawn = [picked[i] for i in rng.sample(range(len(picked)), min(number, len(picked)))]
     if number > len(picked):
         taken = {answer.response_id for answer in picked}
-        rest = [a for a in found if a.text.strip() and a.response_id not in taken]
+        rest = [a for a in found if a.says and a.response_id not in taken]
         drawn += rng.sample(rest, min(number - len(picked), len(rest)))
     chosen = {answer.response_id for answer in drawn}
     return [answer for answer in found if answer.response_id in chosen], []
@@ -89,7 +110,8 @@ def _oracle(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
         if right:
             picked.append(rng.choice(right))
         if right and wrong:
-            pairs.append(_pair(picked[-1], rng.choice(wrong)))
+            # Truth is the score.
+            pairs.append(Pair(picked[-1], rng.choice(wrong), (1.0, 0.0)))
     return picked, pairs
 
 
@@ -100,14 +122,15 @@ def _groups(found: list[Answer]) -> list[list[Answer]]:
     """The responses of each prompt; where nothing was said there is nothing to learn."""
     groups: dict[str, list[Answer]] = defaultdict(list)
     for answer in found:
-        if answer.text.strip():
+        if answer.says:
             groups[answer.prompt.id].append(answer)
     return list(groups.values())
 
 
-def _row(answer: Answer) -> dict[str, Any]:
+def _row(answer: Answer, thoughts: bool) -> dict[str, Any]:
     return {
-        "messages": [*as_dicts(answer.prompt.messages), _turn(answer.text)],
+        "messages": turns((*answer.prompt.messages, answer.message), thoughts),
+        **_tools(answer),
         "prompt_id": answer.prompt.id,
         "response_id": answer.response_id,
         "reward": answer.reward,
@@ -115,19 +138,19 @@ def _row(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _pair(chosen: Answer, rejected: Answer) -> dict[str, Any]:
-    """A right answer against a wrong one. Truth is the score: 1 against 0."""
+def _pair(pair: Pair, thoughts: bool) -> dict[str, Any]:
     return {
-        "prompt": as_dicts(chosen.prompt.messages),
-        "chosen": [_turn(chosen.text)],
-        "rejected": [_turn(rejected.text)],
-        "chosen_score": 1.0,
-        "rejected_score": 0.0,
-        "prompt_id": chosen.prompt.id,
-        "chosen_id": chosen.response_id,
-        "rejected_id": rejected.response_id,
+        "prompt": turns(pair.chosen.prompt.messages, thoughts),
+        "chosen": turns((pair.chosen.message,), thoughts),
+        "rejected": turns((pair.rejected.message,), thoughts),
+        **_tools(pair.chosen),
+        "chosen_score": pair.scores[0],
+        "rejected_score": pair.scores[1],
+        "prompt_id": pair.chosen.prompt.id,
+        "chosen_id": pair.chosen.response_id,
+        "rejected_id": pair.rejected.response_id,
     }
 
 
-def _turn(text: str) -> dict[str, str]:
-    return {"role": "assistant", "content": text}
+def _tools(answer: Answer) -> dict[str, str]:
+    return {"tools": answer.prompt.tools} if answer.prompt.tools else {}

@@ -53,7 +53,8 @@ def turn(
         config = config.model_copy(update={"name": name})
         what = f"{len(prompts):,} prompts to {models.generator}"
         milled = show.mill(config, place.mill, what).metrics
-    picked = pick(arm.filter, place.mill, responses(loaded, prompts, place), seed)
+    found = responses(loaded, prompts, place)
+    picked = pick(arm.filter, place.mill, found, seed, loaded.mill.generate.reasoning == "keep")
     write_rows(picked.sft, place.folder / "rows" / "sft.jsonl")
     write_rows(picked.preference, place.folder / "rows" / "preference.jsonl")
     _check_pairs(arm, number, picked)

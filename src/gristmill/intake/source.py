@@ -132,6 +132,7 @@ class Source(Options):
         pairs are wanted; what finds no partner is refused at the end. Raises DataError.
         """
         single = Unpaired()
+        mapped = tuple(path.partition(".")[0] for path in self.named)
         for where, row, raw in self.rows():
             if isinstance(row, Refused):
                 yield row
@@ -141,9 +142,10 @@ class Source(Options):
             except Unusable as error:
                 yield Refused(where, error.reason, self._explained(error, row), raw)
                 continue
-            if unused is not None:
-                mapped = tuple(path.partition(".")[0] for path in self.named)
-                unused.update(unused_of(tuple(row), found.form, found.kind, mapped))
+            if unused is not None and (
+                names := unused_of(tuple(row), found.form, found.kind, mapped)
+            ):
+                unused.update(names)
             if found.form == "unpaired" and found.kind != PROMPT:
                 found = single.pair(found)
             if found is not None:

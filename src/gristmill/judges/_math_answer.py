@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+
+from gristmill.judges._math_spelling import LOWERED, RAISED, simple
 
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(.+)$", re.M)
 _MARKER = re.compile(
@@ -16,13 +17,31 @@ _FORMULA = re.compile(
 )
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z*(\"']|\s*$)|\n")
+_SPACE = "[ \u00a0\u2009\u202f]"
 _LAST = re.compile(
-    rf"(?:(?<![\w.)])[-+\u2212])?[$\u20ac\u00a3]?(?<![\w.])(?:{_NUMBER})"
-    r"(?: \d+/\d+|/\d+(?:\.\d+)?)?"
+    r"(?:(?<![\w.)])[-+\u2212])?[$\u20ac\u00a3]?(?<![\w.^\u221a])(?>"
+    # Of what is more than a number all: a root, a number in another base, a time.
+    rf"\d*\u221a(?:\d+|\([^()]*\))|\d+(?:_\{{?\d+\}}?|[{LOWERED}]+)|\d+(?::\d\d)+|"
+    rf"[1-9]\d{{0,2}}(?:{_SPACE}\d{{3}})+(?![\d,/])(?:\.\d+)?|{_NUMBER})"
+    rf"(?![_^\u221a{RAISED}{LOWERED}])(?: \d+/\d+|/\d+(?:\.\d+)?)?"
     r"(?:\s?(?:%|percent\b))?"
 )
+_BASED = re.compile(r"\(?([0-9A-Za-z.]+)\)?\s*_\s*\{?\s*\(?(\w+)\)?\s*\}?")
 _MOST = 400
 """Digits of a number that is compared as a number."""
+
+
+_BASES = {
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
+    "nine": "9", "ten": "10", "twelve": "12", "sixteen": "16",
+}  # fmt: skip
+_MORE = re.compile(
+    r"\b(?:and|or|to|half|halves|thirds?|quarters?|fifths?|tenths?|dozens?|hundreds?|thousands?"
+    r"|millions?|billions?|trillions?|pi|sqrt|times|plus|minus|over|mod|squared|cubed)\b",
+    re.I,
+)
+"""Words behind a number that make it another one, so that they are no unit."""
+_ORDINAL = ("st", "nd", "rd", "th", "am", "pm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,8 @@ def quantity(text: str) -> Quantity | None:
     if match is None or sum(c.isdigit() for c in text) > _MOST:
         return None
     sign, money, whole, upper, lower, exponent, percent, unit = match.groups()
+    if unit and not _is_unit(unit, text):
+        return None
     value = Fraction((whole or "0").replace(",", ""))
     if upper is not None:
         if float(lower) == 0:
@@ -82,7 +103,25 @@ def quantity(text: str) -> Quantity | None:
             return None
         value *= Fraction(10) ** int(exponent)
     value = -value if sign == "-" else value
-    return Quantity(value, _unit(money or unit or ""), bool(percent))
+    return Quantity(value, unit_of(money or unit or ""), bool(percent))
+
+
+def _is_unit(unit: str, text: str) -> bool:
+    """Whether letters behind a number only say of what it is: 5 km, 5 apples; but neither 5x, which
+    is another quantity, nor 5 million."""
+    if unit_of(unit) or unit.strip(". ").lower() in _ORDINAL:
+        return True
+    alone = len(unit.strip(". ")) < 2 or text.removesuffix(unit)[-1:].isdigit()
+    return not alone and not _MORE.search(unit)
+
+
+def in_base(text: str) -> tuple[str, str] | None:
+    """Digits and base of a number such as `101_2`, or None for anything else."""
+    found = _BASED.fullmatch(simple(text))
+    if found is None or not any(c.isdigit() for c in found[1]):
+        return None
+    base = found[2].lower()
+    return found[1].lower(), _BASES.get(base, base)
 
 
 def plain(text: str) -> str:
@@ -96,28 +135,6 @@ _QUANTITY = re.compile(
     r"(?:(?:[eE]|\s*(?:\*|x|\u00d7)\s*10\^)\{?([-+]?\d+)\}?)?"
     r"\s*(%|percent\b)?\s*((?:[A-Za-z\u00b0\u20ac\u00a3$]+\.?(?:\^?\{?[23]\}?)?[ /-]?){0,4})"
 )
-_COMMANDS = (
-    (re.compile(r"\\[dt]?frac\s*\{\s*(-?[\d.]+)\s*\}\s*\{\s*(-?[\d.]+)\s*\}"), r" \1/\2"),
-    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r" \1/\2"),
-    (re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|operatorname)\s*\{([^{}]*)\}"), r" \1 "),
-    (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})"), "\u00b0 "),
-    (re.compile(r"\\times|\\cdot"), "*"),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\(?:left|right|displaystyle|,|!|;|:| |quad)|[$]{2}|\\[()\[\]]|~"), " "),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\\$"), "$"),
-    (re.compile(r"\s+"), " "),
-)
-
-
-def simple(text: str) -> str:
-    """The text without what only sets it."""
-    text = unicodedata.normalize("NFKC", text.strip()).replace("\u2212", "-").replace("\u2044", "/")
-    if len(text) > 1 and text[0] == text[-1] == "$":
-        text = text[1:-1]
-    for pattern, new in _COMMANDS:
-        text = pattern.sub(new, text)
-    return text.strip(" *_`.").replace("- ", "-")
 
 
 def _boxed(text: str) -> str | None:
@@ -161,6 +178,20 @@ def _trimmed(text: str) -> str:
     return text.strip().strip("*_` ").removesuffix(".").strip()
 
 
+_UNIT_TEXT = re.compile(
+    r"(?<=\S)\s*\\(?:text|mbox|mathrm|textrm)\s*\{([^{}]*)\}\s*(\^\{?[23]\}?)?\s*\Z"
+)
+
+
+def without_unit(text: str) -> tuple[str, str]:
+    """A formula without the text that ends it, and the unit that this is; empty where it is none
+    that is known."""
+    found = _UNIT_TEXT.search(text)
+    if found is None:
+        return text, ""
+    return text[: found.start()], unit_of(found[1] + (found[2] or ""))
+
+
 _UNITS = {
     name: group.split()[0]
     for group in (
@@ -178,7 +209,7 @@ _UNITS = {
 }  # fmt: skip
 
 
-def _unit(text: str) -> str:
+def unit_of(text: str) -> str:
     """The one name of a known unit, its power with it; of others nothing, as words around a number
     are seldom units."""
     words = re.findall(r"[a-z\u00b0$\u20ac\u00a3]+|[23]|/", text.lower())

@@ -11,10 +11,16 @@ import logging
 import re
 import resource
 import sys
+from contextlib import suppress
 from typing import Any
 
-from gristmill.judges._math_answer import final_answer, plain, quantity, simple
+from gristmill.judges._math_answer import final_answer, in_base, plain, quantity, without_unit
+from gristmill.judges._math_spelling import simple, spelled
 
+_AS_TEXT = re.compile(r"\\[lc]?dots|\u2026|\.\.\.|\d\s*:\s*\d")
+"""What goes on in the same way, times of day and ratios: a text is all that they equal."""
+_NEAR = 2e-6
+"""How far two numbers may be apart, as a share: what a third is from 0.333333."""
 _WORDS = re.compile(r"[^\W\d_][\w\s'-]*")
 MEMORY = 2 << 30
 """Bytes of address space: a number with a billion digits is refused."""
@@ -29,7 +35,7 @@ def gold_of(text: str) -> tuple[str, list[Any]]:
     gold = (final_answer(text) or "") if "\\boxed" in text or "####" in text else text
     if not gold:
         raise ValueError("there is no answer in it")
-    if quantity(gold) is not None:
+    if quantity(gold) is not None or _AS_TEXT.search(gold):
         return gold, []
     read = _parsed(gold)
     if not read and not _WORDS.fullmatch(plain(gold)):
@@ -44,28 +50,66 @@ def compared(gold: str, read: list[Any], found: str) -> bool:
         return one.equals(other)
     if _same_text(gold, found):
         return True
+    based = in_base(gold), in_base(found)
+    if any(based):
+        return based[0] == based[1]
+    if _AS_TEXT.search(gold) or _AS_TEXT.search(found):
+        return False
+    units = without_unit(gold)[1], without_unit(found)[1]
+    if all(units) and units[0] != units[1]:
+        return False
     from math_verify import verify
 
-    read = read or _parsed(gold)
-    return bool(read) and verify(read, _parsed(found), timeout_seconds=None)
+    read, answer = read or _parsed(gold), _parsed(found)
+    equal = bool(read) and verify(read, answer, timeout_seconds=None)
+    return equal and not _apart(read[0], answer[0])
+
+
+def _apart(one: Any, other: Any) -> bool:
+    """Whether two numbers differ that are equal once rounded, as those near zero are."""
+    if not (getattr(one, "is_number", False) and getattr(other, "is_number", False)):
+        return False
+    a, b = one.evalf(30), other.evalf(30)
+    return not a.equals(b) and bool(abs(a - b) > _NEAR * max(abs(a), abs(b)))
 
 
 def _same_text(gold: str, found: str) -> bool:
     """Whether two answers read the same; where they are words, case and brackets aside."""
-    if simple(gold) == simple(found):
+    if _tight(gold) == _tight(found):
         return True
     return bool(_WORDS.fullmatch(plain(gold))) and plain(gold) == plain(found)
 
 
-def _parsed(text: str) -> list[Any]:
-    """What math-verify makes of one answer, a text that it could not read aside."""
-    from math_verify import parse
+def _tight(text: str) -> str:
+    return re.sub(r"\s*([^\w\s.])\s*", r"\1", simple(text))
 
-    bare = re.sub(r"^\$+|\$+$|^\\[(\[]|\\[)\]]$", "", text.strip()).strip()
-    read = parse(f"\\boxed{{{bare}}}", parsing_timeout=None)  # type: ignore[arg-type]
-    if not any(not isinstance(part, str) for part in read):
-        read = parse(bare, parsing_timeout=None)  # type: ignore[arg-type]
-    return [part for part in read if not isinstance(part, str)]
+
+def _parsed(text: str) -> list[Any]:
+    """What an answer means, if all of it can be read: of `4 \\foo` nothing, and not 4."""
+    from latex2sympy2_extended.latex2sympy2 import (
+        NormalizationConfig,
+        latex2sympy,
+        normalize_latex,
+    )
+    from math_verify.grader import should_treat_as_complex
+    from math_verify.parser import get_last_eq
+    from sympy import nan, zoo
+
+    bare = re.sub(r"^\$+|\$+$|^\\[(\[]|\\[)\]]$", "", spelled(text).strip().rstrip(".")).strip()
+    bare = re.sub(r"\\math(?:rm|it|bf)\{([A-Za-z])\}", r"\1", without_unit(bare)[0])
+    # Units are taken off here: math-verify would take the t of 2t for one.
+    config = NormalizationConfig(
+        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none"
+    )
+    whole = normalize_latex(bare, config)
+    for formula in dict.fromkeys([whole, get_last_eq(whole)]):
+        with suppress(Exception):
+            real = not should_treat_as_complex(formula)
+            found = latex2sympy(
+                formula, is_real=real, convert_degrees=False, normalization_config=None
+            )
+            return [] if found.has(nan, zoo) else [found]
+    return []
 
 
 def _say(**values: Any) -> None:
@@ -78,8 +122,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.set_int_max_str_digits(20_000)
-    import math_verify  # noqa: F401
-
+    # What is loaded here does not count as time of the first answer.
+    compared("x+1", _parsed("x+1"), "x+2")
     _say(ready=True)
     for line in sys.stdin:
         asked = json.loads(line)

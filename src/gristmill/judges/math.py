@@ -15,6 +15,7 @@ from pydantic import Field
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, MissingExtra
+from gristmill.judges._answers import right_answers
 from gristmill.judges.base import GroundTruth, Rules
 from gristmill.records import Prompt, Response, Verdict
 
@@ -28,8 +29,10 @@ class Math(GroundTruth):
 
     Plain quantities are compared as exact numbers (`1,234.0`, `3/4`, `2 1/2`, `$5`, `5 km`, `75%`,
     `x = 4`), words as words, and everything else by math-verify: formulas, sets, intervals,
-    equations. `answer` may be a whole solution that ends in `#### 42` or holds a `\\boxed{42}`.
-    No answer is a wrong one. An `answer` that is no mathematics gives no verdict.
+    equations. All of a formula must be read, or it equals nothing; a number in another base, a
+    ratio, a time and what goes on in dots equal the same text alone. `answer` may be a whole
+    solution that ends in `#### 42` or holds a `\\boxed{42}`, or a JSON list of texts, any of which
+    is right. No answer is a wrong one. An `answer` that is no mathematics gives no verdict.
     """
 
     seconds: float = Field(default=5.0, gt=0)
@@ -45,12 +48,21 @@ class Math(GroundTruth):
         return Comparers(self.processes or min(4, len(os.sched_getaffinity(0))), self.seconds)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
-        if prompt.answer is None or not prompt.answer.strip():
+        answers = right_answers(prompt)
+        if not answers:
             return Verdict("math", "math-verify", None)
-        found = await cast(Comparers, backend).compare(prompt.answer, response.text)
-        if "bad" in found:
-            raise BackendError("bad_truth", f"the prompt's answer: {found['bad']}")
-        return Verdict("math", "math-verify", float(found["right"]), detail=_detail(found))
+        bad, told = "", None
+        for answer in answers:
+            found = await cast(Comparers, backend).compare(answer, response.text)
+            if "bad" in found:
+                bad = bad or found["bad"]
+                continue
+            told = found if told is None or found["right"] else told
+            if found["right"]:
+                break
+        if told is None:
+            raise BackendError("bad_truth", f"the prompt's answer: {bad}")
+        return Verdict("math", "math-verify", float(told["right"]), detail=_detail(told))
 
 
 class Comparers(Rules):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from fractions import Fraction
@@ -12,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError
+from gristmill.judges._answers import right_answers
 from gristmill.judges.base import GroundTruth
 from gristmill.records import Prompt, Response, Verdict
 
@@ -32,7 +32,9 @@ _SHOWN = 100
 class Truth(GroundTruth):
     """Compares a response with the prompt's `answer`: reward 1 if they match, else 0.
 
-    An `answer` that is a JSON list of texts or numbers holds several, any of which is right.
+    An `answer` that is a JSON list of texts holds several, any of which is right. A whole number
+    is the same with zeros behind a point: 8.0 is 8, which is what becomes of it in a column with a
+    gap. Else texts are compared as texts, 007 is not 7; only `match: number` reads 1e3 as 1000.
     """
 
     match: Literal["exact", "normalised", "number", "contains"] = "normalised"
@@ -67,9 +69,9 @@ class Truth(GroundTruth):
         return self
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
-        if prompt.answer is None or not prompt.answer.strip():
+        wanted = right_answers(prompt)
+        if not wanted:
             return Verdict("truth", "rules", None)
-        wanted = answers_in(prompt.answer)
         self._check(wanted)
         found = self._part(response.text)
         if found is None:
@@ -81,11 +83,12 @@ class Truth(GroundTruth):
 
     def _check(self, wanted: list[str]) -> None:
         """Raises BackendError for answers that nothing could match."""
-        for one in wanted:
-            if self.match == "number" and number_in(one) is None:
-                raise BackendError("bad_truth", f"the prompt's answer is no number: {_short(one)}")
-            if self.match != "exact" and not one.strip():
-                raise BackendError("bad_truth", "one of the prompt's answers is empty")
+        if self.match == "number" and all(number_in(one) is None for one in wanted):
+            raise BackendError(
+                "bad_truth", f"the prompt's answer is no number: {_short(wanted[0])}"
+            )
+        if self.match != "exact" and not all(one.strip() for one in wanted):
+            raise BackendError("bad_truth", "one of the prompt's answers is empty")
 
     def _part(self, text: str) -> str | None:
         if self.part == "whole":
@@ -100,30 +103,20 @@ class Truth(GroundTruth):
     def _matches(self, found: str, wanted: str) -> bool:
         match self.match:
             case "exact":
-                return found.strip() == wanted.strip()
+                return _whole(found.strip()) == _whole(wanted.strip())
             case "normalised":
-                return normalised(found) == normalised(wanted)
+                return _whole(normalised(found)) == _whole(normalised(wanted))
             case "contains":
-                return f" {normalised(wanted)} " in f" {normalised(found)} "
+                words, one = normalised(found), _whole(normalised(wanted))
+                if one.isdigit():
+                    words = " ".join(map(_whole, words.split()))
+                return f" {one} " in f" {words} "
             case "number":
                 one, other = number_in(found), number_in(wanted)
                 if one is None or other is None:
                     return False
                 margin = max(_exact(self.absolute), _exact(self.tolerance) * abs(other))
                 return abs(one - other) <= margin
-
-
-def answers_in(answer: str) -> list[str]:
-    """The answers that a prompt's `answer` holds: those of a JSON list of texts and numbers, or
-    itself."""
-    if answer.lstrip().startswith("["):
-        try:
-            found = json.loads(answer, parse_float=str, parse_int=str)
-        except (ValueError, RecursionError):
-            return [answer]
-        if isinstance(found, list) and found and all(isinstance(one, str) for one in found):
-            return found
-    return [answer]
 
 
 def normalised(text: str) -> str:
@@ -134,6 +127,11 @@ def normalised(text: str) -> str:
     bare = _SPACED.sub(lambda m: m[0] if m[1] is None or _is_sign(m[1]) else " ", bare)
     bare = bare if bare.strip() else text
     return " ".join(_ARTICLES.sub(" ", bare).split()) or " ".join(bare.split())
+
+
+def _whole(text: str) -> str:
+    """A whole number without zeros behind a point, and any other text as it is."""
+    return re.sub(r"\A([-+]?\d+)\.0+\Z", r"\1", text)
 
 
 def number_in(text: str) -> Fraction | None:

@@ -33,6 +33,10 @@ class Generate(Calling):
     """Longest response, in new tokens."""
     system: str | None = None
     """A system message put before every prompt that has none."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """Whether `sft` and `preference` have the thoughts of a reasoning model, as `reasoning_content`
+    of its messages. `scored` and `rejected` have them either way, so that it can be changed later
+    at no cost."""
 
 
 class Select(Options):
@@ -184,10 +188,12 @@ class Config(Options):
 
 _PACE = set(Calling.model_fields) - {"model", "reference", "route", "body"}
 """What changes how fast or at what price a model is called, not what it says."""
+_EXPORTED = {"reasoning"}
+"""What changes only which of it is exported."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:
-    values = part.model_dump(mode="json", exclude=_PACE)
+    values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
     # Folders from before there was a reference know nothing of it.
     return {k: v for k, v in values.items() if k != "reference" or v is not None}
 

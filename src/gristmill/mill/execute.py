@@ -149,7 +149,10 @@ class Executor:
                 self.purse.add_response(response.prompt_tokens, response.completion_tokens)
                 self._save(work, index, response, verdicts)
             if not response.text.strip():
-                return Sample(index, response)
+                # Nothing that a judge could read: of tool calls it has no say, of nothing at all
+                # there is no verdict.
+                alone = self.judges[: self._alone] if response.says else ()
+                return Sample(index, response, tuple(_silent(*one) for one in alone))
             for number in range(len(verdicts), self._alone):
                 judge, backend = self.judges[number]
                 stage = name_of(judge)
@@ -167,16 +170,23 @@ class Executor:
         for number in range(self._alone, len(self.judges)):
             judge, backend = self.judges[number]
             assert isinstance(judge, GroupJudge)
-            able = [(s, r) for s in samples if s.failure is None and (r := _said(s)) is not None]
-            if not able:
-                return samples
-            self.in_flight += len(able)
-            try:
-                found = await judge.compare(backend, work.prompt, [r for _, r in able])
-            finally:
-                self.in_flight -= len(able)
-                self._room.set()
-            said = {s.index: v for (s, _), v in zip(able, found, strict=True)}
+            saying = [
+                (s, r)
+                for s in samples
+                if s.failure is None and (r := s.response) is not None and r.says
+            ]
+            said: dict[int, Verdict | BackendError] = {
+                s.index: _silent(judge, backend) for s, _ in saying
+            }
+            able = [(s, r) for s, r in saying if r.text.strip()]
+            if able:
+                self.in_flight += len(able)
+                try:
+                    found = await judge.compare(backend, work.prompt, [r for _, r in able])
+                finally:
+                    self.in_flight -= len(able)
+                    self._room.set()
+                said |= {s.index: v for (s, _), v in zip(able, found, strict=True)}
             samples = tuple(
                 self._with(s, said[s.index], judge, number) if s.index in said else s
                 for s in samples
@@ -212,10 +222,11 @@ class Executor:
             )
 
 
-def _said(sample: Sample) -> Response | None:
-    """The response, if it says anything."""
-    said = sample.response
-    return said if said is not None and said.text.strip() else None
+def _silent(judge: Judge, backend: Backend) -> Verdict:
+    """What a judge says of tool calls alone."""
+    name = name_of(judge)
+    detail = f"the judge '{name}' cannot read tool calls yet, and there is nothing else to read"
+    return Verdict(name, backend.model, None, detail=detail)
 
 
 async def ticking(tick: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -27,9 +28,11 @@ class Work:
     known: dict[int, Sample]
 
 
-def items(config: Config, limit: int | None) -> Iterator[tuple[Prompt, int] | Refused]:
+def items(
+    config: Config, limit: int | None, unused: Counter[str] | None = None
+) -> Iterator[tuple[Prompt, int] | Refused]:
     """All rows of the config's sources, prompts with their keys, the first `limit` of them."""
-    return islice(keyed_prompts(config.sources, config.generate.system), limit)
+    return islice(keyed_prompts(config.sources, config.generate.system, unused), limit)
 
 
 class Feed:

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gristmill.backends import remembered
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
 from gristmill.log import Log
 from gristmill.mill.budget import Spent
-from gristmill.records import Failure, Response, Sample, Verdict
+from gristmill.records import Failure, Sample, Verdict
 
 PARTIAL_LIMIT = 64 << 20
 """Bytes of `partial.jsonl` after which it is started anew with what is still needed."""
@@ -125,7 +126,7 @@ def _pack(sample: Sample) -> list[Any]:
     r, f = sample.response, sample.failure
     return [
         sample.index,
-        r and [r.text, r.model, r.finish_reason, r.prompt_tokens, r.completion_tokens],
+        r and remembered.pack(r),
         [_pack_verdict(v) for v in sample.verdicts],
         f and [f.stage, f.kind, f.message],
     ]
@@ -135,7 +136,7 @@ def _unpack(packed: list[Any]) -> Sample:
     index, response, verdicts, failure = packed
     return Sample(
         index,
-        Response(*response) if response else None,
+        remembered.unpack(response) if response else None,
         tuple(map(_unpack_verdict, verdicts)),
         Failure(*failure) if failure else None,
     )

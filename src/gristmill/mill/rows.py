@@ -1,84 +1,29 @@
-"""The rows of the four data sets, and their columns."""
+"""The rows of the four data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from gristmill.filters.threshold import score_of
 from gristmill.intake.cells import Refused
+from gristmill.mill.columns import PROVENANCE, Row, json_of, schema_of
 from gristmill.mill.select import Pair
-from gristmill.records import ATTRIBUTES, Decision, Graded, Prompt, Sample, as_dicts, response_id
-
-MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-PROVENANCE = pa.struct(
-    [
-        ("model", pa.string()),
-        ("judges", pa.list_(pa.string())),
-        ("licences", pa.list_(pa.string())),
-        ("recipe", pa.string()),
-        ("seed", pa.int64()),
-        ("parents", pa.list_(pa.string())),
-    ]
+from gristmill.records import (
+    ATTRIBUTES,
+    Decision,
+    Graded,
+    Message,
+    Prompt,
+    Response,
+    Sample,
+    as_dicts,
+    response_id,
 )
-JUDGEMENTS = pa.list_(
-    pa.struct(
-        [
-            ("judge", pa.string()),
-            ("model", pa.string()),
-            ("reward", pa.float64()),
-            ("detail", pa.string()),
-        ]
-    )
-)
-_SCORES = [(name, pa.float32()) for name in ATTRIBUTES] + [("reward", pa.float64())]
-_IDS = [("prompt_id", pa.string()), ("response_id", pa.string())]
-
-SCHEMAS = {
-    "sft": pa.schema(
-        [("messages", MESSAGES), ("reward", pa.float64()), *_IDS, ("provenance", PROVENANCE)]
-    ),
-    "preference": pa.schema(
-        [
-            ("prompt", MESSAGES),
-            ("chosen", MESSAGES),
-            ("rejected", MESSAGES),
-            ("chosen_score", pa.float64()),
-            ("rejected_score", pa.float64()),
-            ("prompt_id", pa.string()),
-            ("chosen_id", pa.string()),
-            ("rejected_id", pa.string()),
-            ("provenance", PROVENANCE),
-        ]
-    ),
-    "scored": pa.schema(
-        [
-            ("prompt", pa.string()),
-            ("response", pa.string()),
-            *_SCORES,
-            *_IDS,
-            ("kept", pa.bool_()),
-            ("provenance", PROVENANCE),
-            ("judgements", JUDGEMENTS),
-        ]
-    ),
-    "rejected": pa.schema(
-        [
-            ("reason", pa.string()),
-            ("detail", pa.string()),
-            *_IDS,
-            ("prompt", pa.string()),
-            ("response", pa.string()),
-            *_SCORES,
-            ("source", pa.string()),
-            ("provenance", PROVENANCE),
-            ("judgements", JUDGEMENTS),
-        ]
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +62,8 @@ class Origin:
 def prompt_text(prompt: Prompt) -> str:
     """The prompt as HelpSteer2 writes it: one turn plain, several with `<extra_id_1>` between.
 
-    A system message goes first, as its own paragraph.
+    A system message goes first, as its own paragraph. Tool calls stand in their turn as Hermes
+    writes them.
     """
     parts = []
     begun = False
@@ -125,20 +71,28 @@ def prompt_text(prompt: Prompt) -> str:
         if message.role == "system":
             parts.append(f"{message.content}\n\n" if message.content else "")
             continue
+        said = _with_calls(message) if message.tool_calls else message.content
         if not begun and message.role == "user":
-            parts.append(message.content)
+            parts.append(said)
         else:
-            parts.append(f"\n<extra_id_1>{message.role.capitalize()}\n{message.content}")
+            parts.append(f"\n<extra_id_1>{message.role.capitalize()}\n{said}")
         begun = True
     return "".join(parts)
 
 
-Row = Mapping[str, Any]
-"""A value for each column of a schema; `provenance` holds the prompt, absent columns are null."""
+def _with_calls(message: Message) -> str:
+    calls = (
+        f'<tool_call>\n{{"name": {orjson.dumps(c.name).decode()}, "arguments": {json_of(c)}}}\n'
+        "</tool_call>"
+        for c in message.tool_calls
+    )
+    return "\n".join([*([message.content] if message.content else []), *calls])
 
 
-def table(rows: Sequence[Row], schema: pa.Schema, origin: Origin) -> pa.Table:
-    """A batch of rows as one table."""
+def table(rows: Sequence[Row], name: str, more: frozenset[str], origin: Origin) -> pa.Table:
+    """A batch of rows of a data set as one table, with the columns of `more` (`columns.extras`)."""
+    # Arrow makes no JSON cell of Python's values, but casts texts to it.
+    schema = schema_of(name, more, pa.string())
     columns = []
     for field in schema:
         values = [row.get(field.name) for row in rows]
@@ -146,15 +100,16 @@ def table(rows: Sequence[Row], schema: pa.Schema, origin: Origin) -> pa.Table:
             columns.append(origin.column(values))
         else:
             columns.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(columns, schema=schema)
+    made = pa.Table.from_arrays(columns, schema=schema)
+    return made.cast(schema_of(name, more)) if more else made
 
 
-def sft_row(graded: Graded, sample: Sample) -> Row:
-    """A conversation to fine-tune on."""
+def sft_row(graded: Graded, sample: Sample, thoughts: bool = True) -> Row:
+    """A conversation to fine-tune on; with its thoughts or without."""
     assert sample.response is not None
-    answer = {"role": "assistant", "content": sample.response.text}
     return {
-        "messages": [*as_dicts(graded.prompt.messages), answer],
+        "messages": turns((*graded.prompt.messages, sample.response.message), thoughts),
+        **_tools(graded.prompt),
         "reward": score_of(sample.verdicts, "reward"),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
@@ -162,14 +117,15 @@ def sft_row(graded: Graded, sample: Sample) -> Row:
     }
 
 
-def preference_row(graded: Graded, pair: Pair) -> Row:
-    """Chosen and rejected for one prompt, as message lists."""
+def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> Row:
+    """Chosen and rejected for one prompt, as message lists; with their thoughts or without."""
     assert pair.chosen.response is not None
     assert pair.rejected.response is not None
     return {
-        "prompt": as_dicts(graded.prompt.messages),
-        "chosen": [{"role": "assistant", "content": pair.chosen.response.text}],
-        "rejected": [{"role": "assistant", "content": pair.rejected.response.text}],
+        "prompt": turns(graded.prompt.messages, thoughts),
+        "chosen": turns((pair.chosen.response.message,), thoughts),
+        "rejected": turns((pair.rejected.response.message,), thoughts),
+        **_tools(graded.prompt),
         "chosen_score": pair.chosen_score,
         "rejected_score": pair.rejected_score,
         "prompt_id": graded.prompt.id,
@@ -179,12 +135,35 @@ def preference_row(graded: Graded, pair: Pair) -> Row:
     }
 
 
+def turns(messages: Iterable[Message], thoughts: bool) -> list[dict[str, Any]]:
+    """Messages as a data set has them: `as_dicts`, arguments as JSON, `weight` 0 where a turn is
+    not to be learned."""
+    return [
+        {"role": m.role, "content": m.content} if m.plain and m.learned else _turn(m, thoughts)
+        for m in messages
+    ]
+
+
+def _turn(message: Message, thoughts: bool) -> dict[str, Any]:
+    (said,) = as_dicts((message,))
+    if not thoughts:
+        said.pop("reasoning_content", None)
+    for made, call in zip(said.get("tool_calls", ()), message.tool_calls, strict=True):
+        made["function"]["arguments"] = json_of(call)
+    return said if message.learned else {**said, "weight": 0}
+
+
+def _tools(prompt: Prompt) -> dict[str, str]:
+    return {"tools": prompt.tools} if prompt.tools else {}
+
+
 def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
     """A graded response in HelpSteer2's columns; attributes as floats."""
     assert sample.response is not None
     return {
         "prompt": text,
         "response": sample.response.text,
+        **_beside(sample.response),
         **_scores(sample),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
@@ -203,6 +182,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) 
         "response_id": response_id(graded.prompt.id, sample.index),
         "prompt": text,
         "response": sample.response.text if sample.response else None,
+        **(_beside(sample.response) if sample.response else {}),
         **_scores(sample),
         "source": graded.prompt.source,
         "provenance": graded.prompt,
@@ -218,6 +198,17 @@ def bad_line_row(line: Refused) -> Row:
         "prompt": line.text,
         "source": line.where,
     }
+
+
+def _beside(response: Response) -> dict[str, str]:
+    """What there is beside the answer's text: the thought, and tool calls as JSON."""
+    if not (response.reasoning or response.tool_calls):
+        return {}
+    (said,) = as_dicts((response.message,))
+    found = {"reasoning": response.reasoning} if response.reasoning else {}
+    if response.tool_calls:
+        found["tool_calls"] = orjson.dumps(said["tool_calls"]).decode()
+    return found
 
 
 def _judgements(sample: Sample) -> list[dict[str, Any]] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Any
 
 from gristmill.filters.dedup import normalise
 from gristmill.filters.threshold import score_of
-from gristmill.records import Decision, Graded, Sample
+from gristmill.records import Decision, Graded, Sample, arguments_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pai
     """The best kept response against the worst scored one, if they are `min_gap` apart.
 
     None where nothing was kept, where a score is missing, where the gap is smaller or zero, or
-    where the two texts are the same after normalisation: a tie is never a preference.
+    where the two say the same, texts after normalisation and tool calls as they are read: a tie is
+    never a preference.
     """
     top = best(graded, decisions, 1)
     scored = [(r, s) for s in graded.samples if (r := _reward(s)) is not None]
@@ -45,7 +47,7 @@ def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pai
     rejected_score, rejected = min(scored, key=lambda pair: (pair[0], pair[1].index))
     if chosen_score is None or chosen_score - rejected_score < min_gap:
         return None
-    if chosen_score <= rejected_score or _text(top[0]) == _text(rejected):
+    if chosen_score <= rejected_score or _said(top[0]) == _said(rejected):
         return None
     return Pair(top[0], rejected, chosen_score, rejected_score)
 
@@ -62,6 +64,8 @@ def _reward(sample: Sample) -> float | None:
     return reward if reward is not None and isfinite(reward) else None
 
 
-def _text(sample: Sample) -> str:
-    assert sample.response is not None
-    return normalise(sample.response.text)
+def _said(sample: Sample) -> tuple[str, list[tuple[str, Any]]]:
+    """Text and calls; not the calls' ids, which are made up anew each time."""
+    r = sample.response
+    assert r is not None
+    return normalise(r.text), [(call.name, arguments_of(call)) for call in r.tool_calls]

@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from gristmill.errors import StorageError
 from gristmill.filters import changed, decide, survey
@@ -24,12 +21,13 @@ from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
+from gristmill.mill.parquet import Writers
 from gristmill.mill.select import best, pair
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample
 
-BATCH_ROWS = 2048
-"""Rows held before they are written as one row group."""
+ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
+"""How a response is known to end; whatever else a server says counts as an answer, and is named."""
 
 
 @dataclass
@@ -47,6 +45,10 @@ class Counts:
     kept: int = 0
     failed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    """Responses by their `finish_reason`, of those that nobody knows."""
+    unused_columns: Counter[str] = field(default_factory=Counter)
+    """Columns of the user's rows that nothing used, and in how many rows."""
     rows: dict[str, int] = field(default_factory=dict)
 
 
@@ -57,12 +59,15 @@ class Passage:
         self.config = config
         self._journal = journal
         self._offsets = offsets
+        self.unused: Counter[str] = Counter()
+        """Columns of the rows read last that nothing used."""
 
     def everything(self) -> Iterator[Graded | Refused]:
         """Finished prompts and bad lines; what is not finished is left out."""
         # The offsets know how far the feed has read; what lies beyond was never looked at.
         end = len(self._offsets)
-        for position, item in enumerate(items(self.config, end)):
+        self.unused = Counter()
+        for position, item in enumerate(items(self.config, end, self.unused)):
             if isinstance(item, Refused):
                 yield item
             elif self._offsets[position] != UNFINISHED:
@@ -100,10 +105,11 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     Each file is replaced in one step when it is whole. Raises StorageError.
     """
     config = passage.config
+    grades = config.grades
     counts = Counts()
     names = [*config.export, "rejected"]
     try:
-        with _Writers(folder, names, origin) as out:
+        with Writers(folder, names, origin) as out:
             for item in passage.decided():
                 counts.prompts_read += 1
                 if isinstance(item, Refused):
@@ -112,8 +118,9 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
                     counts.reasons[item.reason] += 1
                     out.add("rejected", rows.bad_line_row(item))
                 else:
-                    _write_prompt(out, counts, config, *item)
+                    _write_prompt(out, counts, config, grades, *item)
         counts.rows = out.written
+        counts.unused_columns = passage.unused
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(
@@ -126,9 +133,10 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
 
 
 def _write_prompt(
-    out: _Writers,
+    out: Writers,
     counts: Counts,
     config: Config,
+    grades: bool,
     graded: Graded,
     decisions: tuple[Decision, ...],
 ) -> None:
@@ -139,11 +147,14 @@ def _write_prompt(
     text = rows.prompt_text(graded.prompt)
     graded = changed(graded, decisions)
     for sample, decision in zip(graded.samples, decisions, strict=True):
-        counts.sampled += sample.response is not None
+        if sample.response is not None:
+            counts.sampled += 1
+            if (ending := sample.response.finish_reason) not in ENDINGS:
+                counts.endings[str(ending)] += 1
         counts.failed += sample.failure is not None
         counts.kept += decision.keep
         over_target = decision.reason == "over_target"
-        if _graded(sample) and sample.failure is None:
+        if grades and _graded(sample) and sample.failure is None:
             counts.scored += 1
             if not over_target:
                 row = rows.scored_row(graded, sample, text, decision.keep)
@@ -153,75 +164,17 @@ def _write_prompt(
             out.add("rejected", rows.rejected_row(graded, sample, text, decision))
     if accepted:
         # Without a judge there is no best one, and what is not picked would be in no table.
-        most = config.select.best if any(map(_graded, graded.samples)) else None
+        most = config.select.best if grades and any(map(_graded, graded.samples)) else None
+        thoughts = config.generate.reasoning == "keep"
         for sample in best(graded, decisions, most):
-            out.add("sft", rows.sft_row(graded, sample))
+            out.add("sft", rows.sft_row(graded, sample, thoughts))
         if found := pair(graded, decisions, config.select.min_gap):
-            out.add("preference", rows.preference_row(graded, found))
+            out.add("preference", rows.preference_row(graded, found, thoughts))
 
 
 def _graded(sample: Sample) -> bool:
     """Whether a judge looked at it that grades, and does not only embed."""
     return any(not v.vector for v in sample.verdicts)
-
-
-def close_parquet(file: pq.ParquetWriter) -> None:
-    """Close a file; where the disk refuses, so that pyarrow does not try and complain again."""
-    try:
-        file.close()
-    finally:
-        file.is_open = False
-
-
-class _Writers:
-    """One Parquet file each for the named data sets, written beside the old ones, then swapped."""
-
-    def __init__(self, folder: Path, names: Sequence[str], origin: rows.Origin) -> None:
-        self._folder = folder
-        self._origin = origin
-        self._rows: dict[str, list[rows.Row]] = {name: [] for name in names}
-        self.written = dict.fromkeys(names, 0)
-        self._files: dict[str, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> _Writers:
-        for name in self._rows:
-            self._files[name] = pq.ParquetWriter(
-                self._path(name, ".new"), rows.SCHEMAS[name], compression="zstd"
-            )
-        return self
-
-    def add(self, name: str, row: rows.Row) -> None:
-        batch = self._rows.get(name)
-        if batch is None:
-            return
-        batch.append(row)
-        self.written[name] += 1
-        if len(batch) >= BATCH_ROWS:
-            self._flush(name)
-
-    def _flush(self, name: str) -> None:
-        batch = self._rows[name]
-        if batch:
-            self._files[name].write_table(rows.table(batch, rows.SCHEMAS[name], self._origin))
-            batch.clear()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            with ExitStack() as stack:
-                for file in self._files.values():
-                    stack.callback(close_parquet, file)
-                if kind is None:
-                    for name in self._rows:
-                        self._flush(name)
-            if kind is None:
-                for name in self._rows:
-                    self._path(name, ".new").replace(self._path(name))
-        finally:
-            for name in self._rows:
-                self._path(name, ".new").unlink(missing_ok=True)
-
-    def _path(self, name: str, suffix: str = "") -> Path:
-        return self._folder / f"{name}.parquet{suffix}"
 
 
 def as_metrics(counts: Counts, target: int | None) -> dict[str, Any]:
@@ -233,5 +186,7 @@ def as_metrics(counts: Counts, target: int | None) -> dict[str, Any]:
         "prompts": {"read": c["prompts_read"], **{n: c[n] for n in prompts}, "target": target},
         "responses": {n: c[n] for n in responses},
         "reasons": dict(counts.reasons.most_common()),
+        "endings": dict(counts.endings.most_common()),
+        "unused_columns": dict(counts.unused_columns.most_common()),
         "rows": counts.rows,
     }

@@ -8,12 +8,13 @@ from typing import Any
 
 import jinja2
 import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from gristmill.errors import DataError
 from gristmill.page import markdown, text
 from gristmill.report import words
-from gristmill.report.folder import AGAIN, TABLES, Run, open_run, write_text
+from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_text
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when
 from gristmill.report.reasons import explain_reasons
@@ -102,6 +103,8 @@ def _context(run: Run, origins: Origins, licence: Licence) -> dict[str, Any]:
         "where": run.path.name or "DIR",
         "tables": [(name, run.rows(name), ABOUT[name]) for name in TABLES if name in run.tables],
         "has": set(names),
+        "fields": {name: _fields(run.tables[name]) for name in names},
+        "columns": {name: run.tables[name].columns for name in names},
         "first": names[0] if names else None,
         "models": origins.names("model") or _some(generate.get("model")),
         "licences": origins.names("licences"),
@@ -120,6 +123,25 @@ def _context(run: Run, origins: Origins, licence: Licence) -> dict[str, Any]:
         "truth": truth(run),
         "version": _version(run),
     }
+
+
+FIELDS = {
+    "reasoning_content": "`reasoning_content` (the thought before an answer)",
+    "tool_calls": "`tool_calls` (their `arguments` are JSON, which `datasets` reads as an object)",
+    "tool_call_id": "`tool_call_id` (the call that a tool's turn answers)",
+    "name": "`name` (the tool)",
+    "weight": "`weight` (0: not to be learned)",
+}
+"""The fields that messages have where some do."""
+
+
+def _fields(table: Table) -> str:
+    """The fields beside `role` and `content` that a data set's messages have, in words."""
+    with pq.ParquetFile(table.path) as file:
+        columns = [file.schema.column(i).path.split(".") for i in range(len(file.schema))]
+    lists = ("messages", "prompt", "chosen", "rejected")
+    found = {path[3] for path in columns if path[0] in lists and len(path) > 3}
+    return ", ".join(said for name, said in FIELDS.items() if name in found)
 
 
 def _judges(config: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -25,6 +25,9 @@ from gristmill.report import words
 from gristmill.report.agreement import embeds
 from gristmill.report.folder import Run
 
+MOST = 12
+"""Names in one sentence."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -192,6 +195,27 @@ def funnel(run: Run) -> list[Step]:
         note = words.why_no_sft(run) if name == "sft" and not run.rows(name) else ""
         found.append(Step(title, run.rows(name), bar, None, note, "Rows written"))
     return found
+
+
+def notes(run: Run) -> list[str]:
+    """What was noticed on the way, and kept nothing out: columns of the user's that nothing used,
+    and words for an ending that nobody knows."""
+    found = []
+    if unused := run.counts("unused_columns"):
+        found.append(f"Columns that nothing used: {listed(unused, 'row')}.")
+    if endings := run.counts("endings"):
+        found.append(
+            "Responses that ended in a word of the server's that nobody knows, and count as "
+            f"answers: {listed(endings, 'response')}."
+        )
+    return found
+
+
+def listed(counts: dict[str, int], what: str) -> str:
+    """Names with their counts, the first few of them."""
+    some = [f"{label(name, 40)} ({plural(n, what)})" for name, n in list(counts.items())[:MOST]]
+    more = [f"{len(counts) - MOST:,} more"] if len(counts) > MOST else []
+    return ", ".join([*some, *more])
 
 
 def _lost(*parts: tuple[int, str]) -> str:

@@ -19,7 +19,7 @@ from gristmill.report.agreement import measure_judges
 from gristmill.report.charts import draw_gaps, draw_scores
 from gristmill.report.folder import AGAIN, Run, open_run, write_text
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
-from gristmill.report.overview import details, funnel, lede, tiles, truth
+from gristmill.report.overview import details, funnel, lede, notes, tiles, truth
 from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
 from gristmill.report.reasons import explain_reasons
 from gristmill.report.recipes import recipes
@@ -56,6 +56,7 @@ def _context(run: Run) -> dict[str, Any]:
         "tiles": tiles(run),
         "truth": truth(run),
         "funnel": funnel(run),
+        "notes": notes(run),
         "scores": _scores(run, scores),
         "recipes": recipes(run),
         "judges": judges,

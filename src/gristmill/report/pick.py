@@ -21,6 +21,9 @@ from gristmill.report.turns import Turn, messages, turn, turns
 SHOWN = 12
 """Responses shown of each sort."""
 
+RESPONSE = ("response", "reasoning", "tool_calls")
+"""The columns of what a model said; only the first is always there."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -65,7 +68,7 @@ def pick_samples(run: Run) -> dict[str, list[Shown]]:
     best, worst = _extremes(table)
     at_random = random.Random(0).sample(range(table.rows), min(SHOWN, table.rows))
     wanted = {"best": best, "worst": worst, "random": sorted(at_random)}
-    names = ["prompt", "response", "reward", "kept", "prompt_id", "response_id", *ATTRIBUTES]
+    names = ["prompt", *RESPONSE, "reward", "kept", "prompt_id", "response_id", *ATTRIBUTES]
     rows = fetch(table, {i for each in wanted.values() for i in each}, names, ("model",))
     dropped = {rows[i].get("response_id") for i in rows if not rows[i].get("kept")}
     reasons = _reasons_of(run, {str(one) for one in dropped if one})
@@ -91,7 +94,7 @@ def pick_rejected(run: Run) -> dict[str, Shown]:
             if code >= 0 and len(first) < MOST:
                 first.setdefault(str(column.dictionary[code].as_py()), start + place)
         start += len(batch)
-    names = ["reason", "detail", "prompt", "response", "reward", "response_id", *ATTRIBUTES]
+    names = ["reason", "detail", "prompt", *RESPONSE, "reward", "response_id", *ATTRIBUTES]
     rows = fetch(table, set(first.values()), names, ("model",))
     return {reason: _shown(rows[i], reason) for reason, i in first.items()}
 
@@ -221,7 +224,7 @@ def _shown(row: dict[str, Any], reason: str) -> Shown:
     kept = bool(row.get("kept"))
     return Shown(
         prompt=turns(row.get("prompt")),
-        response=turn("assistant", row.get("response")),
+        response=turn("assistant", *map(row.get, RESPONSE)),
         reward=reward if reward is not None and math.isfinite(reward) else None,
         scores=tuple(row.get(name) for name in ATTRIBUTES),
         kept=kept,

@@ -6,24 +6,76 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from gristmill.page.text import LONGEST, visible
+import orjson
 
-_TURN = re.compile(r"\n?<extra_id_1>(User|Assistant)\n")
+from gristmill.intake.calls import calls_of
+from gristmill.intake.cells import Unusable
+from gristmill.page.text import LONGEST, label, visible
+from gristmill.records import ToolCall, arguments_of
+
+_TURN = re.compile(r"\n?<extra_id_1>(User|Assistant|Tool)\n")
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn as it is shown. `cut` is how many characters were left out."""
+class Said:
+    """A text as it is shown. `cut` is how many characters were left out."""
 
-    role: str
     text: str
     cut: int = 0
 
 
-def turn(role: str, text: str | None) -> Turn:
-    """One message, cut to what a page can carry."""
+@dataclass(frozen=True)
+class Call:
+    """A tool call as it is shown."""
+
+    name: str
+    arguments: Said
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn as it is shown. thought: what came before the words, None where nothing did."""
+
+    role: str
+    said: Said
+    thought: Said | None = None
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return self.said.text
+
+    @property
+    def gist(self) -> str:
+        """What there is to show in one line."""
+        return self.text or " ".join(f"{c.name}({c.arguments.text})" for c in self.calls)
+
+
+def said(text: str | None) -> Said:
+    """A text, cut to what a page can carry."""
     text = text or ""
-    return Turn(role, visible(text[:LONGEST]), max(0, len(text) - LONGEST))
+    return Said(visible(text[:LONGEST]), max(0, len(text) - LONGEST))
+
+
+def turn(role: str, text: str | None, thought: str | None = None, calls: Any = None) -> Turn:
+    """One message. calls: as a message list has them, or the JSON of that."""
+    return Turn(role, said(text), said(thought) if thought else None, _calls(calls))
+
+
+def _calls(given: Any) -> tuple[Call, ...]:
+    try:
+        return tuple(_call(one) for one in calls_of(given, "tool_calls"))
+    except Unusable:
+        # Another tool's file: whatever stands there is shown as it is.
+        return (Call("?", said(str(given))),)
+
+
+def _call(call: ToolCall) -> Call:
+    arguments = arguments_of(call)
+    if not isinstance(arguments, str):
+        arguments = orjson.dumps(arguments, option=orjson.OPT_INDENT_2).decode()
+    return Call(label(call.name), said(arguments))
 
 
 def turns(prompt: str | None) -> list[Turn]:
@@ -37,4 +89,13 @@ def turns(prompt: str | None) -> list[Turn]:
 
 def messages(value: Any) -> list[Turn]:
     """The turns of a message list as the Parquet files hold it."""
-    return [turn(str(m.get("role") or "?"), m.get("content")) for m in value or () if m]
+    return [
+        turn(
+            str(m.get("role") or "?"),
+            m.get("content"),
+            m.get("reasoning_content"),
+            m.get("tool_calls"),
+        )
+        for m in value or ()
+        if m
+    ]
