@@ -12,12 +12,12 @@ from gristmill.intake.turns import (
     asked,
     checked,
     hh_turns,
+    is_plain,
     listed,
     messages_of,
     spoken,
     with_system,
 )
-from gristmill.nemotron.chat import TURN
 from gristmill.records import Message
 
 TURNS = ("messages", "conversations", "conversation")
@@ -57,7 +57,7 @@ def system_of(row: Row) -> Any:
 def prompt_in(row: Row, field: str) -> Turns:
     """What a column asks, text or messages, behind the row's history and system message."""
     given = row.get(field)
-    if _is_plain(given) and _MORE.isdisjoint(row):
+    if is_plain(given) and _MORE.isdisjoint(row):
         return (Message("user", given),)
     found = listed(given, field)
     if found is None:
@@ -66,14 +66,6 @@ def prompt_in(row: Row, field: str) -> Turns:
     if "history" in row:
         found = checked([*_history(row), *found], field)
     return asked(with_system(system_of(row), found), field)
-
-
-def _is_plain(given: Any) -> bool:
-    """Whether a cell holds one turn of text, as nearly every row does: none of the forms in which a
-    text holds several begins so."""
-    if not isinstance(given, str) or TURN in given:
-        return False
-    return bool(given) and given[0] not in "[H" and not given[0].isspace()
 
 
 def _material(row: Row, field: str, text: str) -> str:

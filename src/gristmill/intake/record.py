@@ -15,7 +15,7 @@ import orjson
 
 from gristmill.intake.cells import Row, Unusable
 from gristmill.intake.labels import Labels
-from gristmill.intake.turns import Turns
+from gristmill.intake.turns import Turns, is_plain
 from gristmill.records import Message, Prompt, as_dicts
 
 PROMPT, CONVERSATION, RATED, PAIR, ITEM, TEXT = (
@@ -121,12 +121,12 @@ def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
 
     What it does not have is left out.
     """
-    only = answer is None and len(prompt.messages) == 1 and prompt.messages[0].role == "user"
-    said: Row = {"prompt": prompt.messages[0].content}
-    if not only:
-        turns = prompt.messages if answer is None else (*prompt.messages, answer)
-        said = {"messages": [_turn(turn, as_dicts([turn])[0]) for turn in turns]}
+    turns = prompt.messages if answer is None else (*prompt.messages, answer)
+    said: Row = {"messages": [_turn(turn, as_dicts([turn])[0]) for turn in turns]}
+    if len(turns) == 1 and turns[0].role == "user" and is_plain(turns[0].content):
+        said = {"prompt": turns[0].content}
     facts = {
+        "id": prompt.id,
         "answer": prompt.answer,
         "category": prompt.category,
         "language": prompt.language,
@@ -137,7 +137,7 @@ def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
         "tools": orjson.loads(prompt.tools) if prompt.tools else None,
     }
     facts = {name: value for name, value in facts.items() if value not in (None, "", [])}
-    return {"id": prompt.id, **said, **facts}
+    return {**said, **facts}
 
 
 def _turn(turn: Message, said: dict[str, Any]) -> dict[str, Any]:

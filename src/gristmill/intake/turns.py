@@ -57,6 +57,14 @@ def _is_message(turn: Any) -> bool:
     return isinstance(turn, dict) and bool(turn.keys() & {"role", "from"})
 
 
+def is_plain(given: Any) -> bool:
+    """Whether a cell holds one turn of text, as nearly every row does: none of the forms in which a
+    text holds several begins so."""
+    if not isinstance(given, str) or TURN in given:
+        return False
+    return bool(given) and given[0] not in "[H" and not given[0].isspace()
+
+
 def spoken(text: str, field: str) -> Turns:
     """The turns of a text: one of the user's, or several as HelpSteer2 or HH-RLHF write them."""
     if text.startswith(("\n\nHuman:", "Human:")) and "\n\nAssistant:" in text:
