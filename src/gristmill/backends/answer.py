@@ -57,7 +57,7 @@ def ending_of(word: Any) -> str | None:
     plain = plain.removeprefix("finishreason").removeprefix("reason")
     if known := _KNOWN.get(plain):
         return known
-    said = f"the server ended the answer with '{word:.40}'"
+    said = f"the server ended the answer with '{word:.60}'"
     if _FILTERED.search(plain):
         raise Fault("content_filter", said, again=False)
     if _TIMED_OUT.search(plain):

@@ -105,8 +105,9 @@ def fault_in_reply(reply: Any) -> Fault | None:
         return None
     status = 0
     if isinstance(error, dict):
-        given = (error.get(name) for name in ("code", "http_status_code", "status_code", "status"))
-        status = next((int(code) for code in given if str(code).isdecimal()), 0)
+        names = ("code", "http_status_code", "status_code", "status")
+        given = (str(error.get(name)) for name in names)
+        status = next((int(code) for code in given if code.isdecimal()), 0)
     if not 400 <= status < 600:
         status = 422 if reply.get("error_type") == "validation" else 502
     return fault_of_status(status, {}, json.dumps({"error": error}).encode())

@@ -46,7 +46,7 @@ class ChatFile:
         return self._others[seed % len(self._others)]
 
 
-def _replies(line: dict[str, Any], place: str) -> list[Reply]:
+def _replies(line: dict[str, Any], place: str) -> Sequence[Reply]:
     texts = line.get("responses", line.get("response"))
     beside = {name: line[name] for name in ("reasoning", "tool_calls") if line.get(name)}
     if beside and (texts is None or isinstance(texts, str)):

@@ -36,13 +36,14 @@ _WORDS = re.compile(
     # Studio), "Request length 71599 + 2048 is greater than max_seq_len" (TabbyAPI).
     r"|(?:longer|greater|larger|more) than\b[^.]{0,40}\b"
     r"(?:context (?:length|window|size)|model length|max_seq_len|max_model_len)"
-    # "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)" (LM Studio).
-    r"|n_keep\b.{0,30}>=? ?n_ctx"
+    # "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)", "loaded with context length of
+    # only 4096 tokens" (LM Studio).
+    r"|n_keep\b.{0,30}>=? ?n_ctx|context length of only \d"
     # "`inputs` tokens + `max_new_tokens` must be <= 4096", "`inputs` must have less than 1024
     # tokens" (TGI, Together), "Range of input length should be [1, 30720]" (DashScope).
     r"|\binputs?`? (?:tokens|must have less than)|input length should be"
     # "max_tokens must be at least 1, got -7584" (vLLM): what the prompt leaves of the context.
-    r"|max_(?:completion_)?tokens must be at least 1, got (?:0|-)"
+    r"|max_(?:completion_)?tokens must be at least 1, got (?:0(?![.\d])|-)"
     # "Please reduce the length of the messages or completion" (Groq, Cerebras, OpenAI).
     r"|reduce (?:the length of|your) (?:the |your )?(?:messages?|prompt|input)"
     # "Invalid 'messages[0].content': string too long" (OpenAI).
