@@ -39,7 +39,6 @@ class Answering:
         self.small = is_small(decoder.model)
         self._model = model
         self._template = Template(tokenizer)
-        self._tokenizer = tokenizer
         self._decoder = decoder
         self._speech = Speech(model, tokenizer)
         # The n samples of a prompt come as n calls.

@@ -31,8 +31,9 @@ ERRORS = {
     ),
     "bad_reply": (
         "The reply held no usable answer or score.",
-        "Where all tokens went into reasoning, raise `max_tokens`. Else check that the model string "
-        "names the right kind of model: a chat model for `generate`, a reward model for the judge.",
+        "Where all tokens went into reasoning, raise `max_tokens`. Else check that the model "
+        "string names the right kind of model: a chat model for `generate`, a "
+        "reward model for the judge.",
     ),
     "bad_request": (
         "The server refused the request as malformed.",
