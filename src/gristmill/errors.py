@@ -65,8 +65,9 @@ class BackendError(RunError):
     """One call to a model failed for good, that is after its retries.
 
     `kind` is a short stable word that ends up in `error:<kind>` reasons: `timeout`,
-    `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`, `unreadable`,
-    `budget`; of judges by rules `bad_truth`, `bad_tests`, `sandbox`, `judge`.
+    `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`,
+    `content_filter`, `unreadable`, `budget`; of judges by rules `bad_truth`, `bad_tests`,
+    `sandbox`, `judge`.
     """
 
     def __init__(self, kind: str, message: str) -> None:

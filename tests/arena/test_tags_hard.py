@@ -62,8 +62,6 @@ def rows(path: Path) -> list[dict[str, Any]]:
         ("Reasons.\n[ 7, 2 ]", [2, 7]),
         ("[]", []),
         ("First [2], or not.\nNumbers: **[1, 2]**.\n", [1, 2]),
-        ("<think>[1,2]</think>[3]", [3]),
-        ("thinking [1] </think> [3]", [3]),
         ("[1,2,3,4,5,6,7]", [1, 2, 3, 4, 5, 6, 7]),
     ],
 )

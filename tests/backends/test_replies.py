@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gristmill.backends.chat_reply import read_chat
-from gristmill.backends.retry import Fault
+from gristmill.backends.fault import Fault
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
 from gristmill.records import ATTRIBUTES
 

@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from gristmill.backends import retry
-from gristmill.backends.retry import Fault, Retry, fault_in_reply, fault_of_status, retry_after
+from gristmill.backends.fault import Fault, fault_in_reply, fault_of_status, retry_after
+from gristmill.backends.retry import Retry
 
 
 @pytest.mark.parametrize(

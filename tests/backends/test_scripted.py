@@ -8,7 +8,16 @@ import pytest
 from gristmill.backends import open_chat, open_reward
 from gristmill.backends.scripted import ScriptedChat, ScriptedReward
 from gristmill.errors import BackendError, ConfigError, DataError
-from gristmill.records import Message, Prompt, Response, Sampling, Score, prompt_id, sample_seed
+from gristmill.records import (
+    Message,
+    Prompt,
+    Response,
+    Sampling,
+    Score,
+    ToolCall,
+    prompt_id,
+    sample_seed,
+)
 
 TALK = (Message("user", "q"), Message("assistant", "a"))
 
@@ -199,3 +208,37 @@ def test_a_call_costs_microseconds():
         return (time.process_time() - start) / len(prompts)
 
     assert asyncio.run(main()) < 50e-6
+
+
+def test_a_thought_in_a_text_is_apart_from_the_answer(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(
+        '{"id": "a", "response": "<think>First 12.</think>\\nIt is 15."}\n'
+        '{"id": "b", "response": "It is 15.", "reasoning": "First 12."}\n'
+        '{"id": "c", "reasoning": "hm", "tool_calls": [{"name": "f", "arguments": {"a": 1}}]}\n'
+        '{"id": "d", "response": "<think>Perhaps"}\n'
+    )
+    chat = open_chat(f"scripted:{path}")
+    for name in "ab":
+        answer = ask(chat, name=name)
+        assert (answer.text, answer.reasoning) == ("It is 15.", "First 12.")
+        assert answer.completion_tokens >= 5
+    called = ask(chat, name="c")
+    assert (called.text, called.reasoning, called.says) == ("", "hm", True)
+    assert called.tool_calls == (ToolCall("f", '{"a":1}'),)
+    with pytest.raises(BackendError, match="raise max_tokens") as caught:
+        ask(chat, name="d")
+    assert caught.value.kind == "bad_reply"
+    assert chat.traffic.failures == {"bad_reply": 1}
+
+
+def test_a_function_may_give_a_message():
+    chat = ScriptedChat(lambda messages, index, seed: {"content": "4", "reasoning": "hm"})
+    assert (ask(chat).text, ask(chat).reasoning) == ("4", "hm")
+
+
+def test_a_file_of_several_responses_has_no_thought_beside_them(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"responses": ["a", "b"], "reasoning": "hm"}\n')
+    with pytest.raises(DataError, match="line 1: needs 'response'"):
+        open_chat(f"scripted:{path}")

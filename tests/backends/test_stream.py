@@ -11,7 +11,7 @@ from calls import prompt
 from gristmill.backends import ChatBackend, open_chat, retry
 from gristmill.backends.scripted import ScriptedChat
 from gristmill.errors import BackendError, BackendFatal
-from gristmill.records import Response, Sampling, sample_seed
+from gristmill.records import Response, Sampling, ToolCall, sample_seed
 
 DONE = b"data: [DONE]\n\n"
 
@@ -187,6 +187,134 @@ def test_thoughts_are_not_the_answer():
     assert (pieces, response.text) == (["yes"], "yes")
     with pytest.raises(BackendError, match="all tokens went into reasoning"):
         streamed((thought("hm") + b"\n\n", event(finish="length"), DONE))
+
+
+def delta(**said) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": said}]}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    ("thinks", "thought"),
+    [
+        (({"reasoning_content": "They "}, {"reasoning_content": "ask."}), "They ask."),
+        (({"reasoning": "They ", "reasoning_content": "They "},
+          {"reasoning": "ask.", "reasoning_content": "ask."}), "They ask."),
+        (tuple({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": t}]}]}
+               for t in ("They", " ask", ".")), "They ask."),
+        (tuple({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": t}]}
+               for t in ("They", " ask.")), "They ask."),
+        (({"content": " <th"}, {"content": "ink>They"}, {"content": " ask.</thi"},
+          {"content": "nk>\n\n"}), "They ask."),
+        (({"content": "[THINK]a[/THINK]"}, {"content": "<think>b</think>"}), "a\n\nb"),
+    ],
+)  # fmt: skip
+def test_a_thought_is_not_shown_and_stands_beside_the_answer(thinks, thought):
+    script = (*(delta(**t) for t in thinks), event("yes, "), event("4"), event(finish="stop"), DONE)
+    pieces, response, *_ = streamed(script)
+    assert pieces == ["yes, ", "4"]
+    assert (response.text, response.reasoning) == ("yes, 4", thought)
+
+
+def test_a_thought_that_the_template_opened_is_shown_and_then_taken_back():
+    script = (event("hm "), event("</think>4"), event(finish="stop"), DONE)
+    pieces, response, *_ = streamed(script)
+    assert "".join(pieces) == "hm </think>4"
+    assert (response.text, response.reasoning) == ("4", "hm")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["<thin lines>", " and more"], "<thin lines> and more"),
+        (["  ", "<", "b>"], "  <b>"),
+        (["<"], "<"),
+        (["<|channel|>analysis<|message|>hm<|end|>",
+          "<|start|>assistant<|channel|>final<|message|>4"], "4"),
+    ],
+)  # fmt: skip
+def test_what_might_have_been_a_thought(said, shown):
+    pieces, response, *_ = streamed((*map(event, said), event(finish="stop"), DONE))
+    assert "".join(pieces) == response.text == shown
+
+
+def test_a_thought_that_never_ends_shows_nothing():
+    with pytest.raises(BackendError, match="raise max_tokens"):
+        streamed((event("<think>"), event("hm"), event(finish="length"), DONE))
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_calls_of_tools_come_in_pieces(numbered):
+    def call(index, **function):
+        name = {"id": f"c{index}"} if "name" in function else {}
+        place = {"index": index} if numbered else {}
+        return delta(tool_calls=[{**place, **name, "function": function}])
+
+    script = (
+        call(0, name="f", arguments=""),
+        call(0, arguments='{"a":'),
+        call(0, arguments=" 1}"),
+        call(1, name="g", arguments={"b": 2}),
+        event(finish="tool_calls"),
+        DONE,
+    )
+    pieces, response, *_ = streamed(script)
+    assert (pieces, response.text, response.finish_reason) == ([], "", "tool_calls")
+    calls = (ToolCall("f", '{"a": 1}', "c0"), ToolCall("g", '{"b":2}', "c1"))
+    assert response.tool_calls == calls
+
+
+def test_calls_that_a_server_all_numbers_0():
+    def call(name):
+        return {"index": 0, "id": name, "function": {"name": name, "arguments": "{}"}}
+
+    script = (delta(tool_calls=[call("f"), call("g")]), event(finish="stop"), DONE)
+    _, response, *_ = streamed(script)
+    assert [called.name for called in response.tool_calls] == ["f", "g"]
+
+
+def test_half_a_pair_waits_for_the_other_half():
+    halves = [b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % half
+              for half in (b"Nice \\ud83d", b"\\ude00 and \\ud83d")]  # fmt: skip
+    pieces, response, *_ = streamed((b"\xef\xbb\xbf" + halves[0], halves[1], event(finish="stop")))
+    assert "".join(pieces) == response.text == "Nice \U0001f600 and \ufffd"
+
+
+def test_a_second_choice_is_passed_over():
+    other = b'data: {"choices": [{"index": 1, "delta": {"content": "second"}}]}\n\n'
+    pieces, response, *_ = streamed((event("first"), other, event(finish="stop"), DONE))
+    assert (pieces, response.text) == (["first"], "first")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        b'data: {"choices": [{"delta": {}, "finish_reason": "error"}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": ""}, "error": {"message": "gone"}}]}\n\n',
+    ],
+)
+def test_an_answer_that_fails_on_its_way_is_no_answer(end):
+    script = (event("The first step"), end, DONE)
+    with pytest.raises(BackendError) as caught:
+        streamed(script)
+    assert caught.value.kind == "server"
+    # Nobody had seen anything of it: it is tried again.
+    pieces, _, asked, _ = streamed((end, DONE), (event("fine"), event(finish="stop"), DONE))
+    assert (pieces, len(asked)) == (["fine"], 2)
+
+
+def test_the_key_shows_up_in_no_thought_and_no_call(monkeypatch):
+    monkeypatch.setenv("MILL_KEY", "sk-secret-123")
+    call = {"index": 0, "function": {"name": "f", "arguments": '{"k": "sk-secret-123"}'}}
+    script = (
+        delta(reasoning="sk-secret-123?"),
+        delta(tool_calls=[call]),
+        event("no"),
+        event(finish="stop"),
+        DONE,
+    )
+    _, response, *_ = streamed(script, options={"key_env": "MILL_KEY"})
+    assert response.reasoning == "[key]?"
+    assert response.tool_calls[0].arguments == '{"k": "[key]"}'
 
 
 def test_a_key_is_never_shown_however_it_is_cut(monkeypatch):

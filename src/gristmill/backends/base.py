@@ -78,8 +78,11 @@ class ChatBackend(Backend):
     ) -> AsyncGenerator[str | Response]:
         """As `sample`, for someone who reads along: the text in pieces, then the Response itself.
 
-        The pieces joined are the Response's text. What is raised after the first piece is final:
-        an answer that somebody has read the beginning of is not begun anew. Here: one piece.
+        The pieces joined are the Response's text; but for a thought whose opening tag only the chat
+        template wrote, and a call written into the text: these cannot be told from an answer before
+        they end, are given as they come, and are not in the Response's text.
+        What is raised after the first piece is final: an answer that somebody has read the
+        beginning of is not begun anew. Here: one piece.
         """
         response = await self.sample(prompt, index, sampling)
         yield response.text

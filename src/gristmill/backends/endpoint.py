@@ -10,12 +10,10 @@ it. Keys reach the Authorization header and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from gristmill.backends.address import Address
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
@@ -24,6 +22,7 @@ from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.endpoint_stream import Pieces
 from gristmill.backends.pool import Caller, Pool
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
+from gristmill.backends.wire import around, chat_messages, spoken_messages
 from gristmill.errors import ConfigError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, sample_seed
 
@@ -85,7 +84,7 @@ class ChatEndpoint(ChatBackend):
         self.licence = calling.licence
         self._sampling: Sampling | None = None
         self._head = self._tail = b""
-        self._seeded = True
+        self._seeded = self._tooled = True
 
     async def __aenter__(self) -> ChatEndpoint:
         self._end.join()
@@ -95,7 +94,7 @@ class ChatEndpoint(ChatBackend):
         await self._end.leave()
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
-        """See ChatBackend. The text keeps all that the model wrote, without the key."""
+        """See ChatBackend. What the model wrote is kept whole, without the key."""
         body = self._body(prompt, index, sampling, b"}")
         return await self._end.opened().call(self._end.caller, body, self._read)
 
@@ -118,7 +117,9 @@ class ChatEndpoint(ChatBackend):
             self._prepare(sampling)
         seed = sample_seed(sampling.seed, prompt.id, index)
         seeded = b',"seed":%d' % seed if self._seeded else b""
-        return b"".join((self._head, _messages(prompt.messages), self._tail, seeded, end))
+        tools = b',"tools":' + prompt.tools.encode() if prompt.tools and self._tooled else b""
+        said = chat_messages(prompt.messages)
+        return b"".join((self._head, said, self._tail, tools, seeded, end))
 
     def _prepare(self, sampling: Sampling) -> None:
         """Serialise what is the same in every request: all but messages and seed."""
@@ -132,16 +133,18 @@ class ChatEndpoint(ChatBackend):
             schema = {"name": "answer", "strict": True, "schema": sampling.schema}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}
         rest = {k: v for k, v in {**fields, **extra}.items() if v is not None}
-        self._head, self._tail = _around(self._end.address.name, rest)
-        self._seeded = "seed" not in extra
+        self._head, self._tail = around(self._end.address.name, rest)
+        self._seeded, self._tooled = "seed" not in extra, "tools" not in extra
         self._sampling = sampling
 
     def _read(self, reply: Any) -> Response:
         response = read_chat(reply, self.model)
-        key = self._end.address.server.key
-        if key and key.reveal() in response.text:
-            return replace(response, text=key.redact(response.text))
-        return response
+        redact = self._end.address.server.key.redact
+        text, thought = redact(response.text), redact(response.reasoning)
+        calls = tuple(replace(c, arguments=redact(c.arguments)) for c in response.tool_calls)
+        if (text, thought, calls) == (response.text, response.reasoning, response.tool_calls):
+            return response
+        return replace(response, text=text, reasoning=thought, tool_calls=calls)
 
 
 class RewardEndpoint(RewardBackend):
@@ -159,7 +162,7 @@ class RewardEndpoint(RewardBackend):
             rest = {"use_activation": False, "encoding_format": "float", **rest}
         if self._end.address.route == "classify":
             del rest["encoding_format"]
-        self._head, self._tail = _around(self._end.address.name, rest)
+        self._head, self._tail = around(self._end.address.name, rest)
 
     async def __aenter__(self) -> RewardEndpoint:
         self._end.join()
@@ -170,7 +173,7 @@ class RewardEndpoint(RewardBackend):
 
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""
-        body = b"".join((self._head, _messages(messages), self._tail, b"}"))
+        body = b"".join((self._head, spoken_messages(messages), self._tail, b"}"))
         return await self._end.opened().call(self._end.caller, body, self._read)
 
     def _read(self, reply: Any) -> Score:
@@ -185,22 +188,3 @@ def open_chat(calling: Calling) -> ChatEndpoint:
 def open_reward(calling: Calling) -> RewardEndpoint:
     """A reward model behind a server, not yet opened. Raises ConfigError."""
     return RewardEndpoint(calling)
-
-
-def _around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """A request's bytes before and after its messages; the closing brace is still missing."""
-    head = b'{"model":' + orjson.dumps(name) + b',"messages":'
-    return head, b"," + orjson.dumps(rest)[1:-1] if rest else b""
-
-
-def _messages(messages: Sequence[Message]) -> bytes:
-    """Messages as JSON. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
-    try:
-        return orjson.dumps(messages)
-    except orjson.JSONEncodeError:
-        return orjson.dumps([{"role": m.role, "content": sendable(m.content)} for m in messages])
-
-
-def sendable(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair that stands alone."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

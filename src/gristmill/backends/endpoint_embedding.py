@@ -18,9 +18,10 @@ import orjson
 
 from gristmill.backends.calling import Calling
 from gristmill.backends.chat_reply import count
+from gristmill.backends.decoding import sendable
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
-from gristmill.backends.endpoint import Endpoint, sendable
-from gristmill.backends.retry import Fault
+from gristmill.backends.endpoint import Endpoint
+from gristmill.backends.fault import Fault
 from gristmill.errors import ConfigError
 from gristmill.similarity.vectors import unit
 

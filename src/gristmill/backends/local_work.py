@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gristmill.backends.local_load import is_small, token_budget
+from gristmill.backends.local_speech import Speech
 from gristmill.backends.local_template import Template, unthinking
 from gristmill.backends.microbatch import Call, Settle
 from gristmill.errors import BackendError
@@ -38,8 +39,8 @@ class Answering:
         self.small = is_small(decoder.model)
         self._model = model
         self._template = Template(tokenizer)
-        self._tokenizer = tokenizer
         self._decoder = decoder
+        self._speech = Speech(model, tokenizer)
         # The n samples of a prompt come as n calls.
         self._ids = lru_cache(maxsize=1024)(self._encode)
 
@@ -83,16 +84,8 @@ class Answering:
             gone=lambda: call.gone,
         )
 
-    def _response(self, call: Call, tokens: list[int], stopped: bool) -> Response:
-        kept = tokens[:-1] if stopped else tokens
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return Response(
-            text=text.strip(),
-            model=self._model,
-            finish_reason="stop" if stopped else "length",
-            prompt_tokens=len(call.job[0]),
-            completion_tokens=len(tokens),
-        )
+    def _response(self, call: Call, tokens: list[int], stopped: bool) -> Response | BackendError:
+        return self._speech.response(call.job[0], tokens, stopped=stopped)
 
 
 class Grades(Protocol):

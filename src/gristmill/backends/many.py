@@ -20,7 +20,7 @@ PATIENCE = 64
 """Failures in a row after which the model is taken to be down. Those that no try can change (too
 long, unreadable) do not count."""
 
-HOPELESS = ("too_long", "bad_request", "bad_reply", "unreadable", "empty")
+HOPELESS = ("too_long", "bad_request", "bad_reply", "content_filter", "unreadable", "empty")
 """Failures that lie in the question or the model, and not in the connection."""
 
 T = TypeVar("T")

@@ -15,21 +15,16 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import aiohttp
-import orjson
 from yarl import URL
 
 from gristmill import __version__
 from gristmill.backends.aimd import Gate
 from gristmill.backends.base import Backend
+from gristmill.backends.decoding import NotJson, decoded
+from gristmill.backends.fault import PATIENCE, Fault, fault_in_reply, fault_of_status
 from gristmill.backends.limits import Limits
-from gristmill.backends.retry import (
-    PATIENCE,
-    Fault,
-    Retry,
-    fault_in_reply,
-    fault_of_error,
-    fault_of_status,
-)
+from gristmill.backends.retry import Retry, fault_of_error
+from gristmill.backends.secret import Secret
 from gristmill.errors import BackendError, BackendFatal
 
 LARGE_BODY = 1 << 20
@@ -41,35 +36,6 @@ DENIALS = 20
 provider's moderation of a prompt."""
 
 Parsed = TypeVar("Parsed")
-
-
-class Secret:
-    """A key that no repr, log or traceback shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        return "Secret(***)" if self._value else "Secret()"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def reveal(self) -> str:
-        """The key itself: for the Authorization header alone."""
-        return self._value
-
-    def redact(self, text: str) -> str:
-        """`text` without the key, should a server have echoed it."""
-        return text.replace(self._value, "[key]") if self._value and self._value in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +204,13 @@ async def read_whole(reply: aiohttp.ClientResponse) -> Any:
     """The decoded JSON of a reply. Raises Fault where it is none, or holds an error."""
     raw = await reply.read()
     try:
-        decoded = orjson.loads(raw)
-    except orjson.JSONDecodeError:
+        whole = decoded(raw, reply.charset)
+    except NotJson:
         said = raw[:60].decode("utf-8", "replace")
     else:
-        fault = fault_in_reply(decoded)
+        fault = fault_in_reply(whole)
         if fault is None:
-            return decoded
+            return whole
         raise fault
     raise Fault("bad_reply", f"HTTP 200 without JSON: {said!r}")
 

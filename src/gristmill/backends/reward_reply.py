@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any, cast
 
 from gristmill.backends.chat_reply import count
-from gristmill.backends.retry import Fault
+from gristmill.backends.fault import Fault
 from gristmill.records import ATTRIBUTES, Score
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"

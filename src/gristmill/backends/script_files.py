@@ -13,37 +13,51 @@ import orjson
 from gristmill.errors import BackendError, ConfigError, DataError
 from gristmill.records import ATTRIBUTES, Prompt, Score
 
+Reply = str | dict[str, Any]
+"""A text, or a message as a server gives it."""
+
 
 class ChatFile:
     """Answers by prompt id or text, else in turn. See `scripted` for the lines."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._by_prompt: dict[str, list[str]] = {}
-        self._by_id: dict[str, list[str]] = {}
-        self._others: list[str] = []
+        self._by_prompt: dict[str, list[Reply]] = {}
+        self._by_id: dict[str, list[Reply]] = {}
+        self._others: list[Reply] = []
         for number, line in _lines(path):
-            texts = line.get("responses", line.get("response"))
-            texts = [texts] if isinstance(texts, str) else texts
-            if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
-                raise DataError(f"{path}, line {number}: needs 'response' (text) or 'responses'")
+            replies = _replies(line, f"{path}, line {number}")
             if isinstance(line.get("id"), str):
-                self._by_id.setdefault(line["id"], []).extend(texts)
+                self._by_id.setdefault(line["id"], []).extend(replies)
             elif isinstance(line.get("prompt"), str):
-                self._by_prompt.setdefault(line["prompt"], []).extend(texts)
+                self._by_prompt.setdefault(line["prompt"], []).extend(replies)
             else:
-                self._others.extend(texts)
+                self._others.extend(replies)
         if not (self._by_id or self._by_prompt or self._others):
             raise DataError(f"{path}: holds no responses")
 
-    def answer(self, prompt: Prompt, index: int, seed: int) -> str:
+    def answer(self, prompt: Prompt, index: int, seed: int) -> Reply:
         """The `index`-th answer to `prompt`, begun again when there are fewer."""
-        texts = self._by_id.get(prompt.id) or self._by_prompt.get(prompt.messages[-1].content)
-        if texts:
-            return texts[index % len(texts)]
+        replies = self._by_id.get(prompt.id) or self._by_prompt.get(prompt.messages[-1].content)
+        if replies:
+            return replies[index % len(replies)]
         if not self._others:
             raise BackendError("bad_reply", f"{self._path} has no line for this prompt")
         return self._others[seed % len(self._others)]
+
+
+def _replies(line: dict[str, Any], place: str) -> Sequence[Reply]:
+    texts = line.get("responses", line.get("response"))
+    beside = {name: line[name] for name in ("reasoning", "tool_calls") if line.get(name)}
+    if beside and (texts is None or isinstance(texts, str)):
+        return [{"content": texts, **beside}]
+    texts = [texts] if isinstance(texts, str) else texts
+    if beside or not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        raise DataError(
+            f"{place}: needs 'response' (text), with 'reasoning' and 'tool_calls' if you like, or "
+            "'responses'"
+        )
+    return texts
 
 
 class RewardFile:

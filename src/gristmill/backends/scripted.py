@@ -2,7 +2,7 @@
 
     scripted:echo                        says the prompt back; as a reward model, grades by hash
     scripted:replies.jsonl               answers from a file
-    scripted:package.module:function     function(messages, index, seed) -> text, or
+    scripted:package.module:function     function(messages, index, seed) -> text or message, or
                                          function(messages) -> grades, for a reward model
     scripted:echo?latency=0.2&fail=0.05  0.2 s a call, one call in twenty fails
     scripted:echo?latency=0.1-2          between 0.1 and 2 s
@@ -10,8 +10,10 @@
 Everything depends on the prompt, index and seed alone: the same run gives the same answers,
 latencies and failures, in whatever order the calls come.
 
-A file's lines for chat: {"id"|"prompt": ..., "response": text | "responses": [texts]}; lines
-with neither id nor prompt serve for every other prompt in turn. For a reward model:
+A file's lines for chat: {"id"|"prompt": ..., "response": text | "responses": [texts]}; beside a
+`response` there may be its `reasoning` and `tool_calls`. Lines with neither id nor prompt serve for
+every other prompt in turn. What is said is read as a server's reply is: a thought in `<think>` is
+apart from the answer. For a reward model:
 {"response": text, five attributes | "reward": number}; lines without a response serve for all
 others.
 """
@@ -23,15 +25,18 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from gristmill.backends.answer import response_of
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import Calling
+from gristmill.backends.fault import Fault
 from gristmill.backends.script_files import ChatFile, RewardFile, as_score, number_of
 from gristmill.errors import BackendError, ConfigError, GristmillError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, as_dicts, sample_seed
@@ -107,9 +112,9 @@ class Played(Backend):
 class ScriptedChat(Played, ChatBackend):
     """A chat model played by `function(messages, index, seed)`.
 
-    The function gets role/content dictionaries and returns a text or a Response; it may be a
-    coroutine function. What it raises becomes a BackendError `server`, unless it is an error of
-    gristmill's own.
+    The function gets role/content dictionaries and returns a text, a message as a server gives it,
+    or a Response; it may be a coroutine function. What it raises becomes a BackendError `server`,
+    unless it is an error of gristmill's own.
     """
 
     @cached_property
@@ -156,12 +161,20 @@ class ScriptedChat(Played, ChatBackend):
             raise BackendError("server", what) from error
         if isinstance(said, Response):
             return said
-        if not isinstance(said, str):
-            self.traffic.failures["bad_reply"] += 1
-            what = f"{self.model} returned {type(said).__name__} where text is needed"
-            raise BackendError("bad_reply", what)
-        length = sum(len(m.content) for m in prompt.messages)
-        return Response(said, self.model, "stop", (length + 3) // 4, (len(said) + 3) // 4)
+        try:
+            return self._read(said, sum(len(m.content) for m in prompt.messages))
+        except Fault as fault:
+            self.traffic.failures[fault.kind] += 1
+            raise BackendError(fault.kind, f"{self.model}: {fault.message}") from None
+
+    def _read(self, said: Any, asked: int) -> Response:
+        """What was said, as a server's message is read. asked: characters of the prompt."""
+        message = {"content": said} if isinstance(said, str) else said
+        if not isinstance(message, Mapping):
+            raise Fault("bad_reply", f"gave {type(said).__name__} where text is needed")
+        response = response_of(message, "stop", self.model)
+        given = len(said) if isinstance(said, str) else len(response.text + response.reasoning)
+        return replace(response, prompt_tokens=(asked + 3) // 4, completion_tokens=(given + 3) // 4)
 
 
 class ScriptedReward(Played, RewardBackend):

@@ -17,9 +17,10 @@ from typing import Any
 import orjson
 
 from gristmill.intake.cells import Unusable, json_of
+from gristmill.lists.thought import in_code
 from gristmill.records import ToolCall
 
-_CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*</tool_call>\s*", re.DOTALL)
+_CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*(?:</tool_call>\s*|\Z)", re.DOTALL)
 _RESPONSE = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOTALL)
 _TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)
 _HEADING = re.compile(r"^# Tools\s*$", re.MULTILINE)
@@ -53,8 +54,10 @@ def calls_of(given: Any, place: str) -> tuple[ToolCall, ...]:
 
 
 def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
-    """A text in Hermes' form without its calls, and these; what is no call stays text."""
-    if "<tool_call>" not in text:
+    """A text in Hermes' form without its calls, and these; what is no call stays text, and so does
+    one in a block of code, which only speaks of it."""
+    place = text.find("<tool_call>")
+    if place < 0 or in_code(text, place):
         return text, ()
     try:
         calls = tuple(_call(_json(said, ""), "") for said in _CALL.findall(text))

@@ -30,6 +30,11 @@ SPEAKERS = {name: role for role, names in _NAMES.items() for name in names}
 assistant's whose text is the JSON of a tool call (ShareGPT's `function_call`)."""
 
 THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
+DETAILS = ("reasoning_details", "thinking_blocks")
+"""The same thought once more, in parts (OpenRouter, LiteLLM): read where there is no other."""
+_HIDDEN = ("redacted_thinking", "reasoning.encrypted")
+"""Parts with a thought that nobody but the provider can read."""
+_BESIDE = (*THOUGHTS, *DETAILS, "tool_calls", "function_call", "refusal")
 LEARNED = ("weight", "train", "training", "trainable", "loss")
 
 Part = Mapping[str, Any]
@@ -72,23 +77,35 @@ class Said(NamedTuple):
 
 def answer_of(message: Part, place: str) -> Said:
     """The answer in an assistant's message, and what stands beside it. Raises Unusable."""
+    content = message.get("content")
+    if type(content) is str and not any(map(message.get, _BESIDE)):
+        return _said(content, [], ())
     content = _value(message)
     parts = content if isinstance(content, list) else []
-    said = [thought_in(message.get(name), place) for name in THOUGHTS if message.get(name)]
+    said = [thought_in(message[name]) for name in THOUGHTS if message.get(name)]
     # A server may give the same thought under two names.
-    thoughts = list(dict.fromkeys(thought for thought in said if thought))
-    thoughts += [t for p in parts if (t := thought_in(p, place) if _kind(p) in THOUGHTS else "")]
+    thoughts = list(dict.fromkeys(thought for thought in said if thought.strip()))
+    thoughts += [t for p in parts if _kind(p) in THOUGHTS and (t := thought_in(p)).strip()]
+    if not thoughts:
+        thoughts = [t for n in DETAILS if message.get(n) and (t := thought_in(message[n])).strip()]
     calls = calls_of(message.get("tool_calls") or message.get("function_call"), place)
     calls += tuple(c for p in parts if _kind(p) == "tool_use" for c in calls_of(p, place))
     named = thoughts or calls or message.get("refusal") or "tool_calls" in message
     text = "" if content is None and named else text_in(content, place)
     if not text and isinstance(message.get("refusal"), str):
         text = message["refusal"]
+    return _said(text, thoughts, calls)
+
+
+def _said(text: str, thoughts: list[str], calls: tuple[ToolCall, ...]) -> Said:
+    """A text, with the thought and the calls that are written in it."""
     spoken = split_thought(text)
     text = spoken.answer
     if not calls:
         text, calls = written_calls(text)
-    reasoning = "\n\n".join(filter(None, [*thoughts, spoken.thought]))
+    reasoning = spoken.thought
+    if thoughts:
+        reasoning = "\n\n".join(t.strip() for t in (*thoughts, reasoning) if t)
     return Said(text, reasoning, calls, spoken.closed)
 
 
@@ -106,7 +123,7 @@ def text_in(content: Any, place: str) -> str:
             texts.append(part)
             continue
         kind = _kind(part)
-        if kind in THOUGHTS or kind == "tool_use":
+        if kind in THOUGHTS or kind in _HIDDEN or kind == "tool_use":
             continue
         text = part.get("text", part.get("refusal")) if isinstance(part, Mapping) else None
         if not isinstance(text, str) or kind in ("image", "image_url", "audio", "video"):
@@ -115,16 +132,19 @@ def text_in(content: Any, place: str) -> str:
     return "".join(texts)
 
 
-def thought_in(given: Any, place: str) -> str:
-    """The thought in a field or part: a text, or texts in a list or under the part's own name."""
+def thought_in(given: Any) -> str:
+    """The thought in a field or part: a text, or texts in a list or under the part's own name.
+    Parts are pieces of one text; of plain texts each is a line."""
     if isinstance(given, str):
-        return given.strip()
+        return given
     if isinstance(given, list):
-        return "\n".join(filter(None, (thought_in(part, place) for part in given)))
+        return ("" if any(isinstance(p, Mapping) for p in given) else "\n").join(
+            thought_in(part) for part in given
+        )
     if isinstance(given, Mapping):
         for name in ("thinking", "reasoning", "text", "content", "summary"):
             if given.get(name):
-                return thought_in(given[name], place)
+                return thought_in(given[name])
     return ""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gristmill.lists.thought import split_thought
+
 # Not the joiners U+200C and U+200D: words of Hindi and Persian, and many emoji, need them.
 INVISIBLE = "\ufeff\u200b\u2060\u200e\u200f"
 """Byte-order mark, zero-width space, word joiner, direction marks: nothing that is read."""
@@ -38,7 +40,7 @@ def trim(text: str) -> str:
 
 def spoken(text: str) -> str:
     """What the model said: no thought, no leaked special token, `\\n` for every line end."""
-    text = trim_end(strip_thought(text))
+    text = trim_end(split_thought(text).answer)
     for _ in range(3):
         if (end := _ENDS.search(text, max(0, len(text) - 200))) is not None:
             text = trim_end(text[: end.start()])

@@ -19,17 +19,25 @@ TAGS = {
     "◁think▷": "◁/think▷",
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel>thought": "<channel|>",
 }
 """How models mark their thoughts: DeepSeek, Qwen, Nemotron; others; Seed; Magistral; Kimi; Command;
-Sky-T1 and OpenThoughts."""
+Sky-T1 and OpenThoughts; Gemma 4."""
 
 _OPEN = re.compile("|".join(map(re.escape, TAGS)))
-# Only the two that templates are known to open themselves: the others always come in pairs.
-_CLOSED = re.compile(r"(?<!`)(?:</think>|\[/THINK\])(?!`)")
+_BEGINS = re.compile(rf"\s*({_OPEN.pattern})")
+# Only those that templates are known to open themselves: the others always come in pairs.
+_CLOSED = re.compile(r"(?<!`)(?:</think>|\[/THINK\]|<channel\|>)(?!`)")
 _WRAPPED = re.compile(r"\s*<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>)?\s*\Z", re.DOTALL)
 _HARMONY = re.compile(
-    r"<\|channel\|>(\w+)[^<]*<\|message\|>(.*?)(?=<\|(?:end|return|start)\|>|\Z)", re.DOTALL
+    r"(?:<\|start\|>\w*([^<]*))?<\|channel\|>\s*(\w+)(.*?)<\|message\|>(.*?)"
+    r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
+    re.DOTALL,
 )
+_SPEAKS_HARMONY = re.compile(r"\s*(?:<\|start\|>assistant[^<]*)?<\|channel\|>")
+# The same where the server left out the special tokens.
+_BARE_HARMONY = re.compile(r"analysis(.*?)assistantfinal(.*)", re.DOTALL)
+_CALLED = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
 _CODE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 
 
@@ -43,25 +51,37 @@ class Spoken(NamedTuple):
 
 def split_thought(text: str) -> Spoken:
     """The thought and the answer of a text; the answer is the text itself where there is none."""
-    if text.startswith("<|channel|>"):
-        return _channels(text)
-    opened = _OPEN.match(text, len(text) - len(text.lstrip()))
+    begun = text.lstrip()[:1]
+    # Nearly every text is an answer alone, and the first character says that no thought begins it.
+    if begun in ("<", "[", "◁", "a"):
+        if _SPEAKS_HARMONY.match(text):
+            return _channels(text)
+        if text.startswith("analysis") and (bare := _BARE_HARMONY.fullmatch(text)):
+            return Spoken(bare[1].strip(), bare[2].strip())
+        opened = _BEGINS.match(text)
+    else:
+        opened = None
     if opened is None:
+        if not _ends_thought(text):
+            return Spoken("", text)
         closed = _CLOSED.search(text)
         # A text with both, that does not begin with one, speaks of them.
-        if (
-            closed is None
-            or _OPEN.search(text, 0, closed.start())
-            or _in_code(text, closed.start())
-        ):
+        if closed is None or _OPEN.search(text, 0, closed.start()) or in_code(text, closed.start()):
             return Spoken("", text)
         thought, rest = text[: closed.start()], text[closed.end() :]
     else:
-        tag = TAGS[opened[0]]
+        tag = TAGS[opened[1]]
         thought, found, rest = text[opened.end() :].partition(tag)
         if not found:
             return Spoken(thought.strip(), "", closed=False)
     return _later([thought.strip()], rest.lstrip())
+
+
+def _ends_thought(text: str) -> bool:
+    """Whether a closing tag that may stand alone is anywhere; quicker than the pattern."""
+    if "<" in text and ("</think>" in text or "<channel|>" in text):
+        return True
+    return "[/THINK]" in text
 
 
 def _later(thoughts: list[str], text: str) -> Spoken:
@@ -69,10 +89,11 @@ def _later(thoughts: list[str], text: str) -> Spoken:
     said: list[str] = []
     place = 0
     while (opened := _OPEN.search(text, place)) is not None:
-        before = text[: opened.start()]
-        if before.rpartition("\n")[2].strip() or _in_code(text, opened.start()):
+        line = text.rfind("\n", 0, opened.start()) + 1
+        if text[line : opened.start()].strip() or in_code(text, opened.start()):
             place = opened.end()
             continue
+        before = text[: opened.start()]
         thought, found, rest = text[opened.end() :].partition(TAGS[opened[0]])
         thoughts.append(thought.strip())
         if not found:
@@ -86,17 +107,24 @@ def _later(thoughts: list[str], text: str) -> Spoken:
 
 
 def _channels(text: str) -> Spoken:
-    """gpt-oss's own form: `analysis` and `commentary` are thought, `final` is the answer."""
-    parts = [(m[1], m[2].strip()) for m in _HARMONY.finditer(text)]
-    thoughts = [said for name, said in parts if name != "final"]
-    final = [said for name, said in parts if name == "final"]
-    return Spoken(_joined(thoughts), "\n\n".join(final), closed=bool(final))
+    """gpt-oss's own form: `analysis` and `commentary` are thought, `final` is the answer. A call of
+    a tool stays in the answer, as Hermes writes it."""
+    thoughts, answers = [], []
+    for role, name, head, said in _HARMONY.findall(text):
+        if called := _CALLED.search(f"{role} {head}"):
+            call = f'{{"name": "{called[1]}", "arguments": {said.strip() or "{}"}}}'
+            answers.append(f"<tool_call>\n{call}\n</tool_call>")
+        else:
+            (answers if name == "final" else thoughts).append(said.strip())
+    if not (thoughts or answers):
+        return Spoken(text.strip(), "", closed=False)
+    return Spoken(_joined(thoughts), "\n\n".join(answers), closed=bool(answers))
 
 
 def _joined(thoughts: list[str]) -> str:
     return "\n\n".join(thought for thought in thoughts if thought)
 
 
-def _in_code(text: str, place: int) -> bool:
+def in_code(text: str, place: int) -> bool:
     """Whether a place lies within a fenced block, which an odd number of fences opens."""
     return len(_CODE.findall(text, 0, place)) % 2 == 1

@@ -11,7 +11,7 @@ from typing import Any
 from gristmill.backends import ChatBackend
 from gristmill.backends.many import HOPELESS, PATIENCE
 from gristmill.errors import BackendError, GristmillError, RunError
-from gristmill.lists import bare, parse_yes_no, strip_thought
+from gristmill.lists import bare, parse_yes_no
 from gristmill.recipes._flow import Wanted, each
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import (
@@ -185,7 +185,7 @@ class Ask:
     async def reply(
         self, stage: str, messages: tuple[Message, ...], *, variant: int = 0, plain: bool = False
     ) -> str | None:
-        """The answer to messages as one text. plain: as it was said, but for its thoughts.
+        """The answer to messages as one text. plain: as it was said.
 
         An answer that was cut off is none: half a question is no question. Neither is a refusal,
         unless it is plain.
@@ -195,7 +195,7 @@ class Ask:
             reply = await self.call(messages, counts, variant * TRIES + attempt)
             if reply is None:
                 return None
-            text = strip_thought(reply.text).strip() if plain else bare(reply.text)
+            text = reply.text.strip() if plain else bare(reply.text)
             if text and reply.finish_reason != "length" and (plain or not refuses(text)):
                 counts.items += 1
                 return text

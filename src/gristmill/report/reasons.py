@@ -22,7 +22,7 @@ ERRORS = {
         "Set `requests_per_minute` to your plan's limit, then run again.",
     ),
     "server": (
-        "The server failed (5xx) on every attempt.",
+        "The server failed on every attempt, or said that generating had failed.",
         "Look at the server's log; run again when it is well.",
     ),
     "connection": (
@@ -31,8 +31,9 @@ ERRORS = {
     ),
     "bad_reply": (
         "The reply held no usable answer or score.",
-        "Check that the model string names the right kind of model: a chat model for `generate`, "
-        "a reward model for the judge.",
+        "Where all tokens went into reasoning, raise `max_tokens`. Else check that the model "
+        "string names the right kind of model: a chat model for `generate`, a "
+        "reward model for the judge.",
     ),
     "bad_request": (
         "The server refused the request as malformed.",
@@ -41,6 +42,10 @@ ERRORS = {
     "too_long": (
         "Prompt and response together do not fit the model's context.",
         "Shorten the prompts or lower `max_tokens`.",
+    ),
+    "content_filter": (
+        "The provider's filter refused the prompt, or broke the answer off.",
+        "Take such prompts out, or ask another provider; run again to try them anew.",
     ),
     "unreadable": (
         "A judge's reply held no verdict that could be read.",

@@ -12,7 +12,6 @@ from collections.abc import Collection
 from functools import lru_cache
 from importlib.resources import files
 
-from gristmill.lists import strip_thought
 from gristmill.records import Message, prompt_id
 
 CRITERIA = (
@@ -51,9 +50,9 @@ def criteria_in(reply: str) -> tuple[str, ...] | None:
     """The criteria that hold by a reply, in order; None where it does not say.
 
     What counts is the last line, which holds nothing but a list, as it was asked for. Anything
-    but different numbers from 1 to 7 in it is no answer, and a thought is not part of a reply.
+    but different numbers from 1 to 7 in it is no answer.
     """
-    last = strip_thought(reply).rstrip().rpartition("\n")[2]
+    last = reply.rstrip().rpartition("\n")[2]
     found = _LAST.fullmatch(last)
     if found is None or not _NUMBERS.fullmatch(found[1]):
         return None

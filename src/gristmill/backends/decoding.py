@@ -1,0 +1,64 @@
+"""JSON as servers write it: strict where it is strict, else read as far as it can be.
+
+Some write half a surrogate pair (a model that ends within an emoji), NaN or -Infinity (logprobs),
+a byte-order mark, or another encoding than UTF-8. Asked again they would write the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+
+class NotJson(ValueError):
+    """Nothing that can be read as JSON."""
+
+
+def decoded(raw: bytes, charset: str | None = None) -> Any:
+    """The value of a reply. charset: of its Content-Type. Half a surrogate pair becomes U+FFFD.
+    Raises NotJson."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return whole(lenient(raw, charset))
+
+
+def lenient(raw: bytes, charset: str | None = None) -> Any:
+    """The same for what orjson refuses; half a surrogate pair is left as it is, since the other
+    half may come in the next event of a stream. Raises NotJson."""
+    try:
+        return json.loads(_text(raw, charset), strict=False)
+    except (ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from None
+
+
+def sendable(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair that stands alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _text(raw: bytes, charset: str | None) -> str:
+    for encoding in ("utf-8-sig", charset or ""):
+        try:
+            return raw.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    wide = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return raw.decode("utf-16" if wide else "utf-8", "replace")
+
+
+def whole(value: Any) -> Any:
+    """A value of JSON, each text in it `sendable`."""
+    if isinstance(value, str):
+        return sendable(value)
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {sendable(key): whole(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,61 @@
+"""What a local model's tokens say: the text that a server would have given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gristmill.backends.answer import response_of
+from gristmill.backends.fault import Fault
+from gristmill.errors import BackendError
+from gristmill.lists.thought import TAGS
+from gristmill.records import Response
+
+_NEAR_THE_END = 8
+"""Tokens of a prompt's end that hold a tag, should the chat template open the thought itself."""
+
+
+class Speech:
+    """Turns token ids into Responses. tokenizer: of transformers.
+
+    Some families mark thoughts with special tokens, which a text is usually left without (gpt-oss,
+    Command, Gemma 4), and some templates open the thought in the prompt (DeepSeek R1): both are
+    seen here, so that a thought is never taken for the answer.
+    """
+
+    def __init__(self, model: str, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        special = {*tokenizer.all_special_tokens, *(t.content for t in added if t.special)}
+        marks = ("<|channel|>", "<|channel>", *TAGS)
+        self._marked = any(mark in special for mark in marks)
+        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+
+    def response(
+        self, prompt: Sequence[int], tokens: Sequence[int], *, stopped: bool
+    ) -> Response | BackendError:
+        """The Response of new tokens after a prompt, or how it failed. stopped: by a stop token,
+        the last of them, which is counted and not said."""
+        kept = tokens[:-1] if stopped else tokens
+        text = self._tokenizer.decode(kept, skip_special_tokens=not self._marked)
+        text = self._opened(prompt) + text.strip()
+        counts = len(prompt), len(tokens)
+        try:
+            finish = "stop" if stopped else "length"
+            response = response_of({"content": text}, finish, self._model, counts)
+        except Fault as fault:
+            return BackendError(fault.kind, f"model '{self._model}': {fault.message}")
+        if not self._marked:
+            return response
+        text, thought = (
+            self._special.sub("", said).strip() for said in (response.text, response.reasoning)
+        )
+        return replace(response, text=text, reasoning=thought)
+
+    def _opened(self, prompt: Sequence[int]) -> str:
+        """The tag that the prompt ends with; empty where it opens no thought."""
+        end = self._tokenizer.decode(prompt[-_NEAR_THE_END:], skip_special_tokens=False).rstrip()
+        return next((tag for tag in TAGS if end.endswith(tag)), "")
