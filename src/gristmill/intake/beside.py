@@ -41,7 +41,7 @@ def _masked(row: Row, found: Content) -> Content:
 
 
 def _thought(row: Row, found: Content) -> Content:
-    said = {name: thought_in(row[name], name) for name in THOUGHT if name in row}
+    said = {name: thought_in(row[name]) for name in THOUGHT if name in row}
     name = next((name for name, thought in said.items() if thought), None)
     if name is None:
         return found
