@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -57,7 +57,7 @@ def _is_message(turn: Any) -> bool:
     return isinstance(turn, dict) and bool(turn.keys() & {"role", "from"})
 
 
-def is_plain(given: Any) -> bool:
+def is_plain(given: Any) -> TypeGuard[str]:
     """Whether a cell holds one turn of text, as nearly every row does: none of the forms in which a
     text holds several begins so."""
     if not isinstance(given, str) or TURN in given:
