@@ -105,11 +105,11 @@ def fitting(place: str, folder: Path, count: int) -> list[Any]:
     """The first pairs of a source of which neither text is too long, evenly from all its rows."""
     from transformers import AutoTokenizer
 
-    from gristmill.bench.items import Item
-    from gristmill.bench.sources import open_source
+    from gristmill.bench.items import Item, items_of
+    from gristmill.intake.source import Source
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    every = [item for item in open_source(place) if isinstance(item, Item)]
+    every = [item for item in items_of(Source(file=place)) if isinstance(item, Item)]
     every = every[:: max(1, len(every) // (2 * count))]
 
     def longest(item: Any) -> int:

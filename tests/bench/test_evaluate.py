@@ -12,10 +12,10 @@ import pytest
 import bench_judges
 from gristmill import tutor
 from gristmill.bench.boards import REWARDBENCH
-from gristmill.bench.items import Item
+from gristmill.bench.items import Item, items_of
 from gristmill.bench.run import Request, run
-from gristmill.bench.sources import open_source
 from gristmill.errors import BackendFatal, DataError, RunError
+from gristmill.intake.source import Source
 
 Write = Callable[..., Path]
 
@@ -162,7 +162,7 @@ class TestChoices:
     def known(self, source: str, path: Path) -> int:
         """Write the pairs of a source, and tell the judges the better answers; returns how many
         there are."""
-        found = [item for item in open_source(source) if isinstance(item, Item)]
+        found = [item for item in items_of(Source(file=source)) if isinstance(item, Item)]
         rows = []
         for item in found:
             prompt, better, worse = (t[-1].content for t in (item.prompt, *item.answers))
@@ -401,7 +401,7 @@ class TestBadInput:
             "missing_field": 1,
             "empty_response": 1,
             "identical_pair": 1,
-            "input:bad_json": 1,
+            "bad_json": 1,
         }
         lines = [
             json.loads(x) for x in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()

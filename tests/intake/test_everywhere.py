@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gristmill.bench.items import items_of
 
 import gristmill
 from gristmill.arena.duel.prompts import read_prompts as read_duel
-from gristmill.bench.sources import items_of
 from gristmill.errors import DataError
 from gristmill.filters._against import texts_in
 from gristmill.intake.cells import Refused

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
-from gristmill.bench.items import Item, Refused
+from gristmill.bench.items import Item
 from gristmill.bench.judges import Judge
 from gristmill.bench.outcomes import Outcome
+from gristmill.intake.cells import Refused
 from gristmill.log import Log
 
 

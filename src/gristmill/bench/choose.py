@@ -18,13 +18,13 @@ from gristmill.parts import build, read_yaml
 class Request:
     """What was asked for.
 
-    data: see `sources.open_source`. scored: see `evaluate.Evaluation`.
+    data, columns, limit: the rows, see `intake.source.Source`. scored: see `survey.Evaluation`.
     models: to be asked for scores; chats: to be asked which answer is best. A local model is what
     its files say it is, whichever of the two it was named as; a `.yaml` holds one judge's settings
     (`judges.reward.Reward`, or `judges._asking.Asking`), `model` among them.
     reference: of DPO-trained `models`.
     orders: 1 or 2, in how many a chat model sees the answers. settings: of every call (`Calling`),
-    those that are None left out. max_tokens: of a chat model's reply. limit: rows at most.
+    those that are None left out. max_tokens: of a chat model's reply.
     """
 
     data: str
@@ -35,6 +35,7 @@ class Request:
     orders: int = 1
     max_tokens: int = 2048
     limit: int | None = None
+    columns: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
 

@@ -40,7 +40,7 @@ def evaluate(
     except OSError as error:
         raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
     with locked(folder, folder / ".lock"), ExitStack() as stack:
-        bench = Bench(evaluation.source.name, survey.board, survey.counts)
+        bench = Bench(evaluation.source.file, survey.board, survey.counts)
         seconds = []
         tallies = []
         stores = []

@@ -13,6 +13,7 @@ import numpy as np
 
 from gristmill.bench.boards import TIES
 from gristmill.bench.compare import comparison
+from gristmill.bench.items import EVALUATED
 from gristmill.bench.survey import Evaluation, Survey
 from gristmill.bench.tally import Bench, Tally
 from gristmill.bench.ties import ties_score
@@ -43,12 +44,13 @@ def figures(
     found: dict[str, Any] = {
         "benchmark": board.name if board else "pairs",
         "data": bench.source,
-        "files": [str(path) for path in evaluation.source.files],
-        "limit": evaluation.limit,
+        "files": [file.place for file in evaluation.source.files(EVALUATED)],
+        "limit": evaluation.source.limit,
         "rows": sum(bench.counts.values()),
         "subset_rows": bench.counts,
         "refused": dict(Counter(r.reason for r in survey.refused).most_common()),
         "refused_rows": len(survey.refused) + survey.truncated,
+        "unused_columns": dict(survey.unused.most_common()),
         "incomplete": {} if board is None else _incomplete(bench),
         "judges": judges,
         "comparisons": [

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import PurePosixPath
 
-from gristmill.records import Message, prompt_id
+from gristmill.intake.cells import Refused
+from gristmill.intake.places import File
+from gristmill.intake.record import ITEM, Record
+from gristmill.intake.source import Source
+from gristmill.intake.turns import Turns
+from gristmill.records import prompt_id
 
-Turns = tuple[Message, ...]
+EVALUATED = ("filtered", "test", "dataset")
+"""Of a folder with several splits, those whose names begin so are evaluated; `dataset` is LLMBar's
+data beside its judges' results, which hold the same rows again."""
+
+_ENDING = re.compile(r"(-\d+-of-\d+)?(\.\w+){1,2}$")
+"""A file's number among several, its kind and how it is compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +55,43 @@ class Item:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Characters of each answer."""
-        return tuple(sum(len(turn.content) for turn in turns) for turns in self.answers)
+        return tuple([sum([len(turn.content) for turn in turns]) for turns in self.answers])
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that asks nothing: `reason` is one short word, `detail` says it in full."""
+def items_of(source: Source, unused: Counter[str] | None = None) -> Iterator[Item | Refused]:
+    """Every row as an item, or why it is none. Rows that name no subset have their file's name.
 
-    where: str
-    reason: str
-    detail: str
-    text: str
+    unused: counts columns that nothing used. Raises DataError.
+    """
+    subsets = _subsets(source.files(EVALUATED))
+    for record in source.records(ITEM, unused=unused, splits=EVALUATED):
+        yield record if isinstance(record, Refused) else _item(record, subsets)
+
+
+def _item(record: Record, subsets: dict[str, str]) -> Item:
+    content, about = record.content, record.facts
+    return Item(
+        about.get("id", record.where),
+        about.get("subset") or subsets.get(record.where.rpartition(":")[0], "all"),
+        content.prompt,
+        tuple([answer.turns for answer in content.answers]),
+        record.where,
+        content.right,
+        content.grid,
+    )
+
+
+def _subsets(files: Sequence[File]) -> dict[str, str]:
+    """What rows of each file are counted under: the file's name without its ending, or its folder's
+    where files of several folders have that name (LLMBar's are all `dataset.json`)."""
+    folders = defaultdict(set)
+    for path in (paths := [PurePosixPath(file.name) for file in files]):
+        folders[_stem(path)].add(path.parent)
+    return {
+        str(path): (len(folders[_stem(path)]) > 1 and path.parent.name) or _stem(path)
+        for path in paths
+    }
+
+
+def _stem(path: PurePosixPath) -> str:
+    return _ENDING.sub("", path.name)

@@ -12,9 +12,10 @@ from typing import Any
 
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
-from gristmill.bench.items import Item, Turns
+from gristmill.bench.items import Item
 from gristmill.bench.outcomes import Asked, Outcome
 from gristmill.errors import BackendError
+from gristmill.intake.turns import Turns
 from gristmill.judges._asking import MOST, Asking, Said
 from gristmill.judges.reward import Reward
 from gristmill.records import Prompt, Response

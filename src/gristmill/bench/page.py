@@ -14,10 +14,10 @@ from markupsafe import Markup
 
 from gristmill.bench import words
 from gristmill.bench.boards import BOARDS, REWARDBENCH, Board
-from gristmill.bench.items import Turns
 from gristmill.bench.outcomes import Outcome
 from gristmill.bench.plot import MARKS, plot
 from gristmill.bench.tally import Tally
+from gristmill.intake.turns import Turns
 from gristmill.judges._asking import transcript
 from gristmill.page.frame import Tile, environment
 from gristmill.page.text import LONGEST, dollars, duration, label, percent, plural, visible, whole

@@ -11,7 +11,8 @@ from gristmill.bench.card import write_card
 from gristmill.bench.choose import Request, judges_of
 from gristmill.bench.evaluate import Evaluation, evaluate
 from gristmill.bench.page import write_page
-from gristmill.bench.sources import open_source
+from gristmill.intake.source import Source
+from gristmill.parts import build
 from gristmill.storage import write_atomically
 
 
@@ -24,12 +25,12 @@ def run(
     for the figures, and the folder has the same name without it.
     """
     judges = judges_of(request)
-    source = open_source(request.data)
+    data = {"file": request.data, "columns": request.columns, "limit": request.limit}
     folder = Path(out) if out else Path("out") / _name(request)
     file = folder if folder.suffix == ".json" else None
     if file is not None:
         folder = file.with_suffix("")
-    found = Evaluation(source, judges, request.scored, request.limit)
+    found = Evaluation(build(Source, data, ""), judges, request.scored)
     metrics, tallies = evaluate(found, folder, watch)
     write_card(folder, metrics)
     write_page(folder, metrics, tallies)

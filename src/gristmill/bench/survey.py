@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from gristmill.bench.boards import REWARDBENCH, Board, board_of, spelt
-from gristmill.bench.items import Item, Refused
+from gristmill.bench.items import Item, items_of
 from gristmill.bench.judges import Judge
-from gristmill.bench.sources import Source
 from gristmill.errors import DataError
+from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What is evaluated on what.
 
-    scored: whether the subsets must be those of a known board, RewardBench or another; else every
-    category counts as it comes. limit: items at most, None for all.
+    source: in `limit` rows at most. scored: whether the subsets must be those of a known board,
+    RewardBench or another; else every category counts as it comes.
     """
 
     source: Source
     judges: Sequence[Judge]
     scored: bool
-    limit: int | None = None
 
-    def items(self) -> Iterator[Item | Refused]:
-        """The rows in order, as far as the limit."""
-        for item in islice(self.source, self.limit):
+    def items(self, unused: Counter[str] | None = None) -> Iterator[Item | Refused]:
+        """The rows in order; see `items.items_of`."""
+        for item in items_of(self.source, unused):
             if self.scored and isinstance(item, Item):
                 item = replace(item, subset=spelt(item.subset))
             yield item
@@ -36,12 +36,14 @@ class Evaluation:
 
 @dataclass
 class Survey:
-    """What the data holds, found before any model is loaded."""
+    """What the data holds, found before any model is loaded. unused: rows of each column that
+    nothing reads."""
 
     board: Board | None = None
     counts: dict[str, int] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     truncated: int = 0
+    unused: Counter[str] = field(default_factory=Counter)
 
 
 MOST_REFUSED = 100_000
@@ -55,7 +57,7 @@ def look(evaluation: Evaluation) -> Survey:
     another one than the first.
     """
     survey = Survey()
-    for item in evaluation.items():
+    for item in evaluation.items(survey.unused):
         if isinstance(item, Refused):
             if len(survey.refused) < MOST_REFUSED:
                 survey.refused.append(item)
@@ -66,7 +68,7 @@ def look(evaluation: Evaluation) -> Survey:
             survey.board = _board(item, survey.board)
         survey.counts[item.subset] = survey.counts.get(item.subset, 0) + 1
     if not survey.counts:
-        name = evaluation.source.name
+        name = evaluation.source.file
         if not survey.refused:
             raise DataError(f"{name}: holds no rows")
         first = survey.refused[0]

@@ -53,7 +53,7 @@ class Bench:
         longer = math.nan
         if len(item.answers) == 2:
             better, worse = item.lengths
-            longer = float(np.sign(better - worse))
+            longer = float((better > worse) - (better < worse))
         self._longer.append(longer)
 
     @property
@@ -106,17 +106,19 @@ class Tally:
         """Count one item's outcome. Returns its row for `rows.jsonl`."""
         outcome = outcome or Outcome(failure=("missing", "was not asked"))
         found: dict[str, float] = dict.fromkeys(NAMES, math.nan)
-        found["credit"], found["both"] = credit(item, outcome, 1), credit(item, outcome)
+        found["both"] = credit(item, outcome)
+        # Scores have no order.
+        found["credit"] = credit(item, outcome, 1) if outcome.asked else found["both"]
         if outcome.failure:
             self.failed[outcome.failure[0]] += 1
         else:
-            self._count(item, outcome)
-            found |= _position(outcome)
+            self._count(item, outcome, 1 - found["both"])
+            found |= _position(outcome) if outcome.asked else {}
         for name, values in self._arrays.items():
             values.append(found[name])
         return _row(item, outcome, found)
 
-    def _count(self, item: Item, outcome: Outcome) -> None:
+    def _count(self, item: Item, outcome: Outcome, lost: float) -> None:
         self.prompt_tokens += outcome.prompt_tokens
         self.completion_tokens += outcome.completion_tokens
         self.replies += len(outcome.asked)
@@ -128,7 +130,6 @@ class Tally:
         if item.grid:
             cells = np.array(grid_credits(item, outcome))
             self.grids.setdefault(item.subset, []).append(cells)
-        lost = 1 - credit(item, outcome)
         if lost > 0.5 and (item.subset in self.worst or len(self.worst) < WATCHED):
             badness = lost if gap is None else -gap
             kept = self.worst.setdefault(item.subset, [])

@@ -38,6 +38,11 @@ def _about_data(metrics: dict[str, Any]) -> list[str]:
             f"{plural(metrics['refused_rows'], 'row')} could not be used ({reasons}); "
             "refused.jsonl has each with its line."
         )
+    if metrics["unused_columns"]:
+        columns = ", ".join(
+            f"{label(name)} {whole(n)}" for name, n in metrics["unused_columns"].items()
+        )
+        found.append(f"Columns that nothing used, with their rows: {columns}.")
     return found
 
 

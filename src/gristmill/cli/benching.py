@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
 
 _Models = Annotated[
@@ -55,7 +56,8 @@ def rewardbench(
     data: Annotated[
         str,
         typer.Option(
-            help="A file, a folder, a data set on the hub (org/name:split), or tutor:800:bench."
+            help="A file, a folder, a pattern, `-`, s3://... and the like, a data set on the hub "
+            "(org/name:split), or tutor:800:bench."
         ),
     ] = "allenai/reward-bench:filtered",
     reference: _Reference = None,
@@ -67,6 +69,7 @@ def rewardbench(
             help="Show a chat model every pair in both orders; the score counts the first alone.",
         ),
     ] = False,
+    columns: Columns = "",
     limit: _Limit = None,
     concurrency: _Concurrency = 64,
     max_tokens: _Tokens = 2048,
@@ -81,15 +84,17 @@ def rewardbench(
     on; with another model, that one is compared with those before it if all are named.
     """
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
+    rows = {"limit": limit, "columns": columns}
     orders = 2 if both_orders else 1
-    _evaluate(data, True, (model, judge, reference, orders, max_tokens), settings, out, limit)
+    _evaluate(data, True, (model, judge, reference, orders, max_tokens), settings, out, rows)
 
 
 def judge_eval(
     pairs: Annotated[
         str,
         typer.Argument(
-            help="Pairs of which the better answer is known: a file, a folder, org/name:split.",
+            help="Pairs of which the better answer is known: a file, a folder, a pattern, `-`, "
+            "s3://... and the like, org/name:split.",
             show_default=False,
         ),
     ],
@@ -101,6 +106,7 @@ def judge_eval(
         bool,
         typer.Option("--one-order", help="Show a chat model each pair once, in a random order."),
     ] = False,
+    columns: Columns = "",
     limit: _Limit = None,
     concurrency: _Concurrency = 64,
     max_tokens: _Tokens = 2048,
@@ -109,13 +115,14 @@ def judge_eval(
 ) -> None:
     """Judges on any set of pairs: accuracy in each category, position and length bias, agreement.
 
-    Reads LLMBar, JudgeBench, RM-Bench, PandaLM, HelpSteer2-Preference, RewardBench, and rows of
-    `prompt`, `chosen`, `rejected` (and, if you like, `category`). Chat models see every pair in
-    both orders.
+    Reads LLMBar, JudgeBench, RM-Bench, PandaLM, HelpSteer 2 and 3, RewardBench, UltraFeedback,
+    Nectar, KTO, arenas' votes, and rows of `prompt`, `chosen`, `rejected` (and, if you like,
+    `category`). Chat models see every pair in both orders.
     """
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
+    rows = {"limit": limit, "columns": columns}
     orders = 1 if one_order else 2
-    _evaluate(pairs, False, (model, judge, reference, orders, max_tokens), settings, out, limit)
+    _evaluate(pairs, False, (model, judge, reference, orders, max_tokens), settings, out, rows)
 
 
 def rows(
@@ -137,11 +144,13 @@ def _evaluate(
     wanted: tuple[list[str] | None, list[str] | None, str | None, int, int],
     settings: dict[str, Any],
     out: Path | None,
-    limit: int | None,
+    rows: dict[str, Any],
 ) -> None:
     from gristmill.bench.run import Request, run
     from gristmill.bench.show import Shown, show_scores
+    from gristmill.intake.source import COLUMNS
 
+    rows = {**rows, "columns": columns_of(rows["columns"], COLUMNS)}
     models, chats, reference, orders, tokens = wanted
     request = Request(
         data=data,
@@ -152,7 +161,7 @@ def _evaluate(
         orders=orders,
         max_tokens=tokens,
         settings=settings,
-        limit=limit,
+        **rows,
     )
     with interruptible(OUT), Shown(OUT) as watch:
         metrics, folder = run(request, out, watch)

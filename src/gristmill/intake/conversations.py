@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -30,6 +31,11 @@ from gristmill.intake.turns import (
     with_system,
 )
 from gristmill.records import Message
+
+_SAYING = 16
+"""Characters of a text that is found in a longer one by no chance."""
+_SPEAKER = re.compile(r"\b(?:human|user|inst|instruction|question|im_start)\b", re.IGNORECASE)
+"""Who speaks, in a transcript."""
 
 LIKES = ("label", "kto_tag")
 """Columns that say whether an answer is a good one."""
@@ -117,12 +123,27 @@ def _check_same(row: Row, turns: Turns) -> None:
 
 def asks(turns: Turns, given: object) -> bool:
     """Whether a column of the prompt is what the user says in some turns, white space and a frame
-    aside; a column that is no text and no messages asks nothing else."""
+    aside: one of them, some, or a transcript of all. A column that is no text and no messages asks
+    nothing else."""
     begun = listed(given, "prompt")
-    text = next((t.content for t in reversed(begun) if t.role == "user"), "") if begun else given
-    plain = " ".join(text.split()) if isinstance(text, str) else ""
+    texts = [given] if begun is None else [t.content for t in begun if t.role == "user"]
     said = [" ".join(turn.content.split()) for turn in turns if turn.role == "user"]
-    return any(plain in one or one in plain for one in said if one)
+    return all(_says_so(" ".join(text.split()), said) for text in texts if isinstance(text, str))
+
+
+def _says_so(plain: str, said: list[str]) -> bool:
+    if not plain or any(_quotes(plain, one) or _quotes(one, plain) for one in said):
+        return True
+    return _SPEAKER.search(plain) is not None and all(one in plain for one in said)
+
+
+def _quotes(whole: str, part: str) -> bool:
+    """Whether a text is in another, and as more than a word that may stand anywhere."""
+    if part == whole:
+        return True
+    if part not in whole or len(part) < min(_SAYING, len(whole) / 2):
+        return False
+    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", whole) is not None
 
 
 def nemotron_text(row: Row) -> Content:

@@ -57,6 +57,26 @@ def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> tuple[P
     return Prompt(name, messages, source=_origin(row, where), tools=tools, **found), content
 
 
+def item_of(row: Row, judgebench: bool) -> dict[str, str]:
+    """What a benchmark's row is called and counted under, where it says so: `id` and `subset`.
+
+    JudgeBench has its four parts at the beginning of `source`. Raises Unusable.
+    """
+    found = {}
+    if (called := first(row, IDS)) is not None:
+        found["id"] = called
+    for name in CATEGORIES:
+        if (given := row.get(name)) is None:
+            continue
+        if not isinstance(given, str) or not given.strip():
+            raise Unusable("bad_category", f"'{name}' is {given!r:.40}, not a name")
+        return {**found, "subset": given.strip()}
+    source = row.get("source")
+    if judgebench and isinstance(source, str) and source:
+        found["subset"] = "mmlu-pro" if source.startswith("mmlu-pro") else source
+    return found
+
+
 @lru_cache(4096)
 def _readers(columns: tuple[str, ...]) -> tuple[tuple[str, Callable[[Row], Any]], ...]:
     """The facts that rows with these columns may have, and what reads each of those it has."""

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX, TutorRows
 from gristmill.intake.cells import Refused, Row
-from gristmill.intake.hub import HUB, read_hub
-from gristmill.intake.places import File, files_of, said
+from gristmill.intake.hub import read_hub
+from gristmill.intake.places import File, files_of, on_hub, said
 
 Found = tuple[str, Row | Refused, str]
 """`file:line` (for a built-in source `tutor:4000:line`), the row or what is wrong, its text.
@@ -40,7 +40,7 @@ def count_rows(source: str | Path) -> int | None:
     name = str(source)
     if name.startswith(PREFIX):
         return TutorRows.parse(name).count
-    if name.startswith(HUB):
+    if on_hub(name):
         return None
     counts = [_count(file) for file in files_of(name)]
     return None if None in counts else sum(c for c in counts if c is not None)
@@ -58,7 +58,7 @@ def read_rows(
     if name.startswith(PREFIX):
         for number, row in enumerate(TutorRows.parse(name), 1):
             yield f"{name}:{number}", row, orjson.dumps(row).decode()
-    elif name.startswith(HUB):
+    elif on_hub(name):
         for where, row in read_hub(name, split):
             yield where, _given(row), str(row)[:RAW]
     else:

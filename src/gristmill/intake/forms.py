@@ -22,12 +22,6 @@ from gristmill.records import ATTRIBUTES
 _PAIRS = (PAIR, ITEM, PROMPT)
 _TALK = (CONVERSATION, PROMPT)
 _RATED = (RATED, CONVERSATION, PROMPT)
-_SCORES = (
-    *("chosen_score", "chosen_reward", "score_chosen"),
-    *("rejected_score", "rejected_reward", "score_rejected"),
-)
-
-
 MOST_SEEN = 4096
 """Different sets of columns that are remembered; more than these no data set has."""
 
@@ -107,7 +101,8 @@ FORMS = {
         Form("preference", ("chosen", "rejected"), _PAIRS, pairs.chosen_rejected,
              "TRL, UltraFeedback binarised, HH-RLHF, RewardBench 1 and 2, RM-Bench",
              asks=(*ASKS, *MORE), answers=("chosen", "rejected"),
-             says=("preference_strength", "num_correct", *_SCORES)),
+             says=("preference_strength", "num_correct", "status", *pairs.SCORES["chosen"],
+                   *pairs.SCORES["rejected"])),
         Form("helpsteer2_preference", ("response_1", "response_2"), _PAIRS, pairs.numbered,
              "HelpSteer2-Preference", asks=("prompt",), answers=("response_1", "response_2"),
              says=("preference_strength",)),
@@ -204,6 +199,8 @@ def _asking(row: Row, answered: bool) -> str:
             return "nemotron_text"
         human = text.lstrip().startswith("Human:") and "\n\nAssistant:" in text
         return "hh_text" if human else "text"
+    if "chosen" in row or "rejected" in row:
+        return "preference"
     raise Unusable(
         "unknown_format",
         f"columns {', '.join(map(str, row)) or 'none'} are no known format ({', '.join(FORMS)}); "

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from gristmill.intake.asked import ASKS, field_of, prompt_in, reply_in, system_of
+from gristmill.intake.asked import ASKS, TURNS, field_of, prompt_in, reply_in, system_of
 from gristmill.intake.cells import Row, Unusable, number_of
 from gristmill.intake.conversations import asks
 from gristmill.intake.record import Answer, Content, whatever_answers
-from gristmill.intake.turns import Turns, with_system
+from gristmill.intake.turns import Turns, messages_of, with_system
+from gristmill.records import Message
 
 STRONGEST = 3
 """HelpSteer2-Preference's -3 to 3: much, clearly, slightly better, the first or the second."""
 MOST_ANSWERS = 512
 """Answers of one row; more is a mistake."""
 ANNOTATORS = ("annotator1", "annotator2", "annotator3")
+SIDES = ("chosen", "rejected")
+SCORES = {
+    side: tuple(
+        f"{first}{sign}{second}"
+        for word in ("score", "reward", "rating")
+        for first, second in ((side, word), (word, side))
+        for sign in "_-"
+    )
+    for side in SIDES
+}
+"""Columns that hold a side's score: TRL, UltraFeedback binarised, Argilla's sets, distilabel."""
+
+_SCORED = frozenset(name for names in SCORES.values() for name in names)
+_NOT_GIVEN = ("n/a", "na", "nan", "none", "null")
 
 
 def two(prompt: Turns, better: Answer, worse: Answer, strength: float | None = None) -> Content:
@@ -26,8 +42,7 @@ def two(prompt: Turns, better: Answer, worse: Answer, strength: float | None = N
     Where a person said how clear the preference is (strength), that stands: scores beside it are a
     reward model's opinion, and may be another.
     """
-    if _plain(better.turns) == _plain(worse.turns):
-        raise Unusable("identical_pair", "chosen and rejected are the same")
+    _check_differ(better.turns, worse.turns)
     high, low = better.score, worse.score
     if strength is None and high is not None and low is not None and high <= low:
         said = f"the chosen's score is {high:g}, the rejected's {low:g}"
@@ -36,8 +51,18 @@ def two(prompt: Turns, better: Answer, worse: Answer, strength: float | None = N
     return Content(prompt, (better, worse), 1, strength=strength)
 
 
-def _plain(turns: Turns) -> list[Any]:
-    return [(t.role, t.content.split(), t.reasoning.split(), t.tool_calls) for t in turns]
+def _check_differ(better: Turns, worse: Turns) -> None:
+    if len(better) == len(worse) and all(map(_same, better, worse)):
+        raise Unusable("identical_pair", "chosen and rejected are the same")
+
+
+def _same(a: Message, b: Message) -> bool:
+    return (
+        a.role == b.role
+        and a.tool_calls == b.tool_calls
+        and a.content.split() == b.content.split()
+        and a.reasoning.split() == b.reasoning.split()
+    )
 
 
 def chosen_rejected(row: Row) -> Content:
@@ -46,6 +71,9 @@ def chosen_rejected(row: Row) -> Content:
     The prompt is the first column that asks, or what the two conversations have in common at the
     beginning.
     """
+    for name, other in (SIDES, SIDES[::-1]):
+        if name not in row:
+            raise Unusable("missing_field", f"no '{name}' beside '{other}'")
     if _several(row["chosen"]) or _several(row["rejected"]):
         prompt = prompt_in(row, field_of(row, ASKS) or "prompt")
         return whatever_answers(prompt, lambda: _many(row, prompt))
@@ -55,35 +83,59 @@ def chosen_rejected(row: Row) -> Content:
         raise Unusable("bad_turns", "one of 'chosen' and 'rejected' holds the prompt, one does not")
     if whole:
         system = system_of(row)
-        prompt, *sides = _common(with_system(system, chosen), with_system(system, rejected))
-        if "prompt" in row and not asks(prompt, row["prompt"]):
-            raise Unusable("prompt_differs", "'prompt' is not what 'chosen' and 'rejected' answer")
+        chosen, rejected = with_system(system, chosen), with_system(system, rejected)
+        for turns in (chosen, rejected):
+            _check_asked(row, turns[:-1])
+        prompt, chosen, rejected = _common(chosen, rejected)
     else:
-        if (field := field_of(row, ASKS)) is None:
-            raise Unusable("missing_field", "no 'prompt', and none at the beginning of both sides")
-        prompt, sides = prompt_in(row, field), [chosen, rejected]
-    return whatever_answers(prompt, lambda: _pair(row, prompt, *sides))
+        prompt = _prompt(row)
+    return whatever_answers(prompt, lambda: _pair(row, prompt, chosen, rejected))
+
+
+def _prompt(row: Row) -> Turns:
+    """What both sides answer. Where a text stands beside turns that hold it, it is the turns."""
+    if (field := field_of(row, ASKS)) is None:
+        raise Unusable("missing_field", "no 'prompt', and none at the beginning of both sides")
+    found = prompt_in(row, field)
+    if field != "prompt" or (turns := field_of(row, TURNS)) is None:
+        return found
+    whole = with_system(system_of(row), messages_of(row[turns], turns))
+    before = whole[:-1] if whole[-1].role == "assistant" else whole
+    _check_asked(row, before)
+    return max(found, before, key=len)
+
+
+def _check_asked(row: Row, turns: Turns) -> None:
+    """Raises Unusable where a column of the prompt is another one than the conversations'."""
+    for name in ("prompt", "question"):
+        if name in row and not asks(turns, row[name]):
+            raise Unusable("prompt_differs", f"'{name}' is not what the conversations ask")
 
 
 def _pair(row: Row, prompt: Turns, chosen: Turns, rejected: Turns) -> Content:
-    strength = strength_of(row)
+    strength = strength_of(row) if "preference_strength" in row else None
     if strength is not None and strength < 0:
         raise Unusable("bad_strength", f"'preference_strength' is {strength:g}, against the pair")
-    better, worse = Answer(chosen, _score(row, "chosen")), Answer(rejected, _score(row, "rejected"))
-    return two(prompt, better, worse, strength)
+    if row.get("status") == "tie":
+        raise Unusable("no_preference", "'status' is tie: neither is better")
+    if _SCORED.isdisjoint(row):
+        return two(prompt, Answer(chosen), Answer(rejected), strength)
+    high, low = (_score(row, SCORES[side]) for side in SIDES)
+    return two(prompt, Answer(chosen, high), Answer(rejected, low), strength)
 
 
-def _score(row: Row, side: str) -> float | None:
-    for name in (f"{side}_score", f"{side}_reward", f"score_{side}"):
-        if row.get(name) is not None:
-            return number_of(row[name], name, "bad_score")
+def _score(row: Row, names: Sequence[str], place: str = "") -> float | None:
+    """The first score that is given; None where none is, as by UltraFeedback's "N/A"."""
+    for name in names:
+        given = row.get(name)
+        if given is not None and str(given).strip().casefold() not in _NOT_GIVEN:
+            return number_of(given, f"{place}{name}", "bad_score")
     return None
 
 
 def _common(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
     """(prompt, chosen, rejected) of two whole conversations; each keeps its last turn."""
-    if _plain(chosen) == _plain(rejected):
-        raise Unusable("identical_pair", "chosen and rejected are the same")
+    _check_differ(chosen, rejected)
     shared = 0
     most = min(len(chosen), len(rejected)) - 1
     while shared < most and chosen[shared] == rejected[shared]:
@@ -152,7 +204,8 @@ def strength_of(row: Row, field: str = "preference_strength") -> float | None:
 
 
 def ranked(prompt: Turns, answers: list[Answer]) -> Content:
-    """Several answers with scores: the best of them against all others.
+    """Several answers with scores: the best of them against all others. An answer without one is
+    not compared.
 
     Raises Unusable where none is better than another.
     """
@@ -167,12 +220,23 @@ def ranked(prompt: Turns, answers: list[Answer]) -> Content:
 
 
 def ultrafeedback(row: Row) -> Content:
-    """UltraFeedback: `completions`, each with an overall score, or the mean of finer ones."""
+    """UltraFeedback: `completions`, each with an overall score, or the mean of finer ones.
+
+    A score of 10 beside a mean of 2 at most is a 1, as its authors found and mended it (issue 8 of
+    OpenBMB/UltraFeedback).
+    """
     prompt = prompt_in(row, field_of(row, ("instruction", *ASKS)) or "instruction")
     scores = ("overall_score", "fine-grained_score")
-    return whatever_answers(
-        prompt, lambda: ranked(prompt, _scored(row, "completions", "response", scores))
-    )
+
+    def read() -> Content:
+        answers = _scored(row, "completions", "response", scores)
+        for place, one in enumerate(row["completions"]):
+            mean = _score(one, scores[1:], f"completions[{place}].")
+            if answers[place].score == 10 and mean is not None and mean <= 2:
+                answers[place] = replace(answers[place], score=1.0)
+        return ranked(prompt, answers)
+
+    return whatever_answers(prompt, read)
 
 
 def nectar(row: Row) -> Content:
@@ -195,8 +259,7 @@ def _scored(
     for number, one in enumerate(given):
         place = f"{column}[{number}]"
         turns = reply_in(one.get(text), f"{place}.{text}")
-        name = next((name for name in scores if one.get(name) is not None), scores[0])
-        score = number_of(one.get(name), f"{place}.{name}", "bad_score")
+        score = _score(one, scores, f"{place}.")
         found.append(Answer(turns, None if score is None else sign * score))
     return found
 

@@ -30,7 +30,7 @@ import pyarrow.fs as pafs
 
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX
-from gristmill.intake.hub import HUB
+from gristmill.intake.hub import HUB, is_hub_name
 
 STDIN = "-"
 KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather")
@@ -88,9 +88,17 @@ def located(source: str, folder: Path) -> str:
     rest = source.removeprefix(HUB)
     if rest != source:
         return f"{HUB}{folder / rest}" if rest.startswith(".") else source
-    if source.startswith(PREFIX) or source == STDIN or "://" in source:
+    if source.startswith(PREFIX) or source == STDIN or "://" in source or on_hub(source, folder):
         return source
     return str(folder / source)
+
+
+def on_hub(source: str, folder: Path = Path()) -> bool:
+    """Whether a data set on the hub is meant: `hf:...`, or `org/name:split` where neither a file
+    nor a folder can be."""
+    if source.startswith(HUB):
+        return True
+    return is_hub_name(source) and not kind_of(source)[0] and not (folder / source).exists()
 
 
 def kind_of(name: str, kinds: Sequence[str] = KINDS) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from gristmill.intake import facts
 from gristmill.intake.beside import with_beside
 from gristmill.intake.cells import Refused, Row, Unusable
 from gristmill.intake.forms import FORMS, Form
+from gristmill.intake.pairs import two
 from gristmill.intake.ratings import rated
 from gristmill.intake.record import (
     CONVERSATION,
@@ -42,7 +43,8 @@ def record_of(row: Row, where: str, form: Form, wanted: Sequence[str]) -> Record
     if kind == RATED:
         content = replace(content, rated=rated(row, content))
     prompt = Prompt("", content.prompt, tools=facts.tools_in(row) or tools)
-    return Record(where, form.name, kind, prompt, content)
+    about = facts.item_of(row, form.name == "judgebench") if kind == ITEM else {}
+    return Record(where, form.name, kind, prompt, content, facts=about)
 
 
 def _asked(row: Row, where: str, form: Form, content: Content, tools: str) -> tuple[Prompt, str]:
@@ -83,7 +85,10 @@ class Unpaired:
         self.waiting: dict[str, list[Record]] = {}
 
     def pair(self, record: Record) -> Record | None:
-        """A pair of this answer and an earlier one to its prompt, or None: it waits for one."""
+        """A pair of this answer and an earlier one to its prompt, or None: it waits for one.
+
+        Raises Unusable where both are the same.
+        """
         key = prompt_id(record.prompt.messages, record.prompt.tools)
         waiting = self.waiting.setdefault(key, [])
         answer = record.answers[0]
@@ -91,8 +96,8 @@ class Unpaired:
             if other.answers[0].score != answer.score:
                 waiting.remove(other)
                 sides = sorted((answer, other.answers[0]), key=lambda a: -(a.score or 0.0))
-                plain = tuple(Answer(side.turns) for side in sides)
-                return replace(record, content=replace(record.content, answers=plain, right=1))
+                better, worse = (Answer(side.turns) for side in sides)
+                return replace(record, content=two(record.content.prompt, better, worse))
         waiting.append(record)
         return None
 

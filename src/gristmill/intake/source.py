@@ -12,11 +12,12 @@ from pydantic import Field, field_validator, model_validator
 
 from gristmill.errors import DataError
 from gristmill.intake import facts
+from gristmill.intake.builtin import PREFIX
 from gristmill.intake.cells import Refused, Row, Unusable
 from gristmill.intake.files import count_rows, header_of, read_rows
 from gristmill.intake.forms import FORMS, Form, recognise
 from gristmill.intake.hub import HUB
-from gristmill.intake.places import files_of, located
+from gristmill.intake.places import File, files_of, kind_of, located, on_hub
 from gristmill.intake.reading import Unpaired, record_of, unused_of
 from gristmill.intake.record import PROMPT, Record, check_kinds
 from gristmill.parts import Options
@@ -72,7 +73,7 @@ class Source(Options):
 
     @model_validator(mode="after")
     def _split_of_something(self) -> Self:
-        if self.split is not None and Path(self.file).suffix:
+        if self.split is not None and kind_of(self.file)[0]:
             raise ValueError("split: only an `hf:` data set or a folder has splits; leave it out")
         return self
 
@@ -104,10 +105,18 @@ class Source(Options):
         rows = count_rows(self.file)
         return rows if rows is None or self.limit is None else min(rows, self.limit)
 
-    def rows(self) -> Iterator[tuple[str, Row | Refused, str]]:
+    def files(self, splits: Sequence[str] = ()) -> list[File]:
+        """The files that are read, none of a built-in source or of one on the hub. splits: those
+        that are meant where none is named, see `places.files_of`. Raises DataError."""
+        if on_hub(self.file) or self.file.startswith(PREFIX):
+            return []
+        return files_of(self.file, [self.split] if self.split else splits)
+
+    def rows(self, splits: Sequence[str] = ()) -> Iterator[tuple[str, Row | Refused, str]]:
         """Every row under our names (see `files.read_rows`), as far as the limit."""
-        splits = [self.split] if self.split else ()
-        split = self.split or ("train" if ":" not in self.file.removeprefix(HUB) else None)
+        unnamed = not splits and ":" not in self.file.removeprefix(HUB)
+        split = self.split or ("train" if unnamed else None)
+        splits = [self.split] if self.split else splits
         named = self.named
         for number, (where, row, raw) in enumerate(
             read_rows(self.file, split=split, splits=splits)
@@ -123,17 +132,17 @@ class Source(Options):
                 yield where, Refused(where, error.reason, error.detail, raw), raw
 
     def records(
-        self, *wanted: str, unused: Counter[str] | None = None
+        self, *wanted: str, unused: Counter[str] | None = None, splits: Sequence[str] = ()
     ) -> Iterator[Record | Refused]:
         """Every row as a record that gives the first of the `wanted` kinds that it can, or why it
-        gives none. unused: counts columns that nothing used.
+        gives none. unused: counts columns that nothing used. splits: see `files`.
 
         Rows that say of one answer whether it is good (KTO) are paired by their prompts where
         pairs are wanted; what finds no partner is refused at the end. Raises DataError.
         """
         single = Unpaired()
         mapped = tuple(path.partition(".")[0] for path in self.named)
-        for where, row, raw in self.rows():
+        for where, row, raw in self.rows(splits):
             if isinstance(row, Refused):
                 yield row
                 continue
@@ -146,16 +155,20 @@ class Source(Options):
                 names := unused_of(tuple(row), found.form, found.kind, mapped)
             ):
                 unused.update(names)
-            if found.form == "unpaired" and found.kind != PROMPT:
-                found = single.pair(found)
-            if found is not None:
+            if found.form != "unpaired" or found.kind == PROMPT:
                 yield found
+                continue
+            try:
+                if (pair := single.pair(found)) is not None:
+                    yield pair
+            except Unusable as error:
+                yield Refused(where, error.reason, error.detail, raw)
         yield from single.left()
 
     def record(self, row: Row, where: str, wanted: Sequence[str]) -> Record:
         """What one row says, as the first of the `wanted` kinds that it gives. Raises Unusable."""
         form = self.form(row)
-        if form.name == "prompt" and PROMPT not in wanted and {"chosen", "rejected"} & row.keys():
+        if ("chosen" in row) != ("rejected" in row) and not {*wanted} & {*form.gives}:
             # A pair of which one side is missing: that is what is wrong with it.
             form = FORMS["preference"]
             form.check(row)

@@ -1,4 +1,4 @@
-"""Rows in the forms that people's benchmarks have: the items they give, and why some give none."""
+"""Rows with several answers of which some are better: what they give, and why some give nothing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.bench.items import Item, Refused
-from gristmill.bench.rows import FORMATS, MOST_ANSWERS, NAMES, items
-from gristmill.bench.sources import open_source
-from gristmill.intake.files import BadLine
+from gristmill.bench.items import Item, items_of
+from gristmill.intake.cells import Refused, Row, Unusable
+from gristmill.intake.facts import IDS
+from gristmill.intake.forms import FORMS
+from gristmill.intake.pairs import MOST_ANSWERS, SCORES
+from gristmill.intake.record import ITEM, PROMPT, Content, Record
+from gristmill.intake.record import PAIR as PAIRS
+from gristmill.intake.source import Source
 from gristmill.records import Message
 
-Row = dict[str, Any]
 WHERE = "f.jsonl:1"
 Q = (Message("user", "Q"),)
 
@@ -26,18 +30,32 @@ def said(*texts: str) -> tuple[tuple[Message, ...], ...]:
     return tuple((Message("assistant", text),) for text in texts)
 
 
+def found_in(row: Row, wanted: str = ITEM) -> Content:
+    return Source(file="-").record(row, WHERE, (wanted,)).content
+
+
 def item(row: Row, category: str = "file") -> Item:
-    (found,) = items([(WHERE, row, "raw")], category)
-    assert isinstance(found, Item), found
-    assert found.where == WHERE
-    return found
+    """As a benchmark sees it. category: of a row that names none."""
+    record = Source(file="-").record(row, WHERE, (ITEM,))
+    assert record.where == WHERE
+    named, content = record.facts, record.content
+    answers = tuple(answer.turns for answer in content.answers)
+    return Item(
+        named.get("id", WHERE),
+        named.get("subset", category),
+        content.prompt,
+        answers,
+        WHERE,
+        content.right,
+        content.grid,
+    )
 
 
-def refused(row: Row) -> Refused:
-    (found,) = items([(WHERE, row, "raw")], "file")
-    assert isinstance(found, Refused), found
-    assert (found.where, found.text) == (WHERE, "raw") and found.detail
-    return found
+def refused(row: Row, wanted: str = ITEM) -> Unusable:
+    with pytest.raises(Unusable) as raised:
+        Source(file="-").record(row, WHERE, (wanted,))
+    assert raised.value.detail
+    return raised.value
 
 
 def turns(*texts: str, first: str = "user") -> list[Row]:
@@ -113,7 +131,7 @@ class TestPairs:
             ({**PAIR, "chosen": []}, "bad_turns", "'chosen' is not a list of messages"),
             ({**PAIR, "chosen": {}}, "bad_turns", "is by None"),
             ({**PAIR, "chosen": {"role": "assistant"}}, "bad_turns", "no text as content"),
-            ({**PAIR, "chosen": {"role": "bot", "content": "a"}}, "bad_turns", "is by 'bot'"),
+            ({**PAIR, "chosen": {"role": "moon", "content": "a"}}, "bad_turns", "is by 'moon'"),
             ({**PAIR, "chosen": turns("Q")}, "no_answer", "ends with the user's turn"),
             ({**PAIR, "chosen": turns("", first="assistant")}, "empty_response", "is empty"),
             ({**PAIR, "rejected": "good"}, "identical_pair", "are the same"),
@@ -265,7 +283,7 @@ class TestLLMBar:
         assert detail in found.detail
 
     def test_the_real_rows(self, shared_data: Path) -> None:
-        found = list(open_source(str(shared_data / "llmbar")))
+        found = list(items_of(Source(file=str(shared_data / "llmbar"))))
         assert len(found) == 781
         reasons = Counter(one.reason for one in found if isinstance(one, Refused))
         assert reasons == {"identical_pair": 1, "empty_response": 1}
@@ -425,7 +443,7 @@ class TestNamesAndCategories:
         found = refused({**PAIR, "category": value})
         assert found.reason == "bad_category" and "'category'" in found.detail
 
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", IDS)
     def test_the_columns_that_may_hold_an_id(self, name: str) -> None:
         assert item({**PAIR, name: 0}).id == "0"
         assert item({**PAIR, name: "x"}).id == "x"
@@ -433,7 +451,7 @@ class TestNamesAndCategories:
         assert item({**PAIR, name: None}).id == WHERE
 
     def test_the_first_of_them_counts(self) -> None:
-        assert item({**PAIR, "prompt_id": "p", "idx": 4, "id": ""}).id == "4"
+        assert item({**PAIR, "pair_id": "p", "idx": 4, "id": ""}).id == "p"
 
     def test_a_key_is_what_a_judge_sees(self) -> None:
         one = item({**PAIR, "id": 1, "subset": "a"})
@@ -445,18 +463,359 @@ class TestNamesAndCategories:
 
 
 class TestWhatIsNoRow:
-    def test_a_bad_line_is_passed_on(self) -> None:
-        bad = BadLine("f.jsonl:7", "input:bad_json", "unexpected end", '{"prompt')
-        found = list(items([("f.jsonl:7", bad, '{"prompt'), (WHERE, PAIR, "raw")], "file"))
-        assert found[0] == Refused("f.jsonl:7", "input:bad_json", "unexpected end", '{"prompt')
-        assert isinstance(found[1], Item)
-
-    @pytest.mark.parametrize("row", [{}, {"prompt": "Q", "response": "A"}, {"input": "Q"}])
+    @pytest.mark.parametrize("row", [{}, {"input": "Q"}, {"best": "a", "worst": "b"}])
     def test_columns_of_no_known_form(self, row: Row) -> None:
         found = refused(row)
         assert found.reason == "unknown_format"
-        assert "write prompt, chosen, rejected" in found.detail
         assert (", ".join(row) or "none") in found.detail
+        assert "preference" in found.detail and "name them with `columns`" in found.detail
+
+    @pytest.mark.parametrize(
+        ("row", "gives"),
+        [
+            ({"prompt": "Q"}, "prompts"),
+            ({"prompt": "Q", "response": "A"}, "conversations"),
+            ({"messages": turns("Q", "A")}, "conversations"),
+            ({"text": "A text."}, "texts"),
+        ],
+    )
+    def test_rows_of_a_form_that_has_no_pair(self, row: Row, gives: str) -> None:
+        found = refused(row)
+        assert found.reason == "wrong_kind"
+        assert gives in found.detail and "pairs or rankings are needed" in found.detail
+
+
+class TestPromptsUnderOtherNames:
+    @pytest.mark.parametrize(
+        "row",
+        [
+            # Intel's orca pairs, distilabel's, LLaMA-Factory's.
+            {"system": "S", "question": "Q", "chosen": "good", "rejected": "bad"},
+            {"system": "S", "input": "Q", "chosen": "good", "rejected": "bad"},
+            {"system": "S", "instruction": "Q", "chosen": "good", "rejected": "bad"},
+            {"system": "S", "instruction": "Q", "input": "", "chosen": "good", "rejected": "bad"},
+        ],
+    )
+    def test_the_column_that_asks(self, row: Row) -> None:
+        found = item(row)
+        assert found.prompt == (Message("system", "S"), *Q)
+        assert found.answers == said("good", "bad")
+
+    def test_an_instruction_has_its_input(self) -> None:
+        row = {"instruction": "Sort.", "input": "2, 1", "chosen": "1, 2", "rejected": "2, 1"}
+        assert item(row).prompt == (Message("user", "Sort.\n\n2, 1"),)
+
+    @pytest.mark.parametrize("start", ["\n\n", ""])
+    @pytest.mark.parametrize("end", ["\n\nAssistant:", "\n\nAssistant: ", ""])
+    def test_a_transcript_that_ends_with_who_is_to_answer(self, start: str, end: str) -> None:
+        prompt = f"{start}Human: Q1\n\nAssistant: A1\n\nHuman: Q2{end}"
+        found = item({**PAIR, "prompt": prompt}).prompt
+        expected = [("user", "Q1"), ("assistant", "A1"), ("user", "Q2")]
+        assert [(turn.role, turn.content) for turn in found] == expected
+
+    def test_turns_beside_a_text_that_is_their_last(self) -> None:
+        conversation = turns("First?", "A1", "And what comes then?")
+        row = {**PAIR, "prompt": "And what comes then?", "messages": conversation}
+        assert [turn.content for turn in item(row).prompt] == ["First?", "A1", row["prompt"]]
+        # UltraFeedback binarised has the chosen conversation in `messages`.
+        row["messages"] = [*conversation, {"role": "assistant", "content": "good"}]
+        assert len(item(row).prompt) == 3
+
+    def test_turns_beside_another_prompt(self) -> None:
+        row = {**PAIR, "prompt": "Who wrote it?", "messages": turns("Where is it?")}
+        found = refused(row)
+        assert (found.reason, found.detail[:8]) == ("prompt_differs", "'prompt'")
+
+
+def whole(*texts: str) -> Row:
+    """A pair of whole conversations with these turns before their answers."""
+    return {"chosen": turns(*texts, "good"), "rejected": turns(*texts, "bad")}
+
+
+SEVERAL = ("What is 3 plus 3?", "6.", "And what is it times 2?")
+
+
+class TestThePromptIsWhatTheConversationsAsk:
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            SEVERAL[2],
+            SEVERAL[0],
+            f"  {SEVERAL[2]}\n",
+            turns(*SEVERAL),
+            turns(SEVERAL[2]),
+            {"role": "user", "content": SEVERAL[2]},
+            "\n\nHuman: What is 3 plus 3?\n\nAssistant: 6.\n\nHuman: And what is it times 2?"
+            "\n\nAssistant:",
+            "<|im_start|>user\nWhat is 3 plus 3?<|im_end|>\n<|im_start|>assistant\n6.<|im_end|>\n"
+            "<|im_start|>user\nAnd what is it times 2?<|im_end|>",
+            f"[INST] {SEVERAL[2]} [/INST]",
+        ],
+    )
+    def test_in_its_forms(self, prompt: Any) -> None:
+        found = item({**whole(*SEVERAL), "prompt": prompt})
+        assert [turn.content for turn in found.prompt] == list(SEVERAL)
+        assert found.answers == said("good", "bad")
+
+    @pytest.mark.parametrize("text", ["Hi", "你好", "4"])
+    def test_short_ones_in_a_frame(self, text: str) -> None:
+        for prompt in (text, f"User: {text}\n\nAssistant:", f"<|im_start|>user\n{text}<|im_end|>"):
+            assert item({**whole(text), "prompt": prompt}).prompt[0].content == text
+
+    @pytest.mark.parametrize(
+        ("asked", "prompt"),
+        [
+            (("What is 0 plus 1?",), "What is 3 plus 3?"),
+            (("Hi",), "What is this thing called?"),
+            (("4",), "What is 4 plus 5, and 44 plus 1?"),
+            (("yes",), "Was it yesterday that he came, or the day before that?"),
+            (SEVERAL, "What is 5 plus 5?"),
+            (SEVERAL, turns("What is 3 plus 3?", "6.", "And minus 1?")),
+            (("What is 0 plus 1?",), turns("What is 3 plus 3?")),
+            (("Q1", "A1", "Q2"), "Human: Q1\n\nAssistant: A1\n\nHuman: Another one?"),
+        ],
+    )
+    def test_another_one_is_refused(self, asked: tuple[str, ...], prompt: Any) -> None:
+        for wanted in (ITEM, PAIRS):
+            found = refused({**whole(*asked), "prompt": prompt}, wanted)
+            assert found.reason == "prompt_differs"
+            assert "'prompt' is not what the conversations ask" in found.detail
+
+    def test_a_question_too(self) -> None:
+        assert item({**whole("What is 3?"), "question": "What is 3?"}).prompt[0].content
+        assert refused({**whole("What is 3?"), "question": "Who?"}).reason == "prompt_differs"
+
+    def test_of_conversations_that_part_early(self) -> None:
+        row = {"chosen": turns("Q1", "A1", "Why is it so?", "good"),
+               "rejected": turns("Q1", "B1", "Why is it so?", "bad")}  # fmt: skip
+        found = item({**row, "prompt": "Why is it so?"})
+        assert [len(answer) for answer in found.answers] == [3, 3]
+
+    def test_another_system_message(self) -> None:
+        row = {"chosen": turns("Q", "good"), "rejected": turns("Q", "bad")}
+        for side in row.values():
+            side.insert(0, {"role": "system", "content": "Be brief."})
+        assert item({**row, "system": "Be  brief."}).prompt[0].role == "system"
+        assert refused({**row, "system": "Be long."}).reason == "two_systems"
+
+
+class TestScores:
+    @pytest.mark.parametrize("names", list(zip(*SCORES.values(), strict=True)))
+    def test_they_must_say_what_the_pair_does(self, names: tuple[str, str]) -> None:
+        high, low = names
+        assert item({**PAIR, high: 4, low: 1.5}).answers == said("good", "bad")
+        assert item({**PAIR, high: "0.5", low: "-2"}).answers == said("good", "bad")
+        against = refused({**PAIR, high: 1.0, low: 4.0})
+        assert against.reason == "scores_against_pair"
+        assert against.detail == "the chosen's score is 1, the rejected's 4"
+        assert refused({**PAIR, high: "9", low: "10"}).reason == "scores_against_pair"
+        assert refused({**PAIR, high: 7.5, low: "7.5"}).reason == "no_preference"
+
+    def test_of_ultrafeedback_binarised(self) -> None:
+        chosen = turns("Q", "good")
+        row = {"prompt": "Q", "prompt_id": "f1", "chosen": chosen, "rejected": turns("Q", "bad"),
+               "messages": chosen, "score_chosen": 8.0, "score_rejected": 6.5}  # fmt: skip
+        found = item(row)
+        assert (found.id, found.answers) == ("f1", said("good", "bad"))
+        assert refused({**row, "score_rejected": 8.0}, PAIRS).reason == "no_preference"
+        assert refused({**row, "score_rejected": 9.0}, PAIRS).reason == "scores_against_pair"
+
+    @pytest.mark.parametrize("value", [None, "", "N/A", "nan", float("nan"), " None "])
+    def test_one_that_is_not_given(self, value: Any) -> None:
+        row = {**PAIR, "chosen_score": value, "rejected_score": 3}
+        assert found_in(row).answers[0].score is None
+
+    @pytest.mark.parametrize("value", ["good", [4], {"a": 1}, True, "inf"])
+    def test_one_that_is_no_number(self, value: Any) -> None:
+        found = refused({**PAIR, "chosen_rating": value, "rejected_rating": 3})
+        assert found.reason == "bad_score" and "'chosen_rating'" in found.detail
+
+    def test_a_tie_as_distilabel_says_it(self) -> None:
+        assert refused({**PAIR, "status": "tie"}).reason == "no_preference"
+        assert item({**PAIR, "status": "unchanged"})
+
+
+def completion(text: str, **scores: Any) -> Row:
+    rating = {"Rating": "N/A", "Rationale": "None."}
+    notes = {"honesty": rating, "instruction_following": {"Rating": "4"}}
+    return {"model": "m", "response": text, "annotations": notes, "critique": "C", **scores}
+
+
+class TestUltraFeedback:
+    def row(self, *completions: Row) -> Row:
+        return {"source": "sharegpt", "instruction": "Q", "models": ["m"],
+                "completions": list(completions), "correct_answers": ["None"]}  # fmt: skip
+
+    def test_the_best_against_all_others(self) -> None:
+        given = self.row(
+            completion("b", overall_score=6.5), completion("a", overall_score="8"),
+            completion("c", overall_score=6), completion("d", overall_score="7.5"),
+        )  # fmt: skip
+        found = item(given)
+        assert (found.right, found.grid) == (1, False)
+        assert found.answers == said("a", "d", "b", "c")
+        first, *_ = found_in(given, PAIRS).answers
+        assert first.score == 8
+
+    def test_the_fine_grained_score_where_there_is_no_other(self) -> None:
+        scores = {"fine-grained_score": 3.25}
+        given = self.row(
+            completion("a", overall_score="N/A", **scores),
+            completion("b", **{"fine-grained_score": 4.75}),
+        )
+        assert item(given).answers == said("b", "a")
+
+    def test_what_has_no_score_is_not_compared(self) -> None:
+        given = self.row(
+            completion("a", overall_score="N/A"), completion("b", overall_score=3),
+            completion("c", overall_score=9), completion("d"),
+        )  # fmt: skip
+        assert item(given).answers == said("c", "b")
+
+    def test_a_10_that_was_a_1(self) -> None:
+        """OpenBMB/UltraFeedback's issue 8: 1 was written as 10."""
+        bad = completion("bad", overall_score=10.0, **{"fine-grained_score": 1.5})
+        good = completion("good", overall_score=10.0, **{"fine-grained_score": 4.75})
+        fair = completion("fair", overall_score=6.0, **{"fine-grained_score": 3.5})
+        assert item(self.row(bad, fair, good)).answers == said("good", "fair", "bad")
+
+    @pytest.mark.parametrize(
+        ("completions", "reason"),
+        [
+            ([completion("a", overall_score=7)], "no_score"),
+            ([completion("a"), completion("b", overall_score=7)], "no_score"),
+            ([completion("a", overall_score=7)] * 2, "no_preference"),
+            ([completion("a", overall_score="high"), completion("b")], "bad_score"),
+            ([completion("", overall_score=7), completion("b", overall_score=6)], "empty_response"),
+            (["a", "b"], "bad_turns"),
+            ([], "no_score"),
+        ],
+    )
+    def test_why_a_row_is_refused(self, completions: list[Any], reason: str) -> None:
+        assert refused(self.row(*completions)).reason == reason
+
+
+class TestNectar:
+    def row(self, *ranks: Any) -> Row:
+        answers = [{"answer": f"a{n}", "model": "m", "rank": r} for n, r in enumerate(ranks)]
+        return {"prompt": "\n\nHuman: Q\n\nAssistant: ", "answers": answers, "turns": 1,
+                "source": ["lmsys-chat-1m"], "good_natured": True}  # fmt: skip
+
+    def test_the_first_rank_is_the_best(self) -> None:
+        found = item(self.row(3.0, 1.0, 2.0))
+        assert (found.prompt, found.answers) == (Q, said("a1", "a2", "a0"))
+        assert item(self.row("2", "1")).answers == said("a1", "a0")
+
+    def test_a_shared_rank(self) -> None:
+        assert item(self.row(1, 1, 2)).right == 2
+        assert refused(self.row(1, 1)).reason == "no_preference"
+        assert item(self.row(2, "N/A", 1)).answers == said("a2", "a0")
+
+
+HELPSTEER3: Row = {
+    "domain": "code",
+    "language": "python",
+    "context": turns("Q1", "A1", "Q2"),
+    "response1": "one",
+    "response2": "two",
+    "overall_preference": -2,
+    "individual_preference": [{"score": -2, "reasoning": "R", "feedback1": "F"}],
+}
+
+
+class TestHelpSteer3:
+    def test_the_sign_says_which_is_better(self) -> None:
+        found = item(HELPSTEER3)
+        assert (found.subset, len(found.prompt)) == ("code", 3)
+        assert found.answers == said("one", "two")
+        assert item({**HELPSTEER3, "overall_preference": "3"}).answers == said("two", "one")
+        assert found_in(HELPSTEER3, PAIRS).strength == 2
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"overall_preference": 0}, "no_preference"),
+            ({"overall_preference": 5}, "bad_strength"),
+            ({"overall_preference": None}, "missing_field"),
+            ({"context": turns("Q", "A")}, "bad_turns"),
+            ({"response2": "one"}, "identical_pair"),
+        ],
+    )
+    def test_why_a_row_is_refused(self, change: Row, reason: str) -> None:
+        assert refused({**HELPSTEER3, **change}).reason == reason
+
+
+def test_saferlhf_with_its_two_verdicts_is_no_known_form() -> None:
+    row = {"prompt": "Q", "response_0": "a", "response_1": "b", "is_response_0_safe": True,
+           "better_response_id": 0, "safer_response_id": 1}  # fmt: skip
+    found = refused(row, PAIRS)
+    assert found.reason == "wrong_kind"
+    assert "preference pairs are needed" in found.detail
+    assert "(columns: prompt, response_0, response_1, " in found.detail
+
+
+class TestVotes:
+    def test_a_vote_is_a_pair(self) -> None:
+        a, b = turns("Q", "one"), turns("Q", "two")
+        row = {"model_a": "x", "model_b": "y", "winner": "model_b",
+               "conversation_a": a, "conversation_b": b}  # fmt: skip
+        assert item(row).answers == said("two", "one")
+        assert refused({**row, "winner": "tie"}).reason == "no_preference"
+        assert refused({**row, "winner": "tie (bothbad)"}).reason == "no_preference"
+        assert refused({**row, "winner": "x"}).reason == "unknown_winner"
+        other = {**row, "conversation_b": turns("P", "two")}
+        assert refused(other).reason == "no_common_prompt"
+
+    def test_of_the_55k_set(self) -> None:
+        row = {"id": 7, "model_a": "x", "model_b": "y", "prompt": '["Q"]', "response_a": '["one"]',
+               "response_b": '["two"]', "winner_model_a": 1, "winner_model_b": 0,
+               "winner_tie": 0}  # fmt: skip
+        assert (item(row).id, item(row).answers) == ("7", said("one", "two"))
+
+
+class TestUnpaired:
+    def pairs(self, tmp_path: Path, *rows: Row, wanted: str = PAIRS) -> list[Any]:
+        path = tmp_path / "kto.jsonl"
+        path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        return list(Source(file=str(path)).records(wanted))
+
+    def test_answers_to_one_prompt_are_paired(self, tmp_path: Path) -> None:
+        rows = [
+            {"prompt": "Q", "completion": "good", "label": True},
+            {"prompt": "P", "completion": "fair", "label": True},
+            {"prompt": turns("Q"), "completion": turns("bad", first="assistant"), "label": False},
+            {"prompt": "Q", "completion": "better", "label": True},
+            {"messages": turns("Q", "worse"), "label": "False"},
+        ]
+        for wanted in (PAIRS, ITEM):
+            first, second, alone = self.pairs(tmp_path, *rows, wanted=wanted)
+            assert [a.text for a in first.answers] == ["good", "bad"]
+            assert [a.text for a in second.answers] == ["better", "worse"]
+            assert first.content.right == second.content.right == 1
+            assert (alone.where, alone.reason) == ("kto.jsonl:2", "unpaired_label")
+            assert "with label false is left to pair it with" in alone.detail
+
+    def test_tools_and_system_messages_make_another_prompt(self, tmp_path: Path) -> None:
+        rows = [{"prompt": "Q", "completion": "good", "label": True},
+                {"prompt": "Q", "completion": "bad", "label": False, "system": "S"}]  # fmt: skip
+        assert [found.reason for found in self.pairs(tmp_path, *rows)] == ["unpaired_label"] * 2
+
+    def test_the_same_answer_cannot_be_both(self, tmp_path: Path) -> None:
+        rows = [{"prompt": "Q", "completion": "same", "label": value} for value in (True, False)]
+        (found,) = self.pairs(tmp_path, *rows)
+        assert (found.where, found.reason) == ("kto.jsonl:2", "identical_pair")
+
+    def test_each_is_a_prompt(self, tmp_path: Path) -> None:
+        rows = [{"prompt": "Q", "completion": "a", "label": True}]
+        (found,) = self.pairs(tmp_path, *rows, wanted=PROMPT)
+        assert found.prompt.messages == Q
+
+    def test_a_table_writes_the_label_as_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "kto.csv"
+        path.write_text("prompt,completion,label\nQ,good,True\nQ,bad,false\n")
+        (found,) = Source(file=str(path)).records(PAIRS)
+        assert isinstance(found, Record)
+        assert [a.text for a in found.answers] == ["good", "bad"]
 
 
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -490,7 +849,12 @@ COLUMNS = [
     "input", "output_1", "output_2", "question", "response_A", "response_B", "label", "instruction",
     "response1", "response2", "annotator1", "annotator2", "annotator3",
 ]  # fmt: skip
-forms = st.sampled_from([{"prompt", "chosen", "rejected"}, *(needed for needed, _ in FORMATS)])
+SHOWN = [
+    {column if isinstance(column, str) else column[0] for column in form.shows}
+    for form in FORMS.values()
+    if PAIRS in form.gives
+]
+forms = st.sampled_from(SHOWN)
 rows = forms.flatmap(
     lambda needed: st.fixed_dictionaries(
         dict.fromkeys(sorted(needed), usual | cells),
@@ -499,10 +863,13 @@ rows = forms.flatmap(
 ) | st.dictionaries(st.sampled_from(COLUMNS), cells)
 
 
-def check(found: Item | Refused) -> None:
-    assert found.where == WHERE
-    if isinstance(found, Refused):
-        assert found.reason and found.detail
+def check(row: Row) -> None:
+    try:
+        if Source(file="-").form(row).name == "unpaired":
+            return  # An answer alone: what it is paired with is another row.
+        found = item(row)
+    except Unusable as error:
+        assert error.reason and error.detail
         return
     assert isinstance(found.id, str) and found.subset.strip() and len(found.key) == 16
     assert 1 <= found.right < len(found.answers) == len(found.lengths)
@@ -515,8 +882,7 @@ def check(found: Item | Refused) -> None:
 class TestAnything:
     @given(rows)
     def test_any_row_is_an_item_or_refused(self, row: Row) -> None:
-        (found,) = items([(WHERE, row, "raw")], "file")
-        check(found)
+        check(row)
 
     @given(
         st.sampled_from([PAIR, BEST, LLMBAR, JUDGEBENCH, PANDALM, HELPSTEER]),
@@ -524,5 +890,4 @@ class TestAnything:
         values,
     )
     def test_a_good_row_with_one_bad_value(self, row: Row, column: str, value: Any) -> None:
-        (found,) = items([(WHERE, {**row, column: value}, "raw")], "file")
-        check(found)
+        check({**row, column: value})
