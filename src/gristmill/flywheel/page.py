@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import orjson
 
 from gristmill.flywheel import words
 from gristmill.flywheel.answers import texts
 from gristmill.flywheel.chart import NUMBER, SHARE, Chart, Line, chart
+from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
+from gristmill.mill.source import read_prompts
 from gristmill.page.frame import Tile, environment
 from gristmill.page.text import LONGEST, percent, visible
 from gristmill.storage import write_atomically
@@ -103,11 +105,12 @@ def _examples(folder: Path, arm: str, last: int) -> list[dict[str, str]]:
     before = _first(folder / "round-0" / "sampled")
     after = _first(folder / "arms" / arm / f"round-{last}" / "evaluation" / "sampled")
     rows = []
-    for line in (folder / "prompts" / "evaluation.jsonl").read_bytes().splitlines():
-        prompt = orjson.loads(line)
-        pair = before.get(prompt["id"]), after.get(prompt["id"])
+    for prompt in read_prompts([Source(file=str(folder / "prompts" / "evaluation.jsonl"))]):
+        if isinstance(prompt, Refused):
+            continue
+        pair = before.get(prompt.id), after.get(prompt.id)
         if None not in pair and pair[0] != pair[1]:
-            said = (prompt["messages"][-1]["content"], *map(str, pair))
+            said = (prompt.messages[-1].content, *map(str, pair))
             shown = (visible(text[:LONGEST]) for text in said)
             rows.append(dict(zip(("prompt", "before", "after"), shown, strict=True)))
         if len(rows) == EXAMPLES:
