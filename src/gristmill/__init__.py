@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gristmill.errors import GristmillError
+    from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.pipeline import run
-    from gristmill.score import score_file
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "GristmillError", "Outcome", "forecast", "run", "score_file"]
+__all__ = ["Config", "GristmillError", "Outcome", "forecast", "run", "score"]
 
 _HOMES = {
     "Config": "gristmill.mill",
@@ -28,7 +28,7 @@ _HOMES = {
     "Outcome": "gristmill.mill",
     "forecast": "gristmill.mill",
     "run": "gristmill.pipeline",
-    "score_file": "gristmill.score",
+    "score": "gristmill.jobs.score",
 }
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.intake.files import check_files, count_rows
-from gristmill.live import PLAIN_EVERY, LiveLine
+from gristmill.live import LiveLine
 from gristmill.mill import Config, Session, Writing
 
 WINDOW = 20
@@ -45,14 +45,8 @@ class Display(LiveLine):
         self._history.append((now, self._done(session), requests, tokens))
         if self._live:
             self._live.update(self._panel(session))
-        elif now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self._console.print(
-                f"{self._head(session)} | {_kept(session)} | {self._rates(session)}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+        else:
+            self.plain(lambda: f"{self._head(session)} | {_kept(session)} | {self._rates(session)}")
 
     def _done(self, session: Session) -> int:
         tally = session.tally

@@ -1,4 +1,5 @@
-"""A bar and a line of how far work is; plain lines where there is no terminal."""
+"""Where gristmill speaks, and a bar and a line of how far work is; plain lines where there is no
+terminal, as in a script or notebook."""
 
 from __future__ import annotations
 
@@ -12,9 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.backends.many import Progress
+from gristmill.page.text import duration, label
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
+
+# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
+OUT = Console(highlight=False, emoji=False, force_jupyter=False)
+
+
+def speaker(quiet: bool = False) -> Console:
+    """The console to speak on; a mute one if it shall be quiet."""
+    return Console(quiet=True) if quiet else OUT
 
 
 class LiveLine:
@@ -27,6 +37,7 @@ class LiveLine:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         self._last = time.monotonic()
+        self._unsaid: Callable[[], str] | None = None
 
     def __enter__(self):
         if self._live:
@@ -36,32 +47,40 @@ class LiveLine:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+        elif self._unsaid:
+            self._say(self._unsaid)
 
     def show(self, line: Callable[[], str], done: int, total: int) -> None:
         """How far the work is: `done` of `total`, and in words."""
-        now = time.monotonic()
         if self._live:
             grid = Table.grid(padding=(0, 1))
             bar = ProgressBar(total=max(total, 1), completed=done, width=36)
             grid.add_row(bar, Text(line()))
             self._live.update(grid)
-        elif now - self._last >= PLAIN_EVERY:
+        else:
+            self.plain(line)
+
+    def plain(self, line: Callable[[], str]) -> None:
+        """Say a line where none was said for a while; the last one is said at the end."""
+        now = time.monotonic()
+        self._unsaid = line
+        if now - self._last >= PLAIN_EVERY:
             self._last = now
-            self._console.print(line(), soft_wrap=True, highlight=False, markup=False)
+            self._say(line)
+
+    def _say(self, line: Callable[[], str]) -> None:
+        self._unsaid = None
+        self._console.print(line(), soft_wrap=True, highlight=False, markup=False)
 
 
 class Bar(LiveLine):
-    """The `watch` of `backends.many.call_all`. Override `line`."""
+    """The `watch` of `backends.many.call_all`."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._began = self._last
         self._task: tuple[str, str] | None = None
         self._before = 0
-
-    def line(self, progress: Progress, done: int, seconds: float) -> str:
-        """How far the model is, in words. done: in this session, which began `seconds` ago."""
-        raise NotImplementedError
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the model is."""
@@ -71,4 +90,22 @@ class Bar(LiveLine):
             self._before = progress.done
         seconds = max(now - self._began, 1e-9)
         done = progress.done - self._before
-        self.show(lambda: self.line(progress, done, seconds), progress.done, progress.total)
+        self.show(lambda: _line(progress, done, seconds), progress.done, progress.total)
+
+
+def _line(progress: Progress, done: int, seconds: float) -> str:
+    """How far the model is, in words. done: in this session, which began `seconds` ago."""
+    which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
+    phase = f"{progress.phase} of " if progress.phase else ""
+    of = f" of {progress.total:,}" if progress.total else ""
+    parts = [f"{phase}{label(progress.who, 60)}{which}: {progress.done:,}{of}"]
+    if done > 0:
+        rate = done / seconds
+        parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min")
+        parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
+        if progress.total:
+            parts.append(f"{duration((progress.total - progress.done) / rate)} left")
+    if progress.failed:
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
+        parts.append(f"failed: {kinds}")
+    return ", ".join(parts)

@@ -152,10 +152,11 @@ def battle(
     """
     from gristmill.arena.duel.config import Config
     from gristmill.arena.duel.run import battle as run_battle
-    from gristmill.arena.duel.show import Shown, battle_lines
+    from gristmill.arena.duel.show import battle_lines
+    from gristmill.live import Bar
 
     loaded = Config.load(config)
-    with interruptible(OUT), Shown(OUT) as watch:
+    with interruptible(OUT), Bar(OUT) as watch:
         summary = run_battle(loaded, out, watch)
     _print(battle_lines(summary))
 
@@ -180,14 +181,15 @@ def tag(
     ] = None,
 ) -> None:
     """The categories of battles, by rules and by a chat model: coding, math, hard prompts, ..."""
-    from gristmill.arena.duel.show import Shown, tag_lines
+    from gristmill.arena.duel.show import tag_lines
     from gristmill.arena.tags.tag import Tagger
     from gristmill.arena.tags.tag import tag as write_tags
+    from gristmill.live import Bar
     from gristmill.parts import build
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env}
     tagger = build(Tagger, given, "") if model else None
-    with interruptible(OUT), Shown(OUT) as watch:
+    with interruptible(OUT), Bar(OUT) as watch:
         summary = write_tags(battles, out, tagger, watch)
     _print([*tag_lines(summary), str(out)])
 

@@ -140,7 +140,8 @@ def _evaluate(
     limit: int | None,
 ) -> None:
     from gristmill.bench.run import Request, run
-    from gristmill.bench.show import Shown, show_scores
+    from gristmill.bench.show import show_scores
+    from gristmill.live import Bar
 
     models, chats, reference, orders, tokens = wanted
     request = Request(
@@ -154,6 +155,6 @@ def _evaluate(
         settings=settings,
         limit=limit,
     )
-    with interruptible(OUT), Shown(OUT) as watch:
+    with interruptible(OUT), Bar(OUT) as watch:
         metrics, folder = run(request, out, watch)
     show_scores(OUT, metrics, folder)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
@@ -132,19 +131,14 @@ def score(
     """Grade conversations that are already there: five attributes and the reward.
 
     Every row of FILE is in the output, in order, with its scores, or with `error` saying why it
-    has none.
+    has none. Run it again with the same output and it goes on where it was; what failed is tried
+    again.
     """
-    from gristmill.judges.reward import Reward
-    from gristmill.parts import build
-    from gristmill.score import score_file
+    from gristmill.jobs.score import score as score_file
 
-    given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
-    given["reference"] = reference
-    judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
-    with OUT.status(escape(f"Grading {file} with {model}")) as status:
-        done = score_file(
-            file, judge, out, lambda n, bad: status.update(f"{n:,} rows graded, {bad:,} failed")
-        )
+    given = {"concurrency": concurrency, "key_env": key_env, "route": route, "reference": reference}
+    with interruptible(OUT):
+        done = score_file(file, model, out, **given)
     graded = done.rows - done.failed
     said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
     OUT.print(said, markup=False, soft_wrap=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 
-from gristmill.errors import StorageError
 from gristmill.flywheel import deal, figures
 from gristmill.flywheel.arms import Arm, Loaded
 from gristmill.flywheel.evaluate import marks_of, measure
@@ -136,10 +135,6 @@ def run(loaded: Loaded, out: Path, console: Console | None = None) -> Outcome:
     Raises InputError for what the user must put right and RunError for what failed; what was
     finished stays.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot write: {error.strerror}") from None
     with locked(out, out / ".lock"):
         dealt = deal.deal_all(loaded)
         claim(loaded, dealt, out)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends import Calls, loop
-from gristmill.errors import ConfigError, StorageError
+from gristmill.errors import ConfigError
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
 from gristmill.mill.prompts import PromptFile, PromptMix, Written, open_source
@@ -62,10 +62,6 @@ def write_prompts(
         raise ConfigError(f"{source.name}: say how many prompts: count")
     source.check()
     work = out.with_name(out.name + ".work")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{work}: cannot write: {error.strerror}") from None
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:
