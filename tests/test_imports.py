@@ -25,7 +25,7 @@ FLOORS = {
     "lists": 1, "similarity": 1, "sandbox": 1, "detect": 1, "languages": 1,
     "intake": 2,
     "backends": 3, "constraints": 2,
-    "recipes": 4, "judges": 4, "filters": 4, "live": 4,
+    "recipes": 4, "judges": 4, "filters": 4, "terminal": 4,
     "mill": 5, "train": 5, "bench": 5, "arena": 5, "serve": 5,
     "report": 6, "display": 6, "summary": 6,
     "pipeline": 7, "jobs": 7,

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.intake.files import check_files, count_rows
-from gristmill.live import LiveLine
 from gristmill.mill import Config, Session, Writing
+from gristmill.mill.writing_bar import writing_line
+from gristmill.terminal.live import LiveLine, clock
 
 WINDOW = 20
 """Updates over which rates are averaged, half a second each."""
@@ -78,7 +79,7 @@ class Display(LiveLine):
         if not goal or not rate:
             return ""
         left = max(0, goal - self._history[-1][1]) / rate
-        return f", {_clock(left)} left"
+        return f", {clock(left)} left"
 
     def _rate(self, column: int) -> float:
         """A history column's growth per second."""
@@ -102,32 +103,8 @@ class Display(LiveLine):
         return ", ".join(parts)
 
 
-class WritingBar(LiveLine):
-    """How far a source is that a model writes; the `watch` of `write_prompts`."""
-
-    def __call__(self, writing: Writing) -> None:
-        self.show(lambda: writing_line(writing), writing.delivered, writing.wanted)
-
-
-def writing_line(writing: Writing) -> str:
-    """How far a source is that a model writes: prompts, calls, tokens, and the time left."""
-    done, of = writing.delivered, writing.wanted
-    seconds = max(time.monotonic() - writing.started, 1e-9)
-    left = f", {_clock((of - done) * seconds / done)} left" if done else ""
-    return (
-        f"{writing.name}: {done:,} of {of:,} prompts{left} | {writing.calls:,} calls, "
-        f"{writing.calls / seconds:,.0f} calls/s, {writing.tokens / seconds:,.0f} tokens/s"
-    )
-
-
 def _kept(session: Session) -> str:
     tally = session.tally
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in tally.reasons.most_common(4))
     bad = f", bad input {tally.bad_input:,}" if tally.bad_input else ""
     return f"accepted {tally.accepted:,}{bad}; put aside: {reasons or 'nothing yet'}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 
-from gristmill import mill, report, tutor
+from gristmill import mill, tutor
 from gristmill.display import Display
 from gristmill.errors import StorageError
+from gristmill.pipeline import finished
 from gristmill.storage import write_atomically
 from gristmill.summary import show_outcome
 
@@ -51,10 +52,7 @@ def quickstart(out: Path, console: Console) -> dict[str, Any]:
     )
     with Display(console, config, None) as watch:
         outcome = mill.run(config, out, watch=watch)
-    metrics = {**outcome.metrics, "truth": truth(out)}
-    write_atomically(out / "metrics.json", orjson.dumps(metrics, option=orjson.OPT_INDENT_2))
-    report.write_card(out)
-    report.write_report(out)
+    metrics = finished(outcome, truth=truth(out)).metrics
     show_outcome(console, outcome)
     found = metrics["truth"]
     console.print(

@@ -28,7 +28,7 @@ def locked(folder: Path, lock_file: Path) -> Iterator[None]:
     The lock belongs to the open file and goes with the process, however that ends.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file.open("a")
     except OSError as error:
         raise StorageError(f"{folder}: cannot write: {error.strerror}") from None

@@ -22,7 +22,7 @@ from gristmill.arena.duel.run import battle
 from gristmill.arena.duel.show import battle_lines
 from gristmill.arena.store import Votes, read_votes
 from gristmill.errors import BackendError, BackendFatal, CheckpointError, ConfigError, RunError
-from gristmill.live import Bar
+from gristmill.terminal.live import Bar
 from servers import FAULTS, FaultyServer
 
 GOOD, POOR, SAME = (f"scripted:duelists:{name}" for name in ("good", "poor", "same"))
@@ -384,7 +384,7 @@ def test_a_wrong_model_is_found_before_any_call(tmp_path: Path) -> None:
 def test_progress_is_told_in_plain_lines(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     from rich.console import Console
 
-    from gristmill import live
+    from gristmill.terminal import live
 
     monkeypatch.setattr(live, "PLAIN_EVERY", -1.0)
     with Bar(Console(force_terminal=False, width=200)) as watch:

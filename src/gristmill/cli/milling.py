@@ -78,25 +78,22 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
     """
-    from gristmill.display import Display
     from gristmill.mill import Config
     from gristmill.summary import show_forecast, show_outcome
 
-    loaded = Config.load(config)
     if dry_run:
-        show_forecast(OUT, loaded, limit)
+        show_forecast(OUT, Config.load(config), limit)
         return
     from gristmill.pipeline import run as run_config
 
-    folder = out or Path("out") / loaded.name
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
-    with interruptible(OUT), Display(OUT, loaded, limit) as watch:
-        outcome = run_config(loaded, folder, limit=limit, watch=watch)
+    with interruptible():
+        outcome = run_config(config, out, limit=limit)
     show_outcome(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
-            f"{outcome.detail}; {folder}/data/rejected.parquet says why; put it right and run "
-            "again: only they are tried again"
+            f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
+            "run again: only they are tried again"
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -137,7 +134,7 @@ def score(
     from gristmill.jobs.score import score as score_file
 
     given = {"concurrency": concurrency, "key_env": key_env, "route": route, "reference": reference}
-    with interruptible(OUT):
+    with interruptible():
         done = score_file(file, model, out, **given)
     graded = done.rows - done.failed
     said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
@@ -172,13 +169,10 @@ def flywheel(
     is not better. `ablations` run beside it: no filter, chance, the known truth. Run it again with
     the same folder and it goes on where it was.
     """
-    from gristmill.flywheel import load
-    from gristmill.flywheel import run as run_flywheel
+    from gristmill.flywheel.run import run as run_flywheel
     from gristmill.flywheel.summary import show_rounds
 
-    loaded = load(config)
-    outcome = run_flywheel(loaded, out or Path("out") / f"{loaded.mill.name}-flywheel", OUT)
-    show_rounds(OUT, outcome)
+    show_rounds(OUT, run_flywheel(config, out))
 
 
 for command in (rewardbench, judge_eval, rows):

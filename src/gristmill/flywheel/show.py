@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gristmill import mill, report
+from gristmill import pipeline
 from gristmill.display import Display
 from gristmill.errors import RunError
 from gristmill.mill import Config, Outcome
@@ -40,9 +40,7 @@ class Show:
         """
         self.say(what)
         with Display(self._console, config, None) as watch:
-            outcome = mill.run(config, out, watch=watch)
-        report.write_card(out)
-        report.write_report(out)
+            outcome = pipeline.run(config, out, watch=watch)
         if outcome.status == "interrupted":
             raise KeyboardInterrupt
         if outcome.status == "failed":

@@ -22,11 +22,12 @@ from gristmill.errors import DataError, RunError, StorageError
 from gristmill.intake.files import BadLine, check_files, count_rows
 from gristmill.intake.messages import read_conversations
 from gristmill.judges.reward import Reward
-from gristmill.live import Bar, speaker
 from gristmill.mill.write import close_parquet
 from gristmill.parts import build
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response, Verdict, prompt_id
 from gristmill.storage import digest, locked
+from gristmill.terminal.console import speaker
+from gristmill.terminal.live import Bar
 
 COLUMNS = (*ATTRIBUTES, "reward", "error")
 TYPES = {name: pa.float64() for name in COLUMNS} | {"error": pa.string()}

@@ -7,12 +7,14 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, loop, open_chat
 from gristmill.backends.base import Backend
@@ -45,7 +47,11 @@ class Outcome:
     folder: Path
     status: str
     detail: str
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
+
+    def table(self, name: str = "sft") -> pa.Table:
+        """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
+        return pq.read_table(self.folder / "data" / f"{name}.parquet")
 
 
 @dataclass

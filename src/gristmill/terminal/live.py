@@ -1,5 +1,5 @@
-"""Where gristmill speaks, and a bar and a line of how far work is; plain lines where there is no
-terminal, as in a script or notebook."""
+"""A bar and a line of how far work is; plain lines where there is no terminal, as in a script or
+notebook."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ from gristmill.page.text import duration, label
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
-
-# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
-OUT = Console(highlight=False, emoji=False, force_jupyter=False)
-
-
-def speaker(quiet: bool = False) -> Console:
-    """The console to speak on; a mute one if it shall be quiet."""
-    return Console(quiet=True) if quiet else OUT
 
 
 class LiveLine:
@@ -109,3 +101,10 @@ def _line(progress: Progress, done: int, seconds: float) -> str:
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
         parts.append(f"failed: {kinds}")
     return ", ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """`4:05`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
