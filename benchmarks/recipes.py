@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from endpoint import server
-from gristmill.mill.prompts import PromptRecipe
 from gristmill.mill.write_prompts import write_prompts
 
 LATENCY = 0.2
@@ -34,11 +33,11 @@ def once(url: str, count: int, in_flight: int, seed: int) -> tuple[int, float, f
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "prompts.jsonl"
         start = time.perf_counter()
-        writing = write_prompts(PromptRecipe(recipe="open_qa", options=options), out)
+        writing = write_prompts("open_qa", out, quiet=True, **options)
         seconds = time.perf_counter() - start
         assert writing.delivered == count, writing.short
         start = time.perf_counter()
-        again = write_prompts(PromptRecipe(recipe="open_qa", options=options), out)
+        again = write_prompts("open_qa", out, quiet=True, **options)
         print(f"  the same again, from the log: {time.perf_counter() - start:.2f} s", flush=True)
         assert again.calls == writing.calls
     return writing.calls, writing.calls / in_flight * LATENCY, seconds

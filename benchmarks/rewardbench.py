@@ -172,17 +172,18 @@ def measure(
 def packed(items: Sequence[Any], folder: Path) -> tuple[float, list[float]]:
     """Seconds and scores of our way, chosen and rejected in turn."""
     from gristmill.backends import loop
-    from gristmill.bench.ask import Outcomes, Progress, ask_all
+    from gristmill.backends.kept import Kept
+    from gristmill.bench.ask import Progress, ask_all, outcome_of
     from gristmill.bench.choose import Request, judges_of
 
     (judge,) = judges_of(Request("", False, models=(f"hf:{folder}",)))
     with tempfile.TemporaryDirectory() as temporary:
         began = time.perf_counter()
-        with Outcomes(Path(temporary) / "outcomes.log") as outcomes:
-            progress = Progress("", 1, 1, len(items))
+        with Kept(Path(temporary) / "outcomes.log") as outcomes:
+            progress = Progress("", "", 1, 1, len(items))
             loop.run(ask_all(judge, iter(items), outcomes, progress, lambda _: None))
             seconds = time.perf_counter() - began
-            found = [outcomes.get(item.key) for item in items]
+            found = [outcome_of(outcomes, item) for item in items]
     return seconds, [score for outcome in found for score in outcome.scores]
 
 

@@ -10,9 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from gristmill.live import PLAIN_EVERY, LiveLine
 from gristmill.mill import Config, Session, Writing
 from gristmill.mill.prompts import check_source
+from gristmill.mill.writing_bar import writing_line
+from gristmill.terminal.live import LiveLine, clock
 
 WINDOW = 20
 """Updates over which rates are averaged, half a second each."""
@@ -46,14 +47,8 @@ class Display(LiveLine):
         self._history.append((now, self._done(session), requests, tokens))
         if self._live:
             self._live.update(self._panel(session))
-        elif now - self._last >= PLAIN_EVERY:
-            self._last = now
-            self._console.print(
-                f"{self._head(session)} | {_kept(session)} | {self._rates(session)}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+        else:
+            self.plain(lambda: f"{self._head(session)} | {_kept(session)} | {self._rates(session)}")
 
     def _done(self, session: Session) -> int:
         tally = session.tally
@@ -85,7 +80,7 @@ class Display(LiveLine):
         if not goal or not rate:
             return ""
         left = max(0, goal - self._history[-1][1]) / rate
-        return f", {_clock(left)} left"
+        return f", {clock(left)} left"
 
     def _rate(self, column: int) -> float:
         """A history column's growth per second."""
@@ -109,32 +104,8 @@ class Display(LiveLine):
         return ", ".join(parts)
 
 
-class WritingBar(LiveLine):
-    """How far a source is that a model writes; the `watch` of `write_prompts`."""
-
-    def __call__(self, writing: Writing) -> None:
-        self.show(lambda: writing_line(writing), writing.delivered, writing.wanted)
-
-
-def writing_line(writing: Writing) -> str:
-    """How far a source is that a model writes: prompts, calls, tokens, and the time left."""
-    done, of = writing.delivered, writing.wanted
-    seconds = max(time.monotonic() - writing.started, 1e-9)
-    left = f", {_clock((of - done) * seconds / done)} left" if done else ""
-    return (
-        f"{writing.name}: {done:,} of {of:,} prompts{left} | {writing.calls:,} calls, "
-        f"{writing.calls / seconds:,.0f} calls/s, {writing.tokens / seconds:,.0f} tokens/s"
-    )
-
-
 def _kept(session: Session) -> str:
     tally = session.tally
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in tally.reasons.most_common(4))
     bad = f", bad input {tally.bad_input:,}" if tally.bad_input else ""
     return f"accepted {tally.accepted:,}{bad}; put aside: {reasons or 'nothing yet'}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

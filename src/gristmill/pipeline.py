@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,30 +10,45 @@ from typing import Any
 import orjson
 
 from gristmill import mill, report
+from gristmill.display import Display
+from gristmill.mill.config import Config, Given
 from gristmill.mill.run import Watch
 from gristmill.report.agreement import measure_judges
 from gristmill.report.folder import open_run
 from gristmill.storage import write_atomically
+from gristmill.terminal.console import speaker
 
 
 def run(
-    config: mill.Config,
-    out: str | Path,
+    config: Given,
+    out: str | Path | None = None,
     *,
     limit: int | None = None,
     watch: Watch | None = None,
-    truth: Callable[[Path], dict[str, Any]] | None = None,
+    quiet: bool = False,
 ) -> mill.Outcome:
-    """Run a config into a folder and write its card and report; see `gristmill.mill.run`.
+    """Run a config into a folder and write its card and report: `gristmill run`.
 
-    `metrics.json` says beside the mill's counts how far several judges agree, and where `truth` can
-    tell from the folder, how right it all is.
+    config: a file, its values, or a `Config`. out: the folder; by default `out/` and the run's
+    name; with the same folder again, it resumes. limit: look at the first so many lines of the
+    prompt files only. watch: see `gristmill.mill.run`, in place of the display; quiet: show
+    nothing. Raises InputError for what the user must put right and RunError for what failed;
+    whatever was finished by then stays in the checkpoint.
     """
-    outcome = mill.run(config, out, limit=limit, watch=watch)
+    config = Config.read(config)
+    folder = Path(out) if out else Path("out") / config.name
+    with nullcontext(watch) if watch else Display(speaker(quiet), config, limit) as seen:
+        outcome = mill.run(config, folder, limit=limit, watch=seen)
+    return finished(outcome)
+
+
+def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:
+    """Write the pages of a run that the mill has done.
+
+    `metrics.json` says beside the mill's counts how far several judges agree, and `more`.
+    """
     judges = measure_judges(open_run(outcome.folder))
-    metrics = {**outcome.metrics, "judges": asdict(judges) if judges else None}
-    if truth is not None:
-        metrics["truth"] = truth(outcome.folder)
+    metrics = {**outcome.metrics, "judges": asdict(judges) if judges else None, **more}
     write_atomically(
         outcome.folder / "metrics.json", orjson.dumps(metrics, option=orjson.OPT_INDENT_2)
     )

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 
-from gristmill import mill, pipeline, tutor
+from gristmill import mill, tutor
 from gristmill.display import Display
 from gristmill.errors import StorageError
+from gristmill.pipeline import finished
 from gristmill.storage import write_atomically
 from gristmill.summary import show_outcome
 
@@ -50,7 +51,8 @@ def quickstart(out: Path, console: Console) -> dict[str, Any]:
         soft_wrap=True,
     )
     with Display(console, config, None) as watch:
-        outcome = pipeline.run(config, out, watch=watch, truth=truth)
+        outcome = mill.run(config, out, watch=watch)
+    outcome = finished(outcome, truth=truth(out))
     show_outcome(console, outcome)
     found = outcome.metrics["truth"]
     console.print(

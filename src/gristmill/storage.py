@@ -22,11 +22,13 @@ PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
 @contextmanager
 def locked(folder: Path, lock_file: Path) -> Iterator[None]:
-    """Keep other processes out of a folder. Raises CheckpointError if one is in it.
+    """Keep other processes out of a folder, made where there is none. Raises CheckpointError if one
+    is in it.
 
     The lock belongs to the open file and goes with the process, however that ends.
     """
     try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file.open("a")
     except OSError as error:
         raise StorageError(f"{folder}: cannot write: {error.strerror}") from None

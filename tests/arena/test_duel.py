@@ -19,9 +19,10 @@ import bench_judges
 from gristmill.arena.battles import Battle
 from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.run import battle
-from gristmill.arena.duel.show import Shown, battle_lines
+from gristmill.arena.duel.show import battle_lines
 from gristmill.arena.store import Votes, read_votes
 from gristmill.errors import BackendError, BackendFatal, CheckpointError, ConfigError, RunError
+from gristmill.terminal.live import Bar
 from servers import FAULTS, FaultyServer
 
 GOOD, POOR, SAME = (f"scripted:duelists:{name}" for name in ("good", "poor", "same"))
@@ -383,10 +384,10 @@ def test_a_wrong_model_is_found_before_any_call(tmp_path: Path) -> None:
 def test_progress_is_told_in_plain_lines(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     from rich.console import Console
 
-    from gristmill import live
+    from gristmill.terminal import live
 
     monkeypatch.setattr(live, "PLAIN_EVERY", -1.0)
-    with Shown(Console(force_terminal=False, width=200)) as watch:
+    with Bar(Console(force_terminal=False, width=200)) as watch:
         battle(config(tmp_path), tmp_path / "out", watch)
     told = capsys.readouterr().out
     assert "answers of good (1 of 2): 12 of 12" in told

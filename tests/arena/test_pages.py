@@ -21,7 +21,8 @@ from gristmill.arena.export import COLUMNS, as_csv
 from gristmill.arena.heatmap import WRITTEN, fragment, heat, heat_page, heat_picture
 from gristmill.arena.page import leaderboard_page
 from gristmill.arena.rank import rank
-from gristmill.arena.run import heatmap_files, rank_files
+from gristmill.arena.run import heatmap_files
+from gristmill.arena.run import rank as rank_files
 from gristmill.arena.settings import Settings
 from gristmill.arena.show import show_ratings
 from gristmill.arena.stability import stability
@@ -440,16 +441,16 @@ class TestFiles:
     def test_a_folder_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "board.json").mkdir()
         with pytest.raises(StorageError, match=r"board\.json"):
-            rank_files([self.source(tmp_path)], {}, [tmp_path / "board.json"])
+            rank_files([self.source(tmp_path)], tmp_path / "board.json")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["board.json", "votes.csv"]
 
     def test_a_wrong_setting_is_found_before_anything_is_read(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="elo has no style control and no prior"):
-            rank_files([tmp_path / "absent.csv"], {"method": "elo", "l2": 1})
+            rank_files(tmp_path / "absent.csv", method="elo", l2=1)
 
     def test_several_files_are_named(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
-        rank_files([source, source], {}, [tmp_path / "board.html"])
+        rank_files([source, source], [tmp_path / "board.html"])
         text = Page((tmp_path / "board.html").read_text()).text
         assert "votes.csv and 1 more" in text
         assert "400 battles" in text

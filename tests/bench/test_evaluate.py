@@ -49,7 +49,7 @@ def pair(number: int, subset: str = "mine", **more: Any) -> dict[str, Any]:
 
 def judged(path: Path, out: Path, *, scored: bool = False, **asked: Any) -> dict[str, Any]:
     """The figures of an evaluation."""
-    return run(Request(str(path), scored, **asked), out)[0]
+    return run(Request(str(path), scored, **asked), out).metrics
 
 
 def whole_board(path: Path, write: Write) -> Path:

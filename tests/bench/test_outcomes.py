@@ -171,7 +171,7 @@ outcomes = st.builds(
     st.lists(texts, max_size=3).map(tuple),
     counts,
     counts,
-) | st.builds(Outcome, failure=st.tuples(texts, texts))
+)
 
 
 class TestPacking:
@@ -187,7 +187,3 @@ class TestPacking:
         assert found.asked[0].said == long[5:] and len(found.asked[0].said) == SAID
         assert found.said == (long[5:], "short")
         assert (found.scores, found.asked[0].pick) == ((1.0, 2.0), 0)
-
-    def test_a_failure_holds_nothing_else(self) -> None:
-        packed = Outcome((1.0,), failure=("server", "out of order"), prompt_tokens=9).pack()
-        assert packed == {"failure": ["server", "out of order"]}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from rich.console import Console
 
 torch = pytest.importorskip("torch")
 
@@ -195,7 +194,7 @@ def test_ctrl_c_says_that_it_goes_on(
 
     monkeypatch.setattr(importlib.import_module("gristmill.flywheel.run"), "marks_of", stop)
     with pytest.raises(KeyboardInterrupt):
-        run(load(config), out, Console())
+        run(load(config), out)
     assert "round 0: interrupted: run again, it goes on from here" in capsys.readouterr().out
 
 

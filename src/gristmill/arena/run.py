@@ -10,30 +10,47 @@ import orjson
 
 from gristmill.arena.boards import of_category
 from gristmill.arena.export import as_csv
-from gristmill.arena.rank import rank
+from gristmill.arena.rank import rank as rank_battles
 from gristmill.arena.read import read
 from gristmill.arena.settings import Settings
 from gristmill.errors import ConfigError, StorageError
 from gristmill.parts import build
 from gristmill.storage import write_atomically
+from gristmill.terminal.console import speaker
 
 ON_PAGE = frozenset({"id", "judge", "time", "turns", "language", "tags"})
 """What the leaderboard page wants to know beside the outcomes."""
 
 
-def rank_files(
-    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path] = ()
-) -> dict[str, Any]:
-    """Rate the models of battles files, and write each of `outs` (.json, .csv or .html).
+Paths = str | Path | Sequence[str | Path]
 
-    settings: of `rank.Settings`. Returns the leaderboard. Raises ConfigError, DataError, RunError
-    or StorageError.
+
+def rank(
+    battles: Paths, out: Paths = (), *, quiet: bool = False, **settings: Any
+) -> dict[str, Any]:
+    """Rate the models of battles: `gristmill arena rank`.
+
+    battles: one file or several. out: where to write, .json, .csv or .html, if anywhere. settings:
+    of `settings.Settings` (`method`, `ci`, `category`, ...). quiet: show nothing. Returns the
+    leaderboard as JSON values, best first in `ratings`. Raises ConfigError, DataError, RunError or
+    StorageError.
     """
+    with speaker(quiet).status("reading the battles, fitting the ratings"):
+        return _rank(_listed(battles), settings, _listed(out))
+
+
+def _listed(paths: Paths) -> list[Path]:
+    return [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def _rank(
+    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
+) -> dict[str, Any]:
     chosen = build(Settings, dict(settings), "")
     _check(outs, (".json", ".csv", ".html"))
     paged = any(out.suffix.lower() == ".html" for out in outs)
     battles = read(sources, chosen.wanted | (ON_PAGE if paged else set()), chosen.covariates)
-    found = rank(battles, chosen)
+    found = rank_battles(battles, chosen)
     makers: dict[str, Callable[[], bytes]] = {
         ".json": lambda: orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n",
         ".csv": lambda: as_csv(found),
@@ -48,14 +65,14 @@ def heatmap_files(
     sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
 ) -> str:
     """Write the win rates of battles files as pictures (.png) and pages (.html). Returns what is
-    on them, in a line. Raises as `rank_files`, and MissingExtra where a picture cannot be drawn.
+    on them, in a line. Raises as `rank`, and MissingExtra where a picture cannot be drawn.
     """
     chosen = build(Settings, dict(settings), "")
     _check(outs, (".png", ".html"))
     from gristmill.arena.heatmap import heat, heat_page, heat_picture
 
     battles = read(sources, chosen.wanted)
-    found = rank(battles, chosen)
+    found = rank_battles(battles, chosen)
     table = heat(of_category(battles, chosen.category), found)
     for out in outs:
         draw = heat_picture if out.suffix.lower() == ".png" else heat_page

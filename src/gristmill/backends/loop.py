@@ -1,16 +1,124 @@
-"""The event loop that runs work on many calls: uvloop where it is installed, which costs less."""
+"""The event loop that runs work on many calls: uvloop where it is installed, which costs less.
+
+A notebook, FastAPI or pytest-asyncio has a loop running in the thread that calls. No second one can
+run there, so the work gets a thread of its own, and the caller waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, on the fastest loop there is."""
+    """`asyncio.run`, on the fastest loop there is, whether or not one is running here already.
+
+    Raises what `main` raises, and KeyboardInterrupt after Ctrl-C, once what runs was cancelled and
+    has ended; see `interrupts`.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _run(main)
+    return _Beside().run(main)
+
+
+@contextmanager
+def interrupts(handle: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls `handle` in the running loop, instead of cancelling what runs in it."""
+    beside, here = _BESIDE.get(), asyncio.get_running_loop()
+    if beside is not None:
+        beside.handle, before = handle, beside.handle
+        try:
+            yield
+        finally:
+            beside.handle = before
+        return
+    # Neither on Windows nor outside the main thread, where Ctrl-C is somebody else's.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        here.add_signal_handler(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            here.remove_signal_handler(signal.SIGINT)
+
+
+class _Beside:
+    """Work in a thread of its own, while the thread that asked for it waits.
+
+    Signals reach the main thread alone; if that is the one that waits, it passes Ctrl-C on.
+    """
+
+    def __init__(self) -> None:
+        self.handle: Callable[[], None] = self._cancel
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupted = False
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        with ThreadPoolExecutor(1, "gristmill") as pool, self._signals():
+            future = pool.submit(copy_context().run, _run, self._noted(main))
+            try:
+                return future.result()
+            except asyncio.CancelledError:
+                if self._interrupted:
+                    raise KeyboardInterrupt from None
+                raise
+            except BaseException:
+                # Of the work, which has ended then, or of this thread: the pool waits for it.
+                self._pass_on(self._cancel)
+                raise
+
+    async def _noted(self, main: Coroutine[Any, Any, T]) -> T:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        _BESIDE.set(self)
+        if self._interrupted:
+            main.close()
+            raise asyncio.CancelledError
+        return await main
+
+    def _cancel(self) -> None:
+        assert self._task is not None
+        self._interrupted = True
+        self._task.cancel()
+
+    def _pass_on(self, handle: Callable[[], None]) -> None:
+        if self._loop is None:
+            self._interrupted = True
+            return
+        with suppress(RuntimeError):  # The loop is closed: the work has ended.
+            self._loop.call_soon_threadsafe(handle)
+
+    def _signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._pass_on(lambda: self.handle())
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        # What asyncio.run puts there would cancel the task that waits, which no longer looks.
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._signal)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+_BESIDE: ContextVar[_Beside | None] = ContextVar("_BESIDE", default=None)
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=_factory()) as runner:
         return runner.run(main)
 

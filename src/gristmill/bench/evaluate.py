@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from gristmill.backends import loop
+from gristmill.backends.kept import Kept
 from gristmill.backends.many import Progress, Watch
-from gristmill.bench.ask import Outcomes, ask_all
+from gristmill.bench.ask import ask_all, outcome_of
 from gristmill.bench.figures import figures
 from gristmill.bench.items import Item
 from gristmill.bench.judges import folder_name, identity
@@ -35,10 +36,6 @@ def evaluate(
     RunError.
     """
     survey = look(evaluation)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
     with locked(folder, folder / ".lock"), ExitStack() as stack:
         bench = Bench(evaluation.source.file, survey.board, survey.counts)
         seconds = []
@@ -47,7 +44,7 @@ def evaluate(
         places = []
         for number, judge in enumerate(evaluation.judges, 1):
             place = folder / JUDGES / folder_name(judge)
-            store = stack.enter_context(Outcomes(place / "outcomes.log"))
+            store = stack.enter_context(Kept(place / "outcomes.log"))
             write_atomically(place / "judge.json", _json(identity(judge)))
             progress = Progress("", judge.name, number, len(evaluation.judges), bench.rows)
             began = time.perf_counter()
@@ -66,7 +63,7 @@ def evaluate(
 
 
 def _tally(
-    evaluation: Evaluation, tallies: Sequence[Tally], stores: Sequence[Outcomes], places: list[Path]
+    evaluation: Evaluation, tallies: Sequence[Tally], stores: Sequence[Kept], places: list[Path]
 ) -> None:
     """Count every outcome in the data's order, and write each judge's rows into its place."""
     with ExitStack() as stack:
@@ -83,7 +80,7 @@ def _tally(
                 if isinstance(item, Item):
                     tallies[0].bench.add(item)
                     for tally, store, file in zip(tallies, stores, files, strict=True):
-                        row = tally.add(item, store.get(item.key))
+                        row = tally.add(item, outcome_of(store, item))
                         file.write(orjson.dumps(row) + b"\n")
             for file in files:
                 file.flush()

@@ -7,11 +7,11 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.backends.identity import identity as model_identity
 from gristmill.bench.items import Item
 from gristmill.bench.outcomes import Asked, Outcome
 from gristmill.errors import BackendError
@@ -20,9 +20,6 @@ from gristmill.judges._asking import MOST, Asking, Said
 from gristmill.judges.reward import Reward
 from gristmill.records import Prompt, Response
 from gristmill.storage import digest
-
-_NO_MATTER = ("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute")
-"""Settings that change how fast a judge is, and not what it says."""
 
 
 class Judge(ABC):
@@ -169,27 +166,7 @@ async def _all(calls: Sequence[Any]) -> list[Any]:
 
 def identity(judge: Judge) -> dict[str, Any]:
     """What decides a judge's outcomes: another identity, other outcomes."""
-    left_out = {*_NO_MATTER, "price", "licence", "batch", "key_env"}
-    settings = judge.settings.model_dump(exclude=left_out)
-    reference = judge.settings.reference
-    models = [judge.settings.model, *([reference] if reference else [])]
-    return {
-        "kind": judge.kind,
-        "orders": judge.orders,
-        **settings,
-        "files": [stamp for model in models for stamp in _stamps(model)],
-    }
-
-
-def _stamps(model: str) -> list[list[Any]]:
-    """Name, size and time of the files of a model in a folder here: trained anew, judged anew."""
-    _, _, place = model.partition(":")
-    path = Path(place)
-    if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
-    else:
-        files = [path] if path.suffix == ".jsonl" and path.is_file() else []
-    return [[p.name, (s := p.stat()).st_size, s.st_mtime_ns] for p in files]
+    return {"kind": judge.kind, "orders": judge.orders, **model_identity(judge.settings)}
 
 
 def folder_name(judge: Judge) -> str:

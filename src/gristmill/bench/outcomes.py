@@ -42,10 +42,8 @@ class Outcome:
     failure: tuple[str, str] | None = None
 
     def pack(self) -> dict[str, Any]:
-        """As JSON; `unpack` is its inverse."""
+        """A verdict as JSON; `unpack` is its inverse."""
         packed: dict[str, Any] = {"tokens": [self.prompt_tokens, self.completion_tokens]}
-        if self.failure:
-            return {"failure": list(self.failure)}
         if self.scores is not None:
             packed["scores"] = list(self.scores)
         if self.asked:
@@ -57,9 +55,6 @@ class Outcome:
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Outcome:
         """From what `pack` gave."""
-        if "failure" in packed:
-            kind, detail = packed["failure"]
-            return cls(failure=(kind, detail))
         scores = packed.get("scores")
         read, written = packed["tokens"]
         return cls(

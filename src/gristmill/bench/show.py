@@ -7,28 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gristmill.backends.many import Progress
 from gristmill.bench import words
-from gristmill.live import Bar
-from gristmill.page.text import NARROW, duration, label
-
-
-class Shown(Bar):
-    """The bar of an evaluation."""
-
-    def line(self, progress: Progress, done: int, seconds: float) -> str:
-        """See Bar."""
-        which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
-        parts = [f"{label(progress.who, 60)}{which}: {progress.done:,} of {progress.total:,}"]
-        if done > 0:
-            rate = done / seconds
-            parts.append(f"{rate:,.0f}/s")
-            parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
-            parts.append(f"{duration((progress.total - progress.done) / rate)} left")
-        if progress.failed:
-            kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
-            parts.append(f"without a verdict: {kinds}")
-        return ", ".join(parts)
+from gristmill.page.text import NARROW, label
 
 
 def show_scores(console: Console, metrics: dict[str, Any], folder: Any) -> None:

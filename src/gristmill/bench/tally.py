@@ -102,9 +102,8 @@ class Tally:
         """(N,) one figure of every item; see the class."""
         return np.array(self._arrays[name], float)
 
-    def add(self, item: Item, outcome: Outcome | None) -> dict[str, Any]:
+    def add(self, item: Item, outcome: Outcome) -> dict[str, Any]:
         """Count one item's outcome. Returns its row for `rows.jsonl`."""
-        outcome = outcome or Outcome(failure=("missing", "was not asked"))
         found: dict[str, float] = dict.fromkeys(NAMES, math.nan)
         found["both"] = credit(item, outcome)
         # Scores have no order.

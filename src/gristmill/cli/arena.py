@@ -90,7 +90,7 @@ def rank(
     lost, and where judges vote against everyone else.
     """
     _one_thread()
-    from gristmill.arena.run import rank_files
+    from gristmill.arena.run import rank as rank_files
     from gristmill.arena.show import show_ratings
 
     settings = {
@@ -106,10 +106,8 @@ def rank(
         "flag_rate": flag_rate,
         "seed": seed,
     }
-    outs = out or []
-    with OUT.status("reading the battles, fitting the ratings"):
-        found = rank_files(battles, settings, outs)
-    show_ratings(OUT, found, outs)
+    found = rank_files(battles, out or (), **settings)
+    show_ratings(OUT, found, out or [])
 
 
 @app.command()
@@ -152,10 +150,11 @@ def battle(
     """
     from gristmill.arena.duel.config import Config
     from gristmill.arena.duel.run import battle as run_battle
-    from gristmill.arena.duel.show import Shown, battle_lines
+    from gristmill.arena.duel.show import battle_lines
+    from gristmill.terminal.live import Bar
 
     loaded = Config.load(config)
-    with interruptible(OUT), Shown(OUT) as watch:
+    with interruptible(), Bar(OUT) as watch:
         summary = run_battle(loaded, out, watch)
     _print(battle_lines(summary))
 
@@ -180,14 +179,15 @@ def tag(
     ] = None,
 ) -> None:
     """The categories of battles, by rules and by a chat model: coding, math, hard prompts, ..."""
-    from gristmill.arena.duel.show import Shown, tag_lines
+    from gristmill.arena.duel.show import tag_lines
     from gristmill.arena.tags.tag import Tagger
     from gristmill.arena.tags.tag import tag as write_tags
     from gristmill.parts import build
+    from gristmill.terminal.live import Bar
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env}
     tagger = build(Tagger, given, "") if model else None
-    with interruptible(OUT), Shown(OUT) as watch:
+    with interruptible(), Bar(OUT) as watch:
         summary = write_tags(battles, out, tagger, watch)
     _print([*tag_lines(summary), str(out)])
 

@@ -83,10 +83,15 @@ def rewardbench(
     a set of the same shape over the tutor world. Run it again with the same folder and it goes
     on; with another model, that one is compared with those before it if all are named.
     """
+    from gristmill.bench.run import rewardbench as evaluate
+    from gristmill.intake.source import COLUMNS
+
+    asked = {"reference": reference, "both_orders": both_orders, "limit": limit}
+    asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
-    rows = {"limit": limit, "columns": columns}
-    orders = 2 if both_orders else 1
-    _evaluate(data, True, (model, judge, reference, orders, max_tokens), settings, out, rows)
+    with interruptible():
+        found = evaluate(model, judge, data, out, max_tokens=max_tokens, **asked, **settings)
+    _show(found)
 
 
 def judge_eval(
@@ -119,10 +124,15 @@ def judge_eval(
     Nectar, KTO, arenas' votes, and rows of `prompt`, `chosen`, `rejected` (and, if you like,
     `category`). Chat models see every pair in both orders.
     """
+    from gristmill.bench.run import judge_eval as evaluate
+    from gristmill.intake.source import COLUMNS
+
+    asked = {"reference": reference, "one_order": one_order, "limit": limit}
+    asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
-    rows = {"limit": limit, "columns": columns}
-    orders = 1 if one_order else 2
-    _evaluate(pairs, False, (model, judge, reference, orders, max_tokens), settings, out, rows)
+    with interruptible():
+        found = evaluate(pairs, judge, model, out, max_tokens=max_tokens, **asked, **settings)
+    _show(found)
 
 
 def rows(
@@ -138,31 +148,7 @@ def rows(
     OUT.print(f"{count:,} rows: {out}", markup=False, soft_wrap=True)
 
 
-def _evaluate(
-    data: str,
-    scored: bool,
-    wanted: tuple[list[str] | None, list[str] | None, str | None, int, int],
-    settings: dict[str, Any],
-    out: Path | None,
-    rows: dict[str, Any],
-) -> None:
-    from gristmill.bench.run import Request, run
-    from gristmill.bench.show import Shown, show_scores
-    from gristmill.intake.source import COLUMNS
+def _show(found: Any) -> None:
+    from gristmill.bench.show import show_scores
 
-    rows = {**rows, "columns": columns_of(rows["columns"], COLUMNS)}
-    models, chats, reference, orders, tokens = wanted
-    request = Request(
-        data=data,
-        scored=scored,
-        models=tuple(models or ()),
-        chats=tuple(chats or ()),
-        reference=reference,
-        orders=orders,
-        max_tokens=tokens,
-        settings=settings,
-        **rows,
-    )
-    with interruptible(OUT), Shown(OUT) as watch:
-        metrics, folder = run(request, out, watch)
-    show_scores(OUT, metrics, folder)
+    show_scores(OUT, found.metrics, found.folder)

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-# No emoji: rich would make one of the line number in `prompts.jsonl:100:`.
-OUT = Console(highlight=False, emoji=False)
+from gristmill.terminal.console import OUT
+
+__all__ = ["ERR", "INTERRUPTED", "OUT", "interruptible"]
+
 ERR = Console(stderr=True, highlight=False, emoji=False)
 
 INTERRUPTED = 130
@@ -17,7 +19,7 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def interruptible(console: Console) -> Iterator[None]:
+def interruptible(console: Console = OUT) -> Iterator[None]:
     """For work that goes on from a checkpoint: Ctrl-C ends it with a line that says so."""
     try:
         yield

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
+from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
 from gristmill.cli.prompts import prompts
 from gristmill.cli.training import training
@@ -79,25 +79,22 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
     """
-    from gristmill.display import Display
     from gristmill.mill import Config
     from gristmill.summary import show_forecast, show_outcome
 
-    loaded = Config.load(config)
     if dry_run:
-        show_forecast(OUT, loaded, limit)
+        show_forecast(OUT, Config.load(config), limit)
         return
     from gristmill.pipeline import run as run_config
 
-    folder = out or Path("out") / loaded.name
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
-    with interruptible(OUT), Display(OUT, loaded, limit) as watch:
-        outcome = run_config(loaded, folder, limit=limit, watch=watch)
+    with interruptible():
+        outcome = run_config(config, out, limit=limit)
     show_outcome(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
-            f"{outcome.detail}; {folder}/data/rejected.parquet says why; put it right and run "
-            "again: only they are tried again"
+            f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
+            "run again: only they are tried again"
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -109,14 +106,15 @@ app.command()(prompts)
 @app.command()
 def score(
     file: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="Conversations (JSONL, Parquet, CSV): `messages`, or `prompt` and `response`.",
+            help="Conversations or pairs: a file, a folder, a pattern, `-`, hf:org/name:split.",
             show_default=False,
         ),
     ],
     model: Annotated[str, typer.Option(help="The reward model, for instance tiny:reward.")],
     out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
+    columns: Columns = "",
     concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at most.")] = 64,
     key_env: Annotated[
         str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
@@ -129,22 +127,18 @@ def score(
         typer.Option(help="The reference of a DPO-trained model, to grade by its implicit reward."),
     ] = None,
 ) -> None:
-    """Grade conversations that are already there: five attributes and the reward.
+    """Grade answers that are already there: five attributes and the reward.
 
-    Every row of FILE is in the output, in order, with its scores, or with `error` saying why it
-    has none.
+    Every row of FILE is in the output, in order, with its scores (of a pair `chosen_score` and
+    `rejected_score`), or with `error` saying why it has none. Run it again with the same output and it goes on where it was; what failed is tried
+    again.
     """
-    from gristmill.judges.reward import Reward
-    from gristmill.parts import build
-    from gristmill.score import score_file
+    from gristmill.intake.source import COLUMNS
+    from gristmill.jobs.score import score as score_file
 
-    given = {"model": model, "concurrency": concurrency, "key_env": key_env, "route": route}
-    given["reference"] = reference
-    judge = build(Reward, {k: v for k, v in given.items() if v is not None}, "score")
-    with OUT.status(escape(f"Grading {file} with {model}")) as status:
-        done = score_file(
-            file, judge, out, lambda n, bad: status.update(f"{n:,} rows graded, {bad:,} failed")
-        )
+    given = {"concurrency": concurrency, "key_env": key_env, "route": route, "reference": reference}
+    with interruptible():
+        done = score_file(file, model, out, columns=columns_of(columns, COLUMNS), **given)
     graded = done.rows - done.failed
     said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
     OUT.print(said, markup=False, soft_wrap=True)
@@ -178,13 +172,10 @@ def flywheel(
     is not better. `ablations` run beside it: no filter, chance, the known truth. Run it again with
     the same folder and it goes on where it was.
     """
-    from gristmill.flywheel import load
-    from gristmill.flywheel import run as run_flywheel
+    from gristmill.flywheel.run import run as run_flywheel
     from gristmill.flywheel.summary import show_rounds
 
-    loaded = load(config)
-    outcome = run_flywheel(loaded, out or Path("out") / f"{loaded.mill.name}-flywheel", OUT)
-    show_rounds(OUT, outcome)
+    show_rounds(OUT, run_flywheel(config, out))
 
 
 for command in (rewardbench, judge_eval, rows):

@@ -51,26 +51,15 @@ def prompts(
     It ends when the count is reached, the budget is spent, or the model brings nothing new, and
     says which.
     """
-    from gristmill.display import WritingBar
-    from gristmill.intake.source import Source
-    from gristmill.mill.config import Budget
-    from gristmill.mill.prompts import open_source
-    from gristmill.mill.write_prompts import load_source, write_prompts
+    from gristmill.mill.write_prompts import write_prompts
 
     given = {
         **{"model": model, "count": count, "language": language},
         **{"key_env": key_env, "concurrency": concurrency},
+        **_settings(set_ or []),
     }
-    more = {**{k: v for k, v in given.items() if v is not None}, **_settings(set_ or [])}
-    if recipe.endswith((".yaml", ".yml")):
-        source, budget = load_source(Path(recipe), more)
-    else:
-        source, budget = open_source({"recipe": recipe, **more}, ""), Budget()
-    assert not isinstance(source, Source)
-    if max_requests is not None:
-        budget = budget.model_copy(update={"requests": max_requests})
-    with interruptible(OUT), WritingBar(OUT) as watch:
-        writing = write_prompts(source, out, budget, watch)
+    with interruptible():
+        writing = write_prompts(recipe, out, requests=max_requests, **given)
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from gristmill.cli.console import OUT, interruptible
+from gristmill.cli.console import interruptible
+from gristmill.terminal.console import speaker
 
 training = typer.Typer(
     help="Train a model: pretrain, sft, reward, dpo, rpo, or several of them in a row.",
@@ -24,21 +23,13 @@ _TrainingFolder = Annotated[
 
 
 def _train(kind: str, config: Path, out: Path | None) -> None:
-    from gristmill.train import load_config
-    from gristmill.train import run as run_training
-    from gristmill.train.progress import Shown, show_result
+    from gristmill.train.command import is_first, train
+    from gristmill.train.progress import show_result
 
-    loaded = load_config(kind, config)
-    console = _speaker()
-    with interruptible(console), Shown(console, loaded.name) as watch:
-        trained = run_training(loaded, out or Path("out") / loaded.name, watch=watch)
+    console = speaker(quiet=not is_first())
+    with interruptible(console):
+        trained = train(kind, config, out)
     show_result(console, trained)
-
-
-def _speaker() -> Console:
-    """Of several processes on one training, the first alone speaks."""
-    first = os.environ.get("RANK", "0") == "0"
-    return OUT if first else Console(quiet=True)
 
 
 @training.command()
@@ -81,12 +72,9 @@ def rpo(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
 @training.command()
 def staged(config: _TrainingConfig, out: _TrainingFolder = None) -> None:
     """Several trainings in a row, each from the last one's model (`stages:`)."""
-    from gristmill.train.progress import Shown, show_result
-    from gristmill.train.stages import load_stages, run_stages
+    from gristmill.train.command import is_first, train_stages
+    from gristmill.train.progress import show_result
 
-    loaded, stages = load_stages(config)
-    console = _speaker()
-    folder = out or Path("out") / loaded.name
+    console = speaker(quiet=not is_first())
     with interruptible(console):
-        for trained in run_stages(stages, loaded.model, folder, lambda s: Shown(console, s.name)):
-            show_result(console, trained)
+        train_stages(config, out, done=lambda trained: show_result(console, trained))

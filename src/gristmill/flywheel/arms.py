@@ -13,7 +13,7 @@ from gristmill.flywheel.config import BLIND, FILTERS, PREFERENCE, STAGES, Flywhe
 from gristmill.flywheel.truth import find_truth
 from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
-from gristmill.mill import Config
+from gristmill.mill.config import Config, Given
 from gristmill.parts import build
 from gristmill.train import config_of
 from gristmill.train.job import PACE
@@ -90,6 +90,16 @@ class Loaded:
             "flywheel": {**values, "evaluate": evaluate},
             "arms": {arm.name: arm.identity() for arm in self.arms},
         }
+
+
+def as_loaded(config: Loaded | Given) -> Loaded:
+    """A flywheel's config however it is given; relative paths of one that is no file start from
+    the working directory. Raises ConfigError."""
+    if isinstance(config, Loaded):
+        return config
+    if isinstance(config, str | Path):
+        return load(Path(config))
+    return loaded(Config.read(config), Path())
 
 
 def load(path: Path, seed: int | None = None) -> Loaded:

@@ -8,11 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from gristmill.errors import StorageError
 from gristmill.flywheel import deal, figures
-from gristmill.flywheel.arms import Arm, Loaded
+from gristmill.flywheel.arms import Arm, Loaded, as_loaded
 from gristmill.flywheel.evaluate import marks_of, measure
 from gristmill.flywheel.figures import Marks
 from gristmill.flywheel.page import write_page
@@ -21,7 +18,9 @@ from gristmill.flywheel.results import results
 from gristmill.flywheel.retrain import retrained
 from gristmill.flywheel.rounds import Models, responses, turn
 from gristmill.flywheel.show import Show
+from gristmill.mill.config import Given
 from gristmill.storage import locked, write_atomically
+from gristmill.terminal.console import speaker
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Outcome:
 
     folder: Path
     best: str
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
 
 
 @dataclass
@@ -130,21 +129,26 @@ class Wheel:
         return marks_of(self.loaded, self.dealt.evaluation, out)
 
 
-def run(loaded: Loaded, out: Path, console: Console | None = None) -> Outcome:
-    """Turn the flywheel in a folder; with the same folder again, it goes on.
+def run(
+    config: Loaded | Given,
+    out: str | Path | None = None,
+    *,
+    quiet: bool = False,
+) -> Outcome:
+    """Turn the flywheel in a folder; with the same folder again, it goes on: `gristmill flywheel`.
 
+    config: a file, its values, a `Config` with `flywheel`, or what `load` gave. out: the folder;
+    by default `out/`, the config's name and `-flywheel`. quiet: show nothing.
     Raises InputError for what the user must put right and RunError for what failed; what was
     finished stays.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot write: {error.strerror}") from None
+    loaded = as_loaded(config)
+    out = Path(out) if out else Path("out") / f"{loaded.mill.name}-flywheel"
     with locked(out, out / ".lock"):
         dealt = deal.deal_all(loaded)
         claim(loaded, dealt, out)
         deal.write(dealt, out / "prompts")
-        wheel = Wheel(loaded, out, Show(console), dealt)
+        wheel = Wheel(loaded, out, Show(speaker(quiet)), dealt)
         try:
             wheel.run()
         except KeyboardInterrupt:

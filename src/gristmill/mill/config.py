@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,6 +124,13 @@ class Config(Options):
         return [s for s in self.prompts if isinstance(s, Source)]
 
     @classmethod
+    def read(cls, given: Given) -> Config:
+        """A config however it is given: as a file (see `load`), as its values, or as it is."""
+        if isinstance(given, Config):
+            return given
+        return cls.of(dict(given)) if isinstance(given, Mapping) else cls.load(given)
+
+    @classmethod
     def load(cls, path: str | Path) -> Config:
         """Read a YAML file. Relative paths in it start from its own folder.
 
@@ -185,6 +193,9 @@ class Config(Options):
             "judges": [{name_of(j): _decisive(j)} for j in self.open_judges()],
         }
 
+
+Given = Config | Mapping[str, Any] | str | Path
+"""A config as whoever calls has it; see `Config.read`."""
 
 _PACE = set(Calling.model_fields) - {"model", "reference", "route", "body"}
 """What changes how fast or at what price a model is called, not what it says."""

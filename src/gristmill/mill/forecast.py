@@ -8,7 +8,7 @@ from gristmill.backends import open_chat
 from gristmill.intake.cells import Refused
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill.budget import MILLION, prices
-from gristmill.mill.config import Config
+from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
 from gristmill.mill.supply import first_counts
@@ -50,8 +50,12 @@ class Forecast:
     limits: tuple[str, ...]
 
 
-def forecast(config: Config, limit: int | None = None) -> Forecast:
-    """Read the prompts and add up. Calls no model; raises what `run` would for bad input."""
+def forecast(config: Given, limit: int | None = None) -> Forecast:
+    """Read the prompts and add up. Calls no model; raises what `run` would for bad input.
+
+    config: a file, its values, or a `Config`.
+    """
+    config = Config.read(config)
     for source in config.prompts:
         check_source(source)
     generate, judges = config.generate, config.open_judges()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, loop, open_chat
 from gristmill.backends.base import Backend
@@ -47,7 +48,11 @@ class Outcome:
     folder: Path
     status: str
     detail: str
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
+
+    def table(self, name: str = "sft") -> pa.Table:
+        """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
+        return pq.read_table(self.folder / "data" / f"{name}.parquet")
 
 
 @dataclass
@@ -145,7 +150,14 @@ async def _execute(session: Session, watch: Watch) -> None:
     executor, target = session.executor, session.config.target
     main = asyncio.current_task()
     assert main is not None
-    with _Interrupts(executor, main):
+
+    def interrupt() -> None:
+        """The first Ctrl-C lets the requests in flight finish, the second drops them."""
+        if executor.stopped == "interrupted":
+            main.cancel()
+        executor.stopped = "interrupted"
+
+    with loop.interrupts(interrupt):
         need = target
         while True:
             with suppress(asyncio.CancelledError):
@@ -173,27 +185,6 @@ def _calm_collector() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-class _Interrupts:
-    """The first Ctrl-C lets the requests in flight finish, the second drops them."""
-
-    def __init__(self, executor: Executor, main: asyncio.Task[Any]) -> None:
-        self._executor = executor
-        self._main = main
-
-    def __enter__(self) -> None:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._handle)
-
-    def _handle(self) -> None:
-        if self._executor.stopped == "interrupted":
-            self._main.cancel()
-        self._executor.stopped = "interrupted"
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
 def _origin(session: Session, recipes: list[str | None]) -> Origin:

@@ -115,6 +115,7 @@ class Desk:
             fresh.unlink(missing_ok=True)
             raise StorageError(f"{out}: cannot write: {error.strerror}") from None
         fresh.replace(out)
+        self.watch(writing)
         return writing
 
     async def _lines(

@@ -2,38 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from gristmill.backends import Calls, loop
-from gristmill.errors import ConfigError, StorageError
+from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
 from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
+from gristmill.mill.writing_bar import WritingBar
 from gristmill.parts import build, read_yaml
 from gristmill.storage import locked, versions, write_atomically
+from gristmill.terminal.console import speaker
+
+Watch = Callable[[Writing], None]
 
 
-def load_source(path: Path, more: dict[str, Any]) -> tuple[Written, Budget]:
-    """A source from a YAML file, `{recipe: ...}` or `{mix: [...]}` with a `budget:` if you like.
+def write_prompts(
+    recipe: str | Path | Mapping[str, Any],
+    out: str | Path,
+    *,
+    requests: int | None = None,
+    watch: Watch | None = None,
+    quiet: bool = False,
+    **keys: Any,
+) -> Writing:
+    """Let a model write prompts into `out`, one JSON object a line: `gristmill prompts`.
 
-    more: keys that go before the file's. Relative paths in the file start from its own folder.
-    Raises ConfigError naming file and field.
+    recipe: a recipe's name; a YAML file, or its values, `{recipe: ...}` or `{mix: [...]}` with a
+    `budget:` if you like. keys: of the recipe (`model`, `count`, ...), which go before the file's;
+    those that are None count as left out. requests: stop after so many, retries among them.
+    watch: called with the `Writing`, in place of the bar; quiet: show nothing.
+
+    Beside it, `out`.work holds every call (run again, it goes on where it was), the items that
+    were drafted on the way, and `report.json`. Raises InputError, BackendFatal, RunError.
     """
+    source, budget = _source(recipe, {k: v for k, v in keys.items() if v is not None})
+    if requests is not None:
+        budget = budget.model_copy(update={"requests": requests})
+    with nullcontext(watch) if watch else WritingBar(speaker(quiet)) as seen:
+        return _write(source, Path(out), budget, seen)
+
+
+def _source(recipe: str | Path | Mapping[str, Any], more: dict[str, Any]) -> tuple[Written, Budget]:
+    if isinstance(recipe, Mapping):
+        return _read(dict(recipe), more)
+    path = Path(recipe)
+    if path.suffix not in (".yaml", ".yml"):
+        return _read({"recipe": str(recipe)}, more)
     try:
-        values = read_yaml(path)
-        budget = build(Budget, values.pop("budget", {}), "budget")
-        source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
-        if source is None or isinstance(source, Source):
-            raise ConfigError("expected `recipe: ...` or `mix: [...]`")
+        source, budget = _read(read_yaml(path), more)
         return source.located(path.parent), budget
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _read(values: dict[str, Any], more: dict[str, Any]) -> tuple[Written, Budget]:
+    budget = build(Budget, values.pop("budget", {}), "budget")
+    source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
+    if source is None or isinstance(source, Source):
+        raise ConfigError("expected `recipe: ...` or `mix: [...]`")
+    return source, budget
 
 
 def _with(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -46,31 +81,17 @@ def _with(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return {**values, **own, "mix": [{**part, **theirs} for part in mix]}
 
 
-def write_prompts(
-    source: Written,
-    out: Path,
-    budget: Budget | None = None,
-    watch: Callable[[Writing], None] = lambda _: None,
-) -> Writing:
-    """Write a source's prompts to `out`, one JSON object a line.
-
-    Beside it, `out`.work holds every call (run again, it goes on where it was), the items that
-    were drafted on the way, and `report.json`. Raises InputError, BackendFatal, RunError.
-    """
+def _write(source: Written, out: Path, budget: Budget, watch: Watch) -> Writing:
     if out.suffix.lower() not in (".jsonl", ".ndjson"):
         raise ConfigError(f"{out}: prompts are written as JSON lines; name a .jsonl file")
     if source.count is None:
         raise ConfigError(f"{source.name}: say how many prompts: count")
     source.check()
     work = out.with_name(out.name + ".work")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{work}: cannot write: {error.strerror}") from None
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:
-            purse = Purse(budget or Budget(), Spent().or_later(calls.spent), [])
+            purse = Purse(budget, Spent().or_later(calls.spent), [])
             desk = Desk(calls, purse, work / "items.jsonl", watch=watch)
             writing = loop.run(desk.write(source, source.count, out))
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Trained:
 
     folder: Path
     model: Path
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
 
 
 def config_of(kind: str, values: dict[str, Any], folder: Path | None = None) -> TrainConfig:

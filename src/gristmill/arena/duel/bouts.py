@@ -10,11 +10,11 @@ from typing import Any
 from gristmill.arena.battles import Battle
 from gristmill.arena.contestants import Contestant
 from gristmill.arena.duel.config import Config
-from gristmill.arena.duel.identity import identity
 from gristmill.arena.duel.pairs import Dealer, Pair, battle_id, sides
 from gristmill.arena.duel.prompts import read_prompts, spoken
-from gristmill.arena.duel.results import Results
 from gristmill.arena.read import read_battles
+from gristmill.backends.identity import identity
+from gristmill.backends.kept import Kept
 from gristmill.intake.cells import Refused
 from gristmill.records import Message, Prompt, prompt_id
 from gristmill.storage import digest
@@ -91,7 +91,7 @@ class Bouts:
         asked = [prompt.id, prompt_id(prompt.messages, prompt.tools)]
         return digest([self._identities[model], self._config.seed, asked])
 
-    def fought(self, answers: Results) -> Iterator[Bout | None]:
+    def fought(self, answers: Kept) -> Iterator[Bout | None]:
         """Every battle; None for one that lacks an answer."""
         for prompt, pairs in self.dealt():
             given = {

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from gristmill.arena.duel.bouts import Bout, Bouts
 from gristmill.arena.duel.judges.base import Judge
-from gristmill.arena.duel.results import Results
 from gristmill.arena.store import Votes
 from gristmill.backends import ChatBackend, loop
 from gristmill.backends.base import Backend
+from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError
 from gristmill.records import Prompt, Response
@@ -22,7 +22,7 @@ SAID = 4000
 """Characters of a judge's reply that are kept: its end, where the verdict is."""
 
 
-def answer(bouts: Bouts, place: int, seed: int, answers: Results, watch: Watch) -> None:
+def answer(bouts: Bouts, place: int, seed: int, answers: Kept, watch: Watch) -> None:
     """Have one model answer what it has not answered yet. Raises RunError or StorageError."""
     model = bouts.models[place]
     total = sum(1 for _ in bouts.prompts_of(place))
@@ -62,7 +62,7 @@ def answer(bouts: Bouts, place: int, seed: int, answers: Results, watch: Watch) 
 class Court:
     """One judge, its verdicts and the table of votes. number: its place among `of` judges."""
 
-    def __init__(self, judge: Judge, number: int, of: int, verdicts: Results, votes: Votes) -> None:
+    def __init__(self, judge: Judge, number: int, of: int, verdicts: Kept, votes: Votes) -> None:
         self.judge = judge
         self._progress = Progress("verdicts", judge.called, number, of, 0)
         self._verdicts = verdicts
@@ -73,14 +73,14 @@ class Court:
         """What a verdict and its vote are stored under."""
         return digest([bout.id, self._identity])
 
-    def decide(self, bouts: Bouts, answers: Results, watch: Watch) -> None:
+    def decide(self, bouts: Bouts, answers: Kept, watch: Watch) -> None:
         """Have every battle decided that is not decided yet. Raises RunError or StorageError."""
         total = sum(1 for bout in bouts.fought(answers) if bout)
         self._progress.total = total
         work = Work(self.judge.open, self.judge.concurrency, self._ask, self._keep)
         loop.run(call_all(work, self._wanted(bouts, answers), self._progress, watch))
 
-    def _wanted(self, bouts: Bouts, answers: Results) -> Iterator[Bout]:
+    def _wanted(self, bouts: Bouts, answers: Kept) -> Iterator[Bout]:
         under_way: set[str] = set()
         for bout in bouts.fought(answers):
             if bout is None:

@@ -18,9 +18,9 @@ from gristmill.arena.duel.bouts import Bouts, model_identity
 from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.duel.phases import Court, answer
-from gristmill.arena.duel.results import Results
 from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
+from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
@@ -64,8 +64,8 @@ def battle(
         with ExitStack() as stack:
             votes = Votes(Path(config.votes))
             stack.callback(votes.close)
-            answers = stack.enter_context(Results(folder / ANSWERS))
-            verdicts = stack.enter_context(Results(folder / VERDICTS))
+            answers = stack.enter_context(Kept(folder / ANSWERS))
+            verdicts = stack.enter_context(Kept(folder / VERDICTS))
             for place in range(len(config.models)):
                 answer(bouts, place, config.seed, answers, watch)
             courts = [
@@ -127,7 +127,7 @@ def _write_refused(bouts: Bouts, folder: Path) -> dict[str, int]:
     return dict(Counter(b.reason for b in bad))
 
 
-def _answered(bouts: Bouts, answers: Results) -> dict[str, Any]:
+def _answered(bouts: Bouts, answers: Kept) -> dict[str, Any]:
     found = [{"answers": 0, "tokens": 0, "cut_off": 0} for _ in bouts.models]
     failed: list[Counter[str]] = [Counter() for _ in bouts.models]
     prompts = 0
@@ -137,7 +137,7 @@ def _answered(bouts: Bouts, answers: Results) -> dict[str, Any]:
             key = bouts.answer_key(model, prompt)
             given = answers.get(key)
             if given is None:
-                failed[model][answers.failure(key) or "not_asked"] += 1
+                failed[model][_why(answers, key)] += 1
                 continue
             found[model]["answers"] += 1
             found[model]["tokens"] += given["tokens"]
@@ -149,9 +149,12 @@ def _answered(bouts: Bouts, answers: Results) -> dict[str, Any]:
     return {"prompts": prompts, "models": models}
 
 
-def _decided(
-    bouts: Bouts, answers: Results, verdicts: Results, courts: list[Court]
-) -> dict[str, Any]:
+def _why(results: Kept, key: str) -> str:
+    failure = results.failure(key)
+    return failure.kind if failure else "not_asked"
+
+
+def _decided(bouts: Bouts, answers: Kept, verdicts: Kept, courts: list[Court]) -> dict[str, Any]:
     found: list[Counter[str]] = [Counter() for _ in courts]
     failed: list[Counter[str]] = [Counter() for _ in courts]
     pairs = battles = 0
@@ -164,7 +167,7 @@ def _decided(
             key = court.key(bout)
             verdict = verdicts.get(key)
             if verdict is None:
-                why[verdicts.failure(key) or "not_asked"] += 1
+                why[_why(verdicts, key)] += 1
                 continue
             row["votes"] += 1
             row["ties"] += verdict["winner"] == "tie"

@@ -4,28 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.backends.many import Progress
-from gristmill.live import Bar
-from gristmill.page.text import duration, label
-
-
-class Shown(Bar):
-    """The bar of a run of battles, or of tagging."""
-
-    def line(self, progress: Progress, done: int, seconds: float) -> str:
-        """See Bar."""
-        which = f" ({progress.number} of {progress.of})" if progress.of > 1 else ""
-        who = f"{progress.phase} of {label(progress.who, 60)}{which}"
-        parts = [f"{who}: {progress.done:,} of {progress.total:,}"]
-        if done > 0:
-            rate = done / seconds
-            parts.append(f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min")
-            parts.append(f"{progress.tokens / seconds:,.0f} tokens/s")
-            parts.append(f"{duration((progress.total - progress.done) / rate)} left")
-        if progress.failed:
-            kinds = ", ".join(f"{kind} {n:,}" for kind, n in progress.failed.most_common(3))
-            parts.append(f"failed: {kinds}")
-        return ", ".join(parts)
+from gristmill.page.text import label
 
 
 def battle_lines(summary: dict[str, Any]) -> list[str]:

@@ -12,14 +12,14 @@ import orjson
 from pydantic import Field
 
 from gristmill.arena.battles import Battle
-from gristmill.arena.duel.identity import identity
-from gristmill.arena.duel.results import Results
 from gristmill.arena.tags import derive
 from gristmill.arena.tags.hard_prompt import criteria_in, hard_prompt, request, template
 from gristmill.arena.tags.texts import texts_of
 from gristmill.backends import ChatBackend, loop, open_chat
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.backends.identity import identity
+from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError, DataError, StorageError
 from gristmill.records import Message, Prompt, Sampling, prompt_id
@@ -77,7 +77,7 @@ def tag(
     tagger.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     log = out.with_name(out.name + ".tags.log")
     lock = log.with_name(log.name + ".lock")
-    with locked(log, lock), Results(log) as results:
+    with locked(log, lock), Kept(log) as results:
         known = _Known(results, digest(tagger.identity()))
         _ask(source, tagger, known, watch or (lambda _: None))
         return _write(source, out, known)
@@ -86,7 +86,7 @@ def tag(
 class _Known:
     """What the tagger said of each prompt."""
 
-    def __init__(self, results: Results | None, tagger: str | None) -> None:
+    def __init__(self, results: Kept | None, tagger: str | None) -> None:
         self.results = results
         self._tagger = tagger
 
@@ -152,7 +152,7 @@ def _write(source: Path, out: Path, known: _Known) -> dict[str, Any]:
     """Write the file, whole or not at all, and count."""
     found: Counter[str] = Counter()
     categories: Counter[str] = Counter()
-    prompts: dict[str, str | None] = {}
+    prompts: dict[str, Failed | None] = {}
     hard = 0
     fresh = out.with_name(out.name + ".new")
     try:
@@ -176,7 +176,7 @@ def _write(source: Path, out: Path, known: _Known) -> dict[str, Any]:
         raise StorageError(f"{out}: cannot write: {error.strerror}") from None
     finally:
         fresh.unlink(missing_ok=True)
-    failures = Counter(kind for kind in prompts.values() if kind)
+    failures = Counter(failed.kind for failed in prompts.values() if failed)
     return {
         "battles": found["battles"],
         "without_text": found["without_text"],

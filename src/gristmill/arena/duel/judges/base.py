@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gristmill.arena.battles import MODEL_JUDGE, OUTCOMES
-from gristmill.arena.duel.identity import identity
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.backends.identity import identity
 from gristmill.records import Message
 
 Turns = tuple[Message, ...]
