@@ -22,17 +22,22 @@ ON_PAGE = frozenset({"id", "judge", "time", "turns", "language", "tags"})
 
 
 def rank_files(
-    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path] = ()
+    sources: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    outs: Sequence[str | Path] = (),
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Rate the models of battles files, and write each of `outs` (.json, .csv or .html).
+    """Rate the models of battles (see `read.read`), and write each of `outs` (.json, .csv or
+    .html).
 
-    settings: of `rank.Settings`. Returns the leaderboard. Raises ConfigError, DataError, RunError
-    or StorageError.
+    settings: of `rank.Settings`. columns: the files' names for ours. Returns the leaderboard.
+    Raises ConfigError, DataError, RunError or StorageError.
     """
     chosen = build(Settings, dict(settings), "")
-    _check(outs, (".json", ".csv", ".html"))
+    outs = _checked(outs, (".json", ".csv", ".html"))
     paged = any(out.suffix.lower() == ".html" for out in outs)
-    battles = read(sources, chosen.wanted | (ON_PAGE if paged else set()), chosen.covariates)
+    wanted = chosen.wanted | (ON_PAGE if paged else set())
+    battles = read(sources, wanted, chosen.covariates, columns)
     found = rank(battles, chosen)
     makers: dict[str, Callable[[], bytes]] = {
         ".json": lambda: orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n",
@@ -45,42 +50,52 @@ def rank_files(
 
 
 def heatmap_files(
-    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
-) -> str:
-    """Write the win rates of battles files as pictures (.png) and pages (.html). Returns what is
-    on them, in a line. Raises as `rank_files`, and MissingExtra where a picture cannot be drawn.
+    sources: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    outs: Sequence[str | Path],
+    columns: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write the win rates of battles as pictures (.png) and pages (.html). Returns what is on
+    them in a line, and what has to be said about it. Raises as `rank_files`, and MissingExtra
+    where a picture cannot be drawn.
     """
     chosen = build(Settings, dict(settings), "")
-    _check(outs, (".png", ".html"))
+    outs = _checked(outs, (".png", ".html"))
     from gristmill.arena.heatmap import heat, heat_page, heat_picture
 
-    battles = read(sources, chosen.wanted)
+    battles = read(sources, chosen.wanted, columns=columns)
     found = rank(battles, chosen)
     table = heat(of_category(battles, chosen.category), found)
     for out in outs:
         draw = heat_picture if out.suffix.lower() == ".png" else heat_page
         _write(out, draw(table, found, _name(sources)))
-    return (
+    said = (
         f"{len(table.models)} models, {found['battles']:,} battles, {table.pairs:,} of "
         f"{table.possible:,} pairs met"
     )
+    return [said, *(f"note: {line}" for line in found["warnings"])]
 
 
-def _page(sources: Sequence[Path], battles: Any, found: dict[str, Any], chosen: Settings) -> bytes:
+def _page(
+    sources: Sequence[str | Path], battles: Any, found: dict[str, Any], chosen: Settings
+) -> bytes:
     from gristmill.arena.page import leaderboard_page
 
     return leaderboard_page(_name(sources), battles, found, chosen)
 
 
-def _name(sources: Sequence[Path]) -> str:
+def _name(sources: Sequence[str | Path]) -> str:
+    first = str(sources[0])
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return f"{sources[0].name}{more}"
+    return f"{first.rstrip('/').rpartition('/')[2] or first}{more}"
 
 
-def _check(outs: Sequence[Path], kinds: Sequence[str]) -> None:
-    for out in outs:
+def _checked(outs: Sequence[str | Path], kinds: Sequence[str]) -> list[Path]:
+    found = [Path(out) for out in outs]
+    for out in found:
         if out.suffix.lower() not in kinds:
             raise ConfigError(f"--out {out}: name it {', '.join(kinds[:-1])} or {kinds[-1]}")
+    return found
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from gristmill.intake import conversations as talk
 from gristmill.intake import pairs
 from gristmill.intake.cells import Row, Unusable
 from gristmill.intake.record import CONVERSATION, ITEM, PAIR, PROMPT, RATED, TEXT, Content
-from gristmill.intake.votes import WINNERS, vote
+from gristmill.intake.votes import WINNERS, logged, vote
 from gristmill.nemotron.chat import TURN
 from gristmill.records import ATTRIBUTES
 
@@ -89,6 +89,8 @@ FORMS = {
         Form("vote", ("model_a", "model_b"),
              (*WINNERS, "prompt", "response_a", "response_b", "conversation_a", "conversation_b"),
              _PAIRS, vote, "arena 33k, 55k, 100k, 140k; gristmill's battles"),
+        Form("vote_log", ("type", "states"), ("models", "tstamp", "ip"), _PAIRS, logged,
+             "FastChat's log of its arena"),
         Form("nemotron_text", ("text",), ("label",), (RATED, CONVERSATION, TEXT, PROMPT),
              talk.nemotron_text, f"texts with {TURN}"),
         Form("hh_text", ("text",), (), (CONVERSATION, TEXT, PROMPT), talk.hh_text,
@@ -109,6 +111,8 @@ def _name(row: Row) -> str:
         return "preference"
     if "model_a" in keys and "model_b" in keys:
         return "vote"
+    if "type" in keys and "states" in keys:
+        return "vote_log"
     for name in ("helpsteer2_preference", "helpsteer3", "llmbar", "judgebench", "pandalm"):
         if all(column in keys for column in FORMS[name].shows):
             return name

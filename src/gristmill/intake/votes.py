@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from gristmill.intake.cells import Row, Unusable, switch_of
+from gristmill.intake.cells import Row, Unusable, name_of, switch_of
+from gristmill.intake.fastchat import vote_of
 from gristmill.intake.pairs import two
 from gristmill.intake.record import Answer, Content
-from gristmill.intake.turns import Turns, answered, messages_of
+from gristmill.intake.turns import Turns, answered, checked, messages_of
 from gristmill.records import Message
 
 OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
@@ -56,6 +58,17 @@ def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
     return first, second
 
 
+def first_asked(given: Any) -> str:
+    """The user's first turn in a vote's `prompt`: a text, a list of texts or messages, or its JSON;
+    or a name for it. Empty where there is none. Raises Unusable."""
+    given = _loaded(given)
+    if isinstance(given, list) and not isinstance(given[0] if given else "", str | None):
+        return next((m.content for m in messages_of(given, "prompt") if m.role == "user"), "")
+    if isinstance(given, list):
+        return next(iter(_texts(given, "prompt")), "")
+    return name_of(given, "prompt") or ""
+
+
 def vote(row: Row) -> Content:
     """A vote as a pair; refused where neither won."""
     outcome = winner_in(row)
@@ -71,17 +84,28 @@ def vote(row: Row) -> Content:
     return two(a[:-1], Answer(better[-1:]), Answer(worse[-1:]))
 
 
+def logged(row: Row) -> Content:
+    """A vote of FastChat's log as a pair."""
+    return vote(vote_of(row))
+
+
 def _conversation(given: Any, name: str) -> Turns:
     return () if given is None or given == [] else messages_of(given, name)
 
 
+def _loaded(given: Any) -> Any:
+    """A list that a cell holds as JSON, else what it holds: a text may begin with a bracket."""
+    if isinstance(given, str) and given.lstrip()[:1] == "[":
+        with suppress(orjson.JSONDecodeError):
+            listed = orjson.loads(given)
+            if all(isinstance(one, str | dict | None) for one in listed):
+                return listed
+    return given
+
+
 def _texts(given: Any, name: str) -> list[str]:
     """The 55k set's columns: a text, or the JSON of a list of texts, one a turn."""
-    if isinstance(given, str) and given.lstrip()[:1] == "[":
-        try:
-            given = orjson.loads(given)
-        except orjson.JSONDecodeError:
-            return [given]
+    given = _loaded(given)
     if isinstance(given, str):
         return [given]
     if not isinstance(given, list):
@@ -95,4 +119,4 @@ def _woven(asked: list[str], said: list[str], name: str) -> Turns:
     found: list[Message] = []
     for question, reply in zip(asked, said, strict=True):
         found += [Message("user", question), Message("assistant", reply)]
-    return tuple(found)
+    return checked(found, name)
