@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.intake.votes import OUTCOMES
+from gristmill.intake.outcomes import OUTCOMES
 from gristmill.records import Message, as_dicts
 
 A, B, TIE, BOTH_BAD = range(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,19 +12,9 @@ from typing import Any
 
 import orjson
 
-from gristmill.arena.battles import Battle
-from gristmill.arena.tags.hard_prompt import hard_prompt
-from gristmill.intake.cells import Unusable, name_of, number_of, switch_of
-from gristmill.intake.votes import (
-    RESPONSES,
-    TEXTS,
-    WINNERS,
-    conversations_in,
-    first_asked,
-    winner_in,
-)
+from gristmill.intake.cells import Unusable, number_of, switch_of
+from gristmill.intake.outcomes import RESPONSES, TEXTS, WINNERS
 from gristmill.page.text import one_line
-from gristmill.storage import digest
 
 SIDES = ("model_a", "model_b")
 ALIASES = {
@@ -57,46 +46,6 @@ class Wanted:
         """Columns that are obeyed, now or by other settings."""
         mapped = (path.partition(".")[0] for path in self.columns.values())
         return frozenset((*NAMES, *self.covariates, *mapped, "criteria"))
-
-
-def battle_of(row: Mapping[str, Any], without_text: Counter[str]) -> Battle:
-    """The battle of a row. Raises Unusable, which says which field is wrong.
-
-    A vote needs no text: what is empty, an image or otherwise none is counted by its reason in
-    `without_text`, and left out.
-    """
-    model_a, model_b = model_of(row, "model_a"), model_of(row, "model_b")
-    if model_a == model_b:
-        raise Unusable("same_model", against_itself(model_a))
-    try:
-        conversation_a, conversation_b = conversations_in(row)
-    except Unusable as error:
-        without_text[error.reason] += 1
-        conversation_a, conversation_b = (), ()
-    turns = turns_of(found(row, "turns"))
-    if turns is None:
-        turns = sum(m.role == "user" for m in conversation_a) or 1
-    prompt = first_asked(found(row, "prompt"))
-    if not prompt:
-        prompt = next((m.content for m in conversation_a if m.role == "user"), "")
-    given = name_of(found(row, "id"), "id")
-    said = [[m.role, m.content] for side in (conversation_a, conversation_b) for m in side]
-    return Battle(
-        id=given or (digest([prompt, said]) if said else ""),
-        model_a=model_a,
-        model_b=model_b,
-        winner=winner_in(row),
-        prompt=prompt,
-        conversation_a=conversation_a,
-        conversation_b=conversation_b,
-        judge=name_of(found(row, "judge"), "judge") or "",
-        time=time_of(found(row, "time")),
-        turns=turns,
-        language=name_of(found(row, "language"), "language"),
-        categories=tuple(
-            dict.fromkeys(tag for name, read in CATEGORIES.items() for tag in read(row.get(name)))
-        ),
-    )
 
 
 def found(row: Mapping[str, Any], name: str) -> Any:
@@ -175,6 +124,8 @@ def _code(value: Any) -> tuple[str, ...]:
 def _tagged(value: Any, name: str) -> tuple[str, ...]:
     """LMArena's annotations, nested by the version of who made them: what holds, and whether it is
     enough to be a hard prompt."""
+    from gristmill.arena.tags.hard_prompt import hard_prompt
+
     true: set[str] = set()
     groups = [_mapping(value, name)]
     for group in groups:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,24 @@ from gristmill.arena.style import FEATURES, excess
 from gristmill.arena.tags import derive
 from gristmill.errors import DataError
 from gristmill.intake.cells import Unusable, number_of
-from gristmill.intake.votes import OUTCOMES
+from gristmill.intake.outcomes import OUTCOMES
 
 NAMED = ("id", "prompt", "judge", "language")
 _OUTCOME = {name: place for place, name in enumerate(OUTCOMES)}
 
 
-class Gathered:
-    """The columns so far. place: of the rows, for errors."""
+def gathered(
+    place: str, wanted: Wanted, records: Iterable[tuple[Battle, Mapping[str, Any]]]
+) -> Battles:
+    """The columns of battles and their rows. place: of the rows, for errors."""
+    columns = _Columns(place, wanted)
+    for battle, row in records:
+        columns.add(battle, row)
+    return columns.battles()
+
+
+class _Columns:
+    """The columns so far."""
 
     def __init__(self, place: str, wanted: Wanted) -> None:
         self._place = place

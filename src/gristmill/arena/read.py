@@ -10,30 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from gristmill.arena.battles import Battle, Battles
 from gristmill.arena.columns import joined
-from gristmill.arena.fields import Wanted, battle_of, left_out
-from gristmill.arena.gather import Gathered
-from gristmill.arena.loading import TABLES, check_lines
+from gristmill.arena.fields import Wanted
+from gristmill.arena.loading import TABLES
 from gristmill.arena.once import KNOWN_BY, once
 from gristmill.arena.passed import Passed
+from gristmill.arena.sources import Place, named, places_of
 from gristmill.arena.table import by_record, read_table
 from gristmill.errors import DataError
-from gristmill.intake.builtin import PREFIX
-from gristmill.intake.cells import Refused, Row, Unusable
-from gristmill.intake.fastchat import is_event, vote_of
-from gristmill.intake.files import rows_of
-from gristmill.intake.hub import HUB
-from gristmill.intake.places import KINDS, File, files_of
-from gristmill.intake.source import Source, at
-
-VOTES = (".sqlite", ".db")
-Place = File | str
-"""A file, or the name of rows that are in none."""
+from gristmill.intake.places import File
 
 
 def read(
@@ -80,28 +68,12 @@ def read_battles(
 
     Raises DataError.
     """
+    from gristmill.arena.records import records
+
     wanted = Wanted(columns=columns or {})
     for place in places_of(sources)[0]:
-        for battle, _ in _records(place, wanted, Passed() if passed is None else passed):
+        for battle, _ in records(place, wanted, Passed() if passed is None else passed):
             yield battle
-
-
-def places_of(sources: Sequence[str | Path]) -> tuple[list[Place], list[str]]:
-    """What is behind the names, each file once, and a note on each that was named twice."""
-    found: dict[str, Place] = {}
-    notes = []
-    for source in map(str, sources):
-        hosted = source.startswith((HUB, PREFIX))
-        for place in [source] if hosted else files_of(source, kinds=(*KINDS, *VOTES)):
-            if (name := named(place)) in found:
-                notes.append(f"{name} is named twice and was read once.")
-            found.setdefault(name, place)
-    return list(found.values()), notes
-
-
-def named(place: Place) -> str:
-    """A place as an error names it."""
-    return place if isinstance(place, str) else place.place
 
 
 def _read_one(place: Place, wanted: Wanted) -> Battles:
@@ -109,59 +81,12 @@ def _read_one(place: Place, wanted: Wanted) -> Battles:
     if isinstance(place, File) and place.kind in TABLES and not by_record(place, wanted):
         found = read_table(place, wanted, passed)
     else:
+        # Loaded here, for it takes longer than a table of a hundred thousand votes.
+        from gristmill.arena.gather import gathered
+        from gristmill.arena.records import records
+
         wanted = replace(wanted, kinds=wanted.kinds | KNOWN_BY)
-        gathered = Gathered(named(place), wanted)
-        for battle, row in _records(place, wanted, passed):
-            gathered.add(battle, row)
-        found = gathered.battles()
+        found = gathered(named(place), wanted, records(place, wanted, passed))
     name = place if isinstance(place, str) else place.name
     notes = passed.notes(name) if len(found) else [*passed.notes(name), f"{name}: no battles."]
     return replace(found, notes=tuple(notes), unused=dict(passed.unused))
-
-
-def _records(
-    place: Place, wanted: Wanted, passed: Passed
-) -> Iterator[tuple[Battle, Mapping[str, Any]]]:
-    """Every battle with its row, under our names."""
-    if isinstance(place, File) and place.kind in VOTES:
-        from gristmill.arena.store import read_votes
-
-        yield from ((battle, {}) for battle in read_votes(Path(place.place)))
-        return
-    for where, row in _rows(place):
-        try:
-            if is_event(row):
-                row = vote_of(row)
-            else:
-                passed.unused.update(_unused(tuple(row), wanted.used))
-                given = ((ours, at(row, theirs)) for ours, theirs in wanted.columns.items())
-                row = row | {ours: value for ours, value in given if value is not None}
-            if reason := left_out(row):
-                passed.left_out[reason] += 1
-                continue
-            yield battle_of(row, passed.without_text), row
-        except Unusable as error:
-            if error.reason == "no_vote":
-                passed.left_out[error.reason] += 1
-                continue
-            absent = [path for path in wanted.columns.values() if at(row, path) is None]
-            missing = f"; the row has no {', '.join(absent)}" if absent else ""
-            raise DataError(f"{where}: {error.detail}{missing}") from None
-
-
-def _rows(place: Place) -> Iterator[tuple[str, Row]]:
-    """(`place:line`, row). Raises DataError for a line that is no row."""
-    if isinstance(place, File) and place.kind not in TABLES:
-        check_lines(place)
-    found = Source(file=place).rows() if isinstance(place, str) else rows_of(place)
-    for where, row, _ in found:
-        if isinstance(place, File):
-            where = f"{place.place}:{where.rpartition(':')[2]}"
-        if isinstance(row, Refused):
-            raise DataError(f"{where}: {row.detail}")
-        yield where, row
-
-
-@lru_cache(4096)
-def _unused(columns: tuple[str, ...], used: frozenset[str]) -> tuple[str, ...]:
-    return tuple(name for name in columns if name not in used)

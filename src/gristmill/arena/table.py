@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gristmill.arena.battles import UNNAMED, Battles, Names
 from gristmill.arena.fields import (
@@ -29,8 +28,8 @@ from gristmill.arena.once import KNOWN_BY
 from gristmill.arena.passed import Passed
 from gristmill.errors import DataError
 from gristmill.intake.cells import Unusable, name_of, number_of, switch_of
+from gristmill.intake.outcomes import ONE_HOT, OUTCOMES, RESPONSES, TEXTS, winner_in
 from gristmill.intake.places import File
-from gristmill.intake.votes import ONE_HOT, OUTCOMES, RESPONSES, TEXTS, first_asked, winner_in
 from gristmill.page.text import one_line
 
 
@@ -113,7 +112,7 @@ class _Table:
             elif kind == "turns":
                 found[kind] = self._lookup(self._names(column), turns_of, 1).astype(np.int32)
             else:
-                read = first_asked if kind == "prompt" else partial(name_of, field=kind)
+                read = _first_asked if kind == "prompt" else partial(name_of, field=kind)
                 if (texts := self._texts(self._names(column), read)).names:
                     found["names"][kind] = texts
         found["tags"] = self._tags(tags)
@@ -159,7 +158,8 @@ class _Table:
         """A column as codes and its distinct values, whatever these are."""
         values = self._table.column(column)
         if pa.types.is_struct(values.type) and column == "dedup_tag":
-            values = pc.struct_field(values, "sampled")  # type: ignore[attr-defined]
+            chunks = [chunk.field("sampled") for chunk in values.chunks]
+            values = pa.chunked_array(chunks, values.type.field("sampled").type)
         if pa.types.is_dictionary(values.type) and not pa.types.is_string(values.type.value_type):
             values = values.cast(values.type.value_type)
         if not pa.types.is_dictionary(values.type):
@@ -261,6 +261,12 @@ class _Table:
         if bad.any():
             row = int(bad.argmax())
             raise Unusable("bad_row", f"row {self._rows[row] + 1}: {said(row)}")
+
+
+def _first_asked(given: Any) -> str:
+    from gristmill.intake.votes import first_asked
+
+    return first_asked(given)
 
 
 def _codes(indices: pa.Array) -> np.ndarray:

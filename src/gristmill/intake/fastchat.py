@@ -29,7 +29,8 @@ _NAMELESS = re.compile(r"(?:#+|<h3>)?\s*(?:Model [AB])?\s*(?:</h3>)?\s*")
 
 def is_event(row: Mapping[str, Any]) -> bool:
     """Whether a row is one of this log's, a vote or not."""
-    return "type" in row and "winner" not in row and ("models" in row or "model" in row)
+    known = ("models", "model", "states", "state")
+    return "type" in row and "winner" not in row and any(name in row for name in known)
 
 
 def vote_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from gristmill.intake import conversations as talk
 from gristmill.intake import pairs
 from gristmill.intake.cells import Row, Unusable
+from gristmill.intake.outcomes import WINNERS
 from gristmill.intake.record import CONVERSATION, ITEM, PAIR, PROMPT, RATED, TEXT, Content
-from gristmill.intake.votes import WINNERS, logged, vote
+from gristmill.intake.votes import logged, vote
 from gristmill.nemotron.chat import TURN
 from gristmill.records import ATTRIBUTES
 

@@ -8,43 +8,13 @@ from typing import Any
 
 import orjson
 
-from gristmill.intake.cells import Row, Unusable, name_of, switch_of
+from gristmill.intake.cells import Row, Unusable, name_of
 from gristmill.intake.fastchat import vote_of
+from gristmill.intake.outcomes import OUTCOMES, RESPONSES, TEXTS, winner_in
 from gristmill.intake.pairs import two
 from gristmill.intake.record import Answer, Content
 from gristmill.intake.turns import Turns, answered, checked, messages_of
 from gristmill.records import Message
-
-OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
-"""What a vote may say. Both bad is a tie to every rating, and told apart everywhere else."""
-ONE_HOT = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
-"""The 55k set's three columns, of which one is 1."""
-WINNERS = ("winner", *ONE_HOT)
-TEXTS = ("conversation_a", "conversation_b")
-RESPONSES = ("response_a", "response_b")
-
-_SPELLINGS = {
-    **{name: name for name in OUTCOMES},
-    "tie (bothbad)": "both_bad",
-    "bothbad": "both_bad",
-}
-"""What `winner` may say. LMSYS's files write both_bad in two more ways."""
-
-
-def winner_in(row: Mapping[str, Any]) -> str:
-    """The outcome, as one of `OUTCOMES`. Raises Unusable: what is unknown is never a tie."""
-    if "winner" not in row and ONE_HOT.keys() <= row.keys():
-        said = [name for name in ONE_HOT if switch_of(row[name], name)]
-        if len(said) != 1:
-            detail = f"{', '.join(ONE_HOT)}: {len(said)} of them are 1, not one"
-            raise Unusable("unknown_winner", detail)
-        return ONE_HOT[said[0]]
-    said = row.get("winner")
-    outcome = _SPELLINGS.get(said) if isinstance(said, str) else None
-    if outcome is None:
-        known = ", ".join(OUTCOMES)
-        raise Unusable("unknown_winner", f"'winner' is {said!r:.60}, not one of {known}")
-    return outcome
 
 
 def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:

@@ -15,6 +15,7 @@ from gristmill.arena.battles import Battle
 from gristmill.arena.duel.identity import identity
 from gristmill.arena.duel.results import Results
 from gristmill.arena.passed import Passed
+from gristmill.arena.sources import named, places_of
 from gristmill.arena.tags import derive
 from gristmill.arena.tags.hard_prompt import criteria_in, hard_prompt, request, template
 from gristmill.arena.tags.texts import texts_of
@@ -117,8 +118,6 @@ class _Battles:
         return read_battles(self.sources, self.columns, passed)
 
     def files(self) -> list[Path]:
-        from gristmill.arena.read import named, places_of
-
         return [Path(named(place)).resolve() for place in places_of(self.sources)[0]]
 
 
