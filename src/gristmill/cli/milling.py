@@ -130,8 +130,8 @@ def score(
     """Grade answers that are already there: five attributes and the reward.
 
     Every row of FILE is in the output, in order, with its scores (of a pair `chosen_score` and
-    `rejected_score`), or with `error` saying why it has none. Run it again with the same output and it goes on where it was; what failed is tried
-    again.
+    `rejected_score`), or with `error` saying why it has none. Run it again with the same output
+    and it goes on where it was; what failed is tried again.
     """
     from gristmill.intake.source import COLUMNS
     from gristmill.jobs.score import score as score_file

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from gristmill.constraints import as_json, from_ifeval, from_json
 from gristmill.errors import InputError
 from gristmill.intake.calls import tools_of
 from gristmill.intake.cells import Row, Unusable, json_of, name_of
@@ -183,6 +182,11 @@ def _before_tests(row: Row) -> Iterator[str]:
 
 def _constraints(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     given = row.get("constraints")
+    if given in (None, "") and not row.keys() >= set(IFEVAL):
+        return ()
+    # Loaded where there are any: most rows have none, and it takes as long as all else here.
+    from gristmill.constraints import as_json, from_ifeval, from_json
+
     try:
         if given in (None, ""):
             if not set(IFEVAL) <= {*names}:
