@@ -18,8 +18,10 @@ class NearDuplicates(Against):
     `near_duplicates`; the evidence names that row and how similar it is.
 
     Similarity is the share of runs of words that two texts have in common (Jaccard), estimated by
-    MinHash with a standard error of 0.035 at the default. A text takes about 2 kB of memory. What
-    is dropped is not compared with; what a later filter drops is, so put this one last.
+    MinHash with a standard error of 0.035 at the default. Texts of code or formulas that differ in
+    an operator, a number, a bracket or Python's indentation are none, however similar: one of them
+    may be wrong. A text takes about 2 kB of memory. What is dropped is not compared with; what a
+    later filter drops is, so put this one last.
     """
 
     of: Literal["response", "prompt", "row"] = "response"

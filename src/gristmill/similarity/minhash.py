@@ -3,6 +3,7 @@
 The share of equal values in two sketches estimates the Jaccard similarity of two sets of shingles,
 with a standard error of sqrt(J (1 - J) / permutations) (Broder 1997); texts that agree in a whole
 band of values are candidates, and only those are compared. The sketches are rensa's (in Rust).
+Candidates that differ in their signs, as `a + b` and `a - b`, are not taken for each other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.errors import MissingExtra
+from gristmill.similarity.signs import Signs, signs_of
 from gristmill.similarity.words import plain, shingles, words
 
 RECALL = 0.9
@@ -39,6 +41,7 @@ class MinHashIndex:
         self._seed, self._new = seed, RMinHash
         self._lsh = RMinHashLSH(threshold, permutations, self.bands)
         self._keys: list[str] = []
+        self._signs: list[Signs] = []
         self._sketches = np.empty((64, permutations), dtype=np.uint32)
 
     def __len__(self) -> int:
@@ -47,46 +50,50 @@ class MinHashIndex:
     def add(self, key: str, text: str) -> None:
         """Remember a text under a key, which `nearest` gives back."""
         if (sketch := self._sketch(text)) is not None:
-            self._add(key, sketch)
+            self._add(key, *sketch)
 
     def nearest(self, text: str) -> tuple[str, float] | None:
         """Key and estimated similarity of the most similar text at or above the threshold, the
         earlier one of equals; None where there is none, or the text has nothing to compare."""
         sketch = self._sketch(text)
-        return None if sketch is None else self._nearest(sketch)
+        return None if sketch is None else self._nearest(*sketch)
 
     def nearest_or_add(self, key: str, text: str) -> tuple[str, float] | None:
         """`nearest`, and where that is None the text is added: with half the work of both."""
         sketch = self._sketch(text)
         if sketch is None:
             return None
-        found = self._nearest(sketch)
+        found = self._nearest(*sketch)
         if found is None:
-            self._add(key, sketch)
+            self._add(key, *sketch)
         return found
 
-    def _sketch(self, text: str) -> Any:
-        parts = shingles(words(text), self.size)
+    def _sketch(self, text: str) -> tuple[Any, Signs] | None:
+        """The MinHash of a text, and what it does not see."""
+        found = words(text)
+        parts = shingles(found, self.size)
         # A text without a word, such as emoji alone, is its characters.
         parts = parts or shingles(list("".join(plain(text).split())), self.size)
         if not parts:
             return None
         sketch = self._new(self.permutations, self._seed)
         sketch.update(parts)
-        return sketch
+        return sketch, signs_of(text, found)
 
-    def _nearest(self, sketch: Any) -> tuple[str, float] | None:
+    def _nearest(self, sketch: Any, signs: Signs) -> tuple[str, float] | None:
         places = self._lsh.query(sketch)
         if not places:
             return None
         places = np.sort(np.asarray(places))
         same = (self._sketches[places] == _values(sketch)).mean(axis=1)
-        best = int(same.argmax())
-        if same[best] < self.threshold:
-            return None
-        return self._keys[places[best]], float(same[best])
+        for best in np.argsort(-same, kind="stable"):
+            if same[best] < self.threshold:
+                return None
+            if signs.agree(self._signs[places[best]]):
+                return self._keys[places[best]], float(same[best])
+        return None
 
-    def _add(self, key: str, sketch: Any) -> None:
+    def _add(self, key: str, sketch: Any, signs: Signs) -> None:
         place = len(self._keys)
         if place == len(self._sketches):
             more = np.empty((place // 2, self.permutations), dtype=np.uint32)
@@ -94,6 +101,7 @@ class MinHashIndex:
         self._sketches[place] = _values(sketch)
         self._lsh.insert(place, sketch)
         self._keys.append(key)
+        self._signs.append(signs)
 
 
 def bands_for(threshold: float, permutations: int) -> int:
