@@ -118,7 +118,8 @@ def said(tmp_path: Path) -> Path:
         for prompt, chosen, rejected in rows:
             graded = Graded(0, prompt, (Sample(0, chosen), Sample(1, rejected)))
             out.add("sft", sft_row(graded, graded.samples[0]))
-            out.add("preference", preference_row(graded, Pair(*graded.samples, 1.0, 0.0)))
+            better, worse = graded.samples
+            out.add("preference", preference_row(graded, Pair(better, worse, 1.0, 0.0)))
     return tmp_path
 
 
@@ -157,6 +158,7 @@ def rendered(folder: Path, template: str, name: str, column: str) -> list[str]:
         import trl
         from datasets import load_dataset
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
         from gristmill.nemotron import tiny_path
 
@@ -167,9 +169,9 @@ def rendered(folder: Path, template: str, name: str, column: str) -> list[str]:
             "parquet", data_files=str(folder / f"{name}.parquet"), split="train",
             cache_dir=str(folder / "cache"),
         )  # fmt: skip
-        kind, trainer = {
-            "sft": (trl.SFTConfig, trl.SFTTrainer), "preference": (trl.DPOConfig, trl.DPOTrainer)
-        }[name]  # fmt: skip
+        kind, trainer = {"sft": (SFTConfig, SFTTrainer), "preference": (DPOConfig, DPOTrainer)}[
+            name
+        ]
         settings = kind(output_dir=str(folder / "model"), report_to=[], use_cpu=True, bf16=False,
                         max_length=4096, disable_tqdm=True)  # fmt: skip
         model = AutoModelForCausalLM.from_pretrained(tiny_path("instruct"), dtype="float32")

@@ -33,8 +33,10 @@ def pack(response: Response) -> list[Any]:
 
 def unpack(packed: list[Any]) -> Response:
     """What `pack` made a list of, today or before a response had a thought and calls."""
-    *answer, calls = packed if len(packed) == 7 else (*packed, ())
-    return Response(*answer, tool_calls=tuple(ToolCall(*call) for call in calls))
+    if len(packed) < 7:
+        return Response(*packed)
+    *answer, calls = packed
+    return Response(*answer, tuple(ToolCall(*call) for call in calls))
 
 
 class Calls:
