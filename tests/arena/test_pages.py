@@ -414,7 +414,7 @@ class TestFiles:
     def test_a_heat_map_of_one_board(self, tmp_path: Path) -> None:
         out = tmp_path / "heat.html"
         said = heatmap_files([self.source(tmp_path)], {"category": "multi_turn"}, [out])
-        assert "100 battles" in said
+        assert "100 battles" in said[0]
         assert "Multi-turn: 100 battles" in Page(out.read_text()).text
         counts = re.findall(r"against[^\"]*% of (\d+) battle", out.read_text())
         assert sum(map(int, counts)) == 200
@@ -450,7 +450,9 @@ class TestFiles:
 
     def test_several_files_are_named(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
-        rank_files([source, source], [tmp_path / "board.html"])
+        other = source.with_name("more.csv")
+        other.write_bytes(source.read_bytes())
+        rank_files([source, str(other)], [tmp_path / "board.html"])
         text = Page((tmp_path / "board.html").read_text()).text
         assert "votes.csv and 1 more" in text
         assert "400 battles" in text

@@ -93,7 +93,7 @@ def test_the_request_holds_the_prompt_as_it_is() -> None:
 
 def test_rules_alone_need_no_model(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", "hi", "Solve 3x + 5 = 20 please", categories=["mine"])
-    found = tag(source, tmp_path / "out.jsonl")
+    found = tag([source], tmp_path / "out.jsonl")
     first, second = rows(tmp_path / "out.jsonl")
     assert first["categories"] == ["mine"], "one word may be a name"
     assert second["categories"] == ["mine", "exclude_short", "math"]
@@ -107,7 +107,7 @@ def test_each_prompt_is_asked_about_once_and_never_again(tmp_path: Path) -> None
     replies.update({"tough": "Much.\n[1,2,3,4,5,6]", "mild": "Little.\n[1,2]"})
     source = write(tmp_path / "in.jsonl", "a tough one", "a mild one", "a tough one")
     out = tmp_path / "out.jsonl"
-    found = tag(source, out, Tagger(model=MODEL))
+    found = tag([source], out, Tagger(model=MODEL))
     assert asked == {"tough": 1, "mild": 1}
     first, second, third = rows(out)
     assert "hard_prompt" in first["categories"] and first["criteria"] == list(CRITERIA[:6])
@@ -116,17 +116,17 @@ def test_each_prompt_is_asked_about_once_and_never_again(tmp_path: Path) -> None
     assert (found["prompts"], found["tagged"], found["hard"]) == (2, 2, 1)
     assert found["failures"] == {}
     before = out.read_bytes()
-    assert tag(source, out, Tagger(model=MODEL)) == found
+    assert tag([source], out, Tagger(model=MODEL)) == found
     assert out.read_bytes() == before
     assert asked.total() == 2
-    tag(source, out, Tagger(model=MODEL, max_tokens=99))
+    tag([source], out, Tagger(model=MODEL, max_tokens=99))
     assert asked.total() == 4, "another tagger"
 
 
 def test_an_unreadable_answer_is_no_tag_and_is_tried_again(tmp_path: Path) -> None:
     replies.update({"vague": "All of them, I think.", "late": "down", "none": "[]"})
     source = write(tmp_path / "in.jsonl", "a vague one", "a late one", "with none", "a vague one")
-    found = tag(source, tmp_path / "out.jsonl", Tagger(model=MODEL))
+    found = tag([source], tmp_path / "out.jsonl", Tagger(model=MODEL))
     assert found["failures"] == {"unreadable": 1, "timeout": 1}
     assert (found["tagged"], found["hard"]) == (1, 0)
     vague, late, none, _ = rows(tmp_path / "out.jsonl")
@@ -136,7 +136,7 @@ def test_an_unreadable_answer_is_no_tag_and_is_tried_again(tmp_path: Path) -> No
     assert "not tagged: unreadable 1, timeout 1; run again" in said
     replies.update({"vague": "[1]", "late": "[2]"})
     asked.clear()
-    assert tag(source, tmp_path / "out.jsonl", Tagger(model=MODEL))["failures"] == {}
+    assert tag([source], tmp_path / "out.jsonl", Tagger(model=MODEL))["failures"] == {}
     assert asked == {"vague": 1, "late": 1}
 
 
@@ -152,7 +152,7 @@ def test_a_table_of_votes_and_parquet_can_be_tagged(tmp_path: Path) -> None:
     table.close()
     pq.write_table(pa.Table.from_pylist([row.as_row()]), tmp_path / "votes.parquet")
     for name in ("votes.sqlite", "votes.parquet"):
-        tag(tmp_path / name, tmp_path / f"{name}.jsonl", Tagger(model=MODEL))
+        tag([tmp_path / name], tmp_path / f"{name}.jsonl", Tagger(model=MODEL))
         (found,) = rows(tmp_path / f"{name}.jsonl")
         assert found["categories"] == ["coding", "exclude_short"]
         assert found["criteria"] == ["specificity"]
@@ -165,14 +165,14 @@ def test_a_model_that_is_down_stops_it_and_leaves_the_old_file(tmp_path: Path) -
     source = write(tmp_path / "in.jsonl", *(f"question {n} is long" for n in range(100)))
     (tmp_path / "out.jsonl").write_text("old")
     with pytest.raises(RunError, match="64 calls in a row failed"):
-        tag(source, tmp_path / "out.jsonl", Tagger(model=MODEL))
+        tag([source], tmp_path / "out.jsonl", Tagger(model=MODEL))
     assert (tmp_path / "out.jsonl").read_text() == "old"
 
 
 def test_an_endpoint_that_answers_something_else_is_counted(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", "one two three", "four five six")
     with FaultyServer(faults=("500", "reset"), share=1.0) as server:
-        found = tag(source, tmp_path / "out.jsonl", Tagger(model=server.chat, retries=3))
+        found = tag([source], tmp_path / "out.jsonl", Tagger(model=server.chat, retries=3))
     # It says the request back, and the lists in that are no answer.
     assert (found["tagged"], found["failures"]) == (0, {"unreadable": 2})
 
@@ -180,11 +180,11 @@ def test_an_endpoint_that_answers_something_else_is_counted(tmp_path: Path) -> N
 def test_mistakes_are_named(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", "one two three")
     with pytest.raises(DataError, match="is the input itself"):
-        tag(source, source)
+        tag([source], source)
     with pytest.raises(DataError, match=r"name the file with \.jsonl"):
-        tag(source, tmp_path / "out.csv")
+        tag([source], tmp_path / "out.csv")
     with pytest.raises(ConfigError, match="unknown model 'tini:instruct'"):
-        tag(source, tmp_path / "out.jsonl", Tagger(model="tini:instruct"))
+        tag([source], tmp_path / "out.jsonl", Tagger(model="tini:instruct"))
     with pytest.raises(DataError, match="no such file"):
-        tag(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
+        tag([tmp_path / "none.jsonl"], tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()

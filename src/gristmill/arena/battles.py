@@ -7,17 +7,17 @@ they are read into `Battles`, a few arrays of numbers and names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from gristmill.intake.outcomes import OUTCOMES
 from gristmill.records import Message, as_dicts
 
-OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
-"""What `winner` may say. Both bad is a tie to every rating, and told apart everywhere else."""
 A, B, TIE, BOTH_BAD = range(4)
+"""Places in `OUTCOMES`."""
 
 MODEL_JUDGE = "model:"
 """What the name of a judge begins with that is a model, as `arena battle` writes it."""
@@ -88,6 +88,7 @@ class Battles:
     turns: int32 turns of the user; None where no row says. tags: for each category a row's bool.
     covariates: by name, float64: by how much A exceeds B in something that is not its quality.
     notes: what a reader of the ratings should know about how the rows were read.
+    unused: how many rows have a column that nothing obeys, by its name.
     """
 
     models: list[str]
@@ -100,6 +101,7 @@ class Battles:
     tags: dict[str, np.ndarray] = field(default_factory=dict)
     covariates: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.a)
@@ -109,8 +111,8 @@ class Battles:
 
         Models keep their places, also those that are left without a battle.
         """
-        return Battles(
-            models=self.models,
+        return replace(
+            self,
             a=self.a[rows],
             b=self.b[rows],
             outcome=self.outcome[rows],
@@ -119,7 +121,6 @@ class Battles:
             turns=None if self.turns is None else self.turns[rows],
             tags={k: v[rows] for k, v in self.tags.items()},
             covariates={k: v[rows] for k, v in self.covariates.items()},
-            notes=self.notes,
         )
 
     def in_time(self) -> Battles:

@@ -16,6 +16,8 @@ TITLES = {
     "hard_prompt": "Hard prompts",
     "coding": "Coding",
     "math": "Math",
+    "creative_writing": "Creative writing",
+    "instruction_following": "Instruction following",
     "multi_turn": "Multi-turn",
     "exclude_short": "Short prompts left out",
 }

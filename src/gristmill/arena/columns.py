@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ def joined(parts: Sequence[Battles]) -> Battles:
         tags={t: column(lambda p, t=t: p.tags.get(t), False, bool) for t in tags},  # type: ignore[misc]
         covariates={n: np.concatenate([p.covariates[n] for p in parts]) for n in shared},
         notes=tuple(note for p in parts for note in p.notes),
+        unused=sum((Counter(p.unused) for p in parts), Counter()),
     )
 
 

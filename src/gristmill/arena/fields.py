@@ -1,77 +1,55 @@
-"""What a row of a battles file may say, under whichever name the field's files have for it."""
+"""What a row of a battles file may say beside its texts, under whichever name it goes by."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from itertools import islice
 from typing import Any
 
-from gristmill.arena.battles import OUTCOMES, Battle
-from gristmill.intake.turns import Unusable, messages_of
-from gristmill.page.text import one_line
-from gristmill.records import Message
-from gristmill.storage import digest
+import orjson
 
-SIDES = ("model_a", "model_b", "winner")
-"""What every battle must have."""
+from gristmill.intake.cells import Unusable, number_of, switch_of
+from gristmill.intake.outcomes import RESPONSES, TEXTS, WINNERS
+from gristmill.page.text import one_line
+
+SIDES = ("model_a", "model_b")
 ALIASES = {
     "id": ("id", "question_id"),
     "prompt": ("prompt",),
-    "judge": ("judge",),
+    "judge": ("judge", "judge_hash"),
     "time": ("time", "tstamp", "timestamp"),
     "turns": ("turns", "turn"),
     "language": ("language",),
-    "categories": ("categories",),
 }
-"""The rest, each by the names that it goes by; the first that a file has is taken."""
-TEXTS = ("conversation_a", "conversation_b")
-SPELLINGS = {
-    **{name: name for name in OUTCOMES},
-    "tie (bothbad)": "both_bad",
-    "bothbad": "both_bad",
-}
-"""What `winner` may say. LMSYS's files write both_bad in two more ways."""
+"""Facts of a battle, each by the names that it goes by; the first that a row has is taken."""
 MISSING = frozenset(("", "nan", "none", "null"))
 """Names that are no model's: what programs write where they know none."""
 MILLISECONDS = 1e11
 """Numbers from here on are no seconds: as such they would lie beyond the year 5000."""
 
 
-def battle_of(row: Mapping[str, Any]) -> Battle:
-    """The battle of a row. Raises Unusable, which says which field is wrong."""
-    model_a, model_b = model_of(row, "model_a"), model_of(row, "model_b")
-    if model_a == model_b:
-        raise Unusable("same_model", against_itself(model_a))
-    conversation_a, conversation_b = (_conversation(row, name) for name in TEXTS)
-    turns = turns_of(found(row, "turns"))
-    if turns is None:
-        turns = sum(m.role == "user" for m in conversation_a) or 1
-    prompt = prompt_of(found(row, "prompt"))
-    if not prompt:
-        prompt = next((m.content for m in conversation_a if m.role == "user"), "")
-    given = text_of(found(row, "id"), "id")
-    said = [[m.role, m.content] for side in (conversation_a, conversation_b) for m in side]
-    return Battle(
-        id=given or (digest([prompt, said]) if said else ""),
-        model_a=model_a,
-        model_b=model_b,
-        winner=winner_of(row.get("winner")),
-        prompt=prompt,
-        conversation_a=conversation_a,
-        conversation_b=conversation_b,
-        judge=text_of(found(row, "judge"), "judge") or "",
-        time=time_of(found(row, "time")),
-        turns=turns,
-        language=text_of(found(row, "language"), "language"),
-        categories=categories_of(found(row, "categories")),
-    )
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be read. kinds, covariates: as in `read.read`. columns: the file's names for ours,
+    dots leading into nested ones."""
+
+    kinds: frozenset[str] = frozenset()
+    covariates: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Columns that are obeyed, now or by other settings."""
+        mapped = (path.partition(".")[0] for path in self.columns.values())
+        return frozenset((*NAMES, *self.covariates, *mapped, "criteria"))
 
 
 def found(row: Mapping[str, Any], name: str) -> Any:
-    """What the row has under one of the names of a field; None where it has none."""
+    """What the row has under one of the names of a fact; None where it has none."""
     return next((v for alias in ALIASES[name] if (v := row.get(alias)) is not None), None)
 
 
@@ -94,37 +72,12 @@ def listed(columns: Iterable[Any]) -> str:
     return one_line(", ".join(map(str, islice(columns, 20))), 300)
 
 
-def winner_of(said: Any) -> str:
-    """The outcome, as one of `OUTCOMES`. Raises Unusable: what is unknown is never a tie."""
-    outcome = SPELLINGS.get(said) if isinstance(said, str) else None
-    if outcome is None:
-        known = ", ".join(OUTCOMES)
-        raise Unusable("unknown_winner", f"'winner' is {said!r:.60}, not one of {known}")
-    return outcome
-
-
-def text_of(value: Any, name: str) -> str | None:
-    """A name given as text or number; None for none. name: of the column, for the error."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # What pandas makes of whole numbers where some are missing.
-    if isinstance(value, bool | float) or not isinstance(value, str | int):
-        raise Unusable("bad_name", f"'{name}' is {value!r:.60}; give a text or a whole number")
-    return str(value)
-
-
 def turns_of(value: Any) -> int | None:
     """A number of turns, 1 or more; None where the row does not say."""
-    if value is None or value == "":
-        return None
-    try:
-        turns = float(value)
-    except (TypeError, ValueError):
-        turns = math.nan
-    if isinstance(value, bool) or not 1 <= turns < 2**31 or turns != int(turns):
+    turns = number_of(value, "turns", "bad_turns")
+    if turns is not None and (not 1 <= turns < 2**31 or turns != int(turns)):
         raise Unusable("bad_turns", f"'turns' is {value!r:.40}, not a whole number from 1 on")
-    return int(turns)
+    return None if turns is None else int(turns)
 
 
 def time_of(value: Any) -> float | None:
@@ -153,8 +106,8 @@ def _seconds(value: Any) -> float:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
 
-def categories_of(value: Any) -> tuple[str, ...]:
-    """The categories: a list, or one text with commas or semicolons between."""
+def _categories(value: Any) -> tuple[str, ...]:
+    """A list of names, or one text with commas or semicolons between."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -164,14 +117,73 @@ def categories_of(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(v for v in value if v))
 
 
-def _conversation(row: Mapping[str, Any], name: str) -> tuple[Message, ...]:
-    given = row.get(name)
-    return () if given is None or given == [] else messages_of(given, name)
+def _code(value: Any) -> tuple[str, ...]:
+    return ("coding",) if value not in (None, "") and switch_of(value, "is_code") else ()
 
 
-def prompt_of(given: Any) -> str:
-    """The user's first turn, or a name for it; empty where there is none."""
-    if isinstance(given, list):
-        turns = messages_of(given, "prompt")
-        return next((m.content for m in turns if m.role == "user"), "")
-    return text_of(given, "prompt") or ""
+def _tagged(value: Any, name: str) -> tuple[str, ...]:
+    """LMArena's annotations, nested by the version of who made them: what holds, and whether it is
+    enough to be a hard prompt."""
+    from gristmill.arena.tags.hard_prompt import hard_prompt
+
+    true: set[str] = set()
+    groups = [_mapping(value, name)]
+    for group in groups:
+        groups += [inner for inner in group.values() if isinstance(inner, Mapping)]
+        true |= {key for key, holds in group.items() if holds is True}
+    boards = {"math": "math", "creative_writing": "creative_writing", "if": "instruction_following"}
+    hard = ("hard_prompt",) if hard_prompt(true) else ()
+    return (*(board for key, board in boards.items() if key in true), *hard)
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Names and what they say: an object, or the text that one becomes in a table."""
+    if value is None or value == "":
+        return {}
+    if isinstance(value, str):
+        text = value.replace("'", '"').replace("True", "true").replace("False", "false")
+        with suppress(orjson.JSONDecodeError):
+            value = orjson.loads(text.replace("None", "null"))
+    if not isinstance(value, Mapping):
+        raise Unusable("bad_field", f"'{name}' is {value!r:.60}, not names with true or false")
+    return value
+
+
+CATEGORIES: dict[str, Callable[[Any], tuple[str, ...]]] = {
+    "categories": _categories,
+    "is_code": _code,
+    "category_tag": lambda value: _tagged(value, "category_tag"),
+    "criteria_tag": lambda value: _tagged(value, "criteria_tag"),
+}
+"""Columns that say which boards a battle is on, ours and LMArena's."""
+
+
+def _hidden(value: Any) -> bool:
+    return value is None or value == "" or switch_of(value, "anony")
+
+
+def _sampled(value: Any) -> bool:
+    # Of a table, only what is asked for was read.
+    said = value if isinstance(value, bool) else _mapping(value, "dedup_tag").get("sampled")
+    return said is None or switch_of(said, "dedup_tag")
+
+
+COUNTS: dict[str, Callable[[Any], bool]] = {"anony": _hidden, "dedup_tag": _sampled}
+"""Columns that say whether a vote enters a leaderboard, as LMArena's own do."""
+LEFT_OUT = {
+    "no_vote": "no votes on a pair",
+    "anony": "the models' names were known to the voter (`anony`)",
+    "dedup_tag": "prompts that were asked too often, beyond the sample of them (`dedup_tag`)",
+}
+"""Why a row has no part in ratings."""
+
+NAMES = (
+    *SIDES, *WINNERS, *(name for names in ALIASES.values() for name in names),
+    *CATEGORIES, *COUNTS, *TEXTS, *RESPONSES,
+)  # fmt: skip
+"""Every column of a battle that is known."""
+
+
+def left_out(row: Mapping[str, Any]) -> str | None:
+    """The column by which a row has no part in ratings, if there is one. Raises Unusable."""
+    return next((name for name, counts in COUNTS.items() if not counts(row.get(name))), None)

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gristmill.arena.battles import OUTCOMES, UNNAMED, Battle, Battles, Names
+from gristmill.arena.battles import UNNAMED, Battle, Battles, Names
+from gristmill.arena.fields import Wanted
 from gristmill.arena.style import FEATURES, excess
 from gristmill.arena.tags import derive
 from gristmill.errors import DataError
-from gristmill.intake.turns import Unusable, number_of
+from gristmill.intake.cells import Unusable, number_of
+from gristmill.intake.outcomes import OUTCOMES
 
 NAMED = ("id", "prompt", "judge", "language")
 _OUTCOME = {name: place for place, name in enumerate(OUTCOMES)}
 
 
-class Gathered:
-    """The columns so far. path: for errors. wanted, covariates: as in `read.read`."""
+def gathered(
+    place: str, wanted: Wanted, records: Iterable[tuple[Battle, Mapping[str, Any]]]
+) -> Battles:
+    """The columns of battles and their rows. place: of the rows, for errors."""
+    columns = _Columns(place, wanted)
+    for battle, row in records:
+        columns.add(battle, row)
+    return columns.battles()
 
-    def __init__(self, path: Path, wanted: frozenset[str], covariates: Sequence[str]) -> None:
-        self._path = path
-        self._wanted = wanted
+
+class _Columns:
+    """The columns so far."""
+
+    def __init__(self, place: str, wanted: Wanted) -> None:
+        self._place = place
+        self._wanted = wanted.kinds
         self._models: dict[str, int] = {}
         self._a, self._b, self._outcome = array("i"), array("i"), array("b")
-        self._names = {key: (array("i"), {}) for key in NAMED if key in wanted}
+        self._names = {key: (array("i"), {}) for key in NAMED if key in self._wanted}
         self._time, self._turns = array("d"), array("i")
         self._tags: dict[str, list[int]] = {}
-        self._given = {name: array("d") for name in covariates}
-        self._style = {name: array("d") for name in FEATURES} if "style" in wanted else {}
-        self._without_text = False
+        self._given = {name: array("d") for name in wanted.covariates}
+        self._style = {name: array("d") for name in FEATURES} if "style" in self._wanted else {}
+        self._with_text = False
 
     def add(self, battle: Battle, row: Mapping[str, Any]) -> None:
         """Take one battle; `row` holds its covariates."""
@@ -52,7 +63,7 @@ class Gathered:
             values.append(self._covariate(row, name, number))
         if self._style:
             found = excess(battle.conversation_a, battle.conversation_b)
-            self._without_text |= found is None
+            self._with_text |= found is not None
             for name, value in zip(FEATURES, found or (0.0,) * len(FEATURES), strict=True):
                 self._style[name].append(value)
 
@@ -60,19 +71,20 @@ class Gathered:
         try:
             value = number_of(row.get(name), name, "bad_covariate")
         except Unusable as error:
-            raise DataError(f"{self._path}: row {number + 1}: {error.detail}") from None
+            raise DataError(f"{self._place}: row {number + 1}: {error.detail}") from None
         if value is None:
-            raise DataError(f"{self._path}: row {number + 1}: no number in '{name}'")
+            raise DataError(f"{self._place}: row {number + 1}: no number in '{name}'")
         return value
 
-    def battles(self, notes: Iterable[str] = ()) -> Battles:
+    def battles(self) -> Battles:
         """The columns."""
         size = len(self._a)
         models = sorted(self._models)
         place = np.empty(len(models), dtype=np.int32)
         place[[self._models[name] for name in models]] = np.arange(len(models), dtype=np.int32)
         time = np.frombuffer(self._time, dtype=np.float64)
-        style = {} if self._without_text else self._style
+        # What no answer is known of has no part in style, unless that is all there is.
+        style = self._style if self._with_text else {}
         return Battles(
             models=models,
             a=place[np.frombuffer(self._a, dtype=np.int32)],
@@ -90,7 +102,6 @@ class Gathered:
                 name: np.frombuffer(values, dtype=np.float64)
                 for name, values in {**style, **self._given}.items()
             },
-            notes=tuple(notes),
         )
 
 

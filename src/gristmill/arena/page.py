@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,8 @@ def _axis(rows: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
 def _boards(battles: Battles, found: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
     """Every board with battles enough, with its ratings by the same settings."""
     boards = []
+    # How the files were read is said once, at the top.
+    battles = replace(battles, notes=(), unused={})
     for name, rows in there(battles).items():
         if int(rows.sum()) < LEAST:
             continue

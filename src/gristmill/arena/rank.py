@@ -65,6 +65,7 @@ def rank(
         "style": fits[0].style,
         "gradient": max((f.gradient for f in fits if f.gradient is not None), default=None),
         "ratings": rows,
+        "unused_columns": dict(battles.unused),
         "judges": suspects(battles, settings.flag_rate, settings.seed) if judges else None,
     }
     return {**found, "warnings": warnings(found, battles.notes)}

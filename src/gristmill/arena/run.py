@@ -26,30 +26,39 @@ Paths = str | Path | Sequence[str | Path]
 
 
 def rank(
-    battles: Paths, out: Paths = (), *, quiet: bool = False, **settings: Any
+    battles: Paths,
+    out: Paths = (),
+    *,
+    columns: Mapping[str, str] | None = None,
+    quiet: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Rate the models of battles: `gristmill arena rank`.
 
-    battles: one file or several. out: where to write, .json, .csv or .html, if anywhere. settings:
-    of `settings.Settings` (`method`, `ci`, `category`, ...). quiet: show nothing. Returns the
-    leaderboard as JSON values, best first in `ratings`. Raises ConfigError, DataError, RunError or
-    StorageError.
+    battles: one source or several (see `read.read`). out: where to write, .json, .csv or .html, if
+    anywhere. columns: the sources' names for ours. settings: of `settings.Settings` (`method`,
+    `ci`, `category`, ...). quiet: show nothing. Returns the leaderboard as JSON values, best first
+    in `ratings`. Raises ConfigError, DataError, RunError or StorageError.
     """
     with speaker(quiet).status("reading the battles, fitting the ratings"):
-        return _rank(_listed(battles), settings, _listed(out))
+        return _rank(_listed(battles), settings, _listed(out), columns)
 
 
-def _listed(paths: Paths) -> list[Path]:
-    return [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+def _listed(paths: Paths) -> Sequence[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else paths
 
 
 def _rank(
-    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
+    sources: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    named: Sequence[str | Path],
+    columns: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     chosen = build(Settings, dict(settings), "")
-    _check(outs, (".json", ".csv", ".html"))
+    outs = _checked(named, (".json", ".csv", ".html"))
     paged = any(out.suffix.lower() == ".html" for out in outs)
-    battles = read(sources, chosen.wanted | (ON_PAGE if paged else set()), chosen.covariates)
+    wanted = chosen.wanted | (ON_PAGE if paged else set())
+    battles = read(sources, wanted, chosen.covariates, columns)
     found = rank_battles(battles, chosen)
     makers: dict[str, Callable[[], bytes]] = {
         ".json": lambda: orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n",
@@ -62,42 +71,52 @@ def _rank(
 
 
 def heatmap_files(
-    sources: Sequence[Path], settings: Mapping[str, Any], outs: Sequence[Path]
-) -> str:
-    """Write the win rates of battles files as pictures (.png) and pages (.html). Returns what is
-    on them, in a line. Raises as `rank`, and MissingExtra where a picture cannot be drawn.
+    sources: Sequence[str | Path],
+    settings: Mapping[str, Any],
+    outs: Sequence[str | Path],
+    columns: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write the win rates of battles as pictures (.png) and pages (.html). Returns what is on
+    them in a line, and what has to be said about it. Raises as `rank`, and MissingExtra
+    where a picture cannot be drawn.
     """
     chosen = build(Settings, dict(settings), "")
-    _check(outs, (".png", ".html"))
+    outs = _checked(outs, (".png", ".html"))
     from gristmill.arena.heatmap import heat, heat_page, heat_picture
 
-    battles = read(sources, chosen.wanted)
+    battles = read(sources, chosen.wanted, columns=columns)
     found = rank_battles(battles, chosen)
     table = heat(of_category(battles, chosen.category), found)
     for out in outs:
         draw = heat_picture if out.suffix.lower() == ".png" else heat_page
         _write(out, draw(table, found, _name(sources)))
-    return (
+    said = (
         f"{len(table.models)} models, {found['battles']:,} battles, {table.pairs:,} of "
         f"{table.possible:,} pairs met"
     )
+    return [said, *(f"note: {line}" for line in found["warnings"])]
 
 
-def _page(sources: Sequence[Path], battles: Any, found: dict[str, Any], chosen: Settings) -> bytes:
+def _page(
+    sources: Sequence[str | Path], battles: Any, found: dict[str, Any], chosen: Settings
+) -> bytes:
     from gristmill.arena.page import leaderboard_page
 
     return leaderboard_page(_name(sources), battles, found, chosen)
 
 
-def _name(sources: Sequence[Path]) -> str:
+def _name(sources: Sequence[str | Path]) -> str:
+    first = str(sources[0])
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return f"{sources[0].name}{more}"
+    return f"{first.rstrip('/').rpartition('/')[2] or first}{more}"
 
 
-def _check(outs: Sequence[Path], kinds: Sequence[str]) -> None:
-    for out in outs:
+def _checked(outs: Sequence[str | Path], kinds: Sequence[str]) -> list[Path]:
+    found = [Path(out) for out in outs]
+    for out in found:
         if out.suffix.lower() not in kinds:
             raise ConfigError(f"--out {out}: name it {', '.join(kinds[:-1])} or {kinds[-1]}")
+    return found
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,13 +9,13 @@ from gristmill.page.text import decimal, label, percent, plural, whole
 
 FEW_CLUSTERS = 30
 """Below this many clusters even Student's t is a rough guide."""
-_SHOWN = 5
+_SHOWN, _COLUMNS = 5, 12
 
 
 def warnings(found: dict[str, Any], notes: Sequence[str]) -> list[str]:
     """One sentence for each thing that a reader would hold against us if it were not said."""
     rows = found["ratings"]
-    said = list(notes)
+    said = [*notes, *_unused(found["unused_columns"])]
     if found["groups"] > 1:
         said.append(
             f"The models fall into {found['groups']} groups without a battle between them; each is "
@@ -69,6 +69,17 @@ def rules(found: dict[str, Any]) -> list[str]:
             "regularisation."
         )
     return said
+
+
+def _unused(columns: dict[str, int]) -> list[str]:
+    if not columns:
+        return []
+    shown = ", ".join(
+        f"{label(name, 40)} ({plural(count, 'row')})"
+        for name, count in sorted(columns.items(), key=lambda item: -item[1])[:_COLUMNS]
+    )
+    more = f" and {whole(len(columns) - _COLUMNS)} more" if len(columns) > _COLUMNS else ""
+    return [f"Columns that nothing here uses: {shown}{more}."]
 
 
 def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:

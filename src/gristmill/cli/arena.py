@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
 from gristmill.errors import ConfigError
 
@@ -17,9 +18,10 @@ app = typer.Typer(
 )
 
 _Battles = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        help="Files of battles: JSONL, CSV, Parquet, FastChat's vote log, the web page's .sqlite. "
+        help="Battles: files (JSONL, JSON, CSV, TSV, Parquet, Arrow, compressed or not; FastChat's "
+        "vote log; the web page's .sqlite), folders, patterns, `-`, hf:org/name:split, s3://... "
         "Several make one board.",
         show_default=False,
     ),
@@ -76,6 +78,7 @@ def rank(
         float, typer.Option(help="Share of honest judges that may be flagged by chance.")
     ] = 0.01,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    columns: Columns = "",
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -90,6 +93,7 @@ def rank(
     lost, and where judges vote against everyone else.
     """
     _one_thread()
+    from gristmill.arena.fields import NAMES
     from gristmill.arena.run import rank as rank_files
     from gristmill.arena.show import show_ratings
 
@@ -106,7 +110,8 @@ def rank(
         "flag_rate": flag_rate,
         "seed": seed,
     }
-    found = rank_files(battles, out or (), **settings)
+    named = columns_of(columns, NAMES)
+    found = rank_files(battles, out or (), columns=named, **settings)
     show_ratings(OUT, found, out or [])
 
 
@@ -115,6 +120,7 @@ def heatmap(
     battles: _Battles,
     method: _Method = "bt",
     category: _Category = "overall",
+    columns: Columns = "",
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -125,12 +131,14 @@ def heatmap(
 ) -> None:
     """Win rates of every model against every other, ordered by rating, as picture and page."""
     _one_thread()
+    from gristmill.arena.fields import NAMES
     from gristmill.arena.run import heatmap_files
 
     outs = out or [Path("heatmap.png"), Path("heatmap.html")]
+    named = columns_of(columns, NAMES)
     with OUT.status("reading the battles, drawing"):
-        said = heatmap_files(battles, {"method": method, "category": category}, outs)
-    _print([said, *map(str, outs)])
+        said = heatmap_files(battles, {"method": method, "category": category}, outs, named)
+    _print([*said, *map(str, outs)])
 
 
 @app.command()
@@ -161,14 +169,9 @@ def battle(
 
 @app.command()
 def tag(
-    battles: Annotated[
-        Path,
-        typer.Argument(
-            help="Battles with texts: JSONL, Parquet, CSV, FastChat's log, .sqlite.",
-            show_default=False,
-        ),
-    ],
+    battles: _Battles,
     out: Annotated[Path, typer.Option(help="Where to write: a .jsonl file.")],
+    columns: Columns = "",
     model: Annotated[
         str | None,
         typer.Option(help="A chat model that finds the hard prompts; without it, rules alone."),
@@ -180,6 +183,7 @@ def tag(
 ) -> None:
     """The categories of battles, by rules and by a chat model: coding, math, hard prompts, ..."""
     from gristmill.arena.duel.show import tag_lines
+    from gristmill.arena.fields import NAMES
     from gristmill.arena.tags.tag import Tagger
     from gristmill.arena.tags.tag import tag as write_tags
     from gristmill.parts import build
@@ -187,8 +191,9 @@ def tag(
 
     given = {"model": model, "concurrency": concurrency, "key_env": key_env}
     tagger = build(Tagger, given, "") if model else None
+    named = columns_of(columns, NAMES)
     with interruptible(), Bar(OUT) as watch:
-        summary = write_tags(battles, out, tagger, watch)
+        summary = write_tags(battles, out, tagger, watch, named)
     _print([*tag_lines(summary), str(out)])
 
 

@@ -20,9 +20,11 @@ Columns = Annotated[
 
 def columns_of(text: str, known: Collection[str]) -> dict[str, str]:
     """The mapping that the option says. known: our names. Raises ConfigError."""
+    found: dict[str, str] = {}
+    if not text:
+        return found
     from gristmill.intake.source import known_names
 
-    found: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         ours, _, theirs = (part.strip() for part in pair.partition("="))
         if not ours or not theirs:

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from gristmill.constraints import as_json, from_ifeval, from_json
 from gristmill.errors import InputError
 from gristmill.intake.calls import tools_of
 from gristmill.intake.cells import Row, Unusable, json_of, name_of
@@ -183,10 +182,13 @@ def _before_tests(row: Row) -> Iterator[str]:
 
 def _constraints(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     given = row.get("constraints")
+    if given in (None, "") and not {*IFEVAL} <= {*names}:
+        return ()
+    # Loaded where there are any: most rows have none, and it takes as long as all else here.
+    from gristmill.constraints import as_json, from_ifeval, from_json
+
     try:
         if given in (None, ""):
-            if not set(IFEVAL) <= {*names}:
-                return ()
             asked = from_ifeval(*(row[name] for name in IFEVAL))
             return tuple(as_json(constraint, None) for constraint in asked)
         given = orjson.loads(given) if isinstance(given, str) else given

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
@@ -77,7 +78,7 @@ def rows_of(file: File) -> Iterator[Found]:
             yield from _csv_rows(file)
         else:
             yield from _json_rows(file)
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         kind = file.kind.removeprefix(".").capitalize()
         raise DataError(f"{file.place}: not a readable {kind} file: {said(error)}") from None
 
@@ -86,17 +87,20 @@ def header_of(file: File) -> list[str] | None:
     """The columns of a table, which all its rows have; None for a file of JSON."""
     if file.kind in (".csv", ".tsv"):
         with _text(file) as lines:
-            return next(csv.reader(lines, delimiter=_delimiter(file)), [])
+            return next((row for row in csv.reader(lines, delimiter=_delimiter(file)) if row), [])
+    if file.kind in (".arrow", ".feather"):
+        with file.open() as opened:
+            return arrow_reader(file, opened).schema.names
     if file.kind == ".parquet":
         with file.open() as opened:
-            return pq.read_schema(opened).names
+            return pq.read_schema(whole(file, opened)).names
     return None
 
 
 def _count(file: File) -> int | None:
     if file.kind == ".parquet":
         with file.open() as opened:
-            return pq.read_metadata(opened).num_rows
+            return pq.read_metadata(whole(file, opened)).num_rows
     if file.kind not in (".jsonl", ".ndjson"):
         return None
     with file.open() as opened:
@@ -152,23 +156,34 @@ def _given(row: Row) -> Row:
 
 
 def _parquet_rows(file: File) -> Iterator[Found]:
-    # Arrow reads a file's own bytes; a packed one has to be whole.
-    with file.open() as opened:
-        source: Any = pa.BufferReader(opened.read()) if file.packed else opened
-        with pq.ParquetFile(source) as table:
-            yield from _table_rows(file, table.iter_batches(batch_size=1024))
+    with file.open() as opened, pq.ParquetFile(whole(file, opened)) as table:
+        yield from _table_rows(file, table.iter_batches(batch_size=1024))
+
+
+def whole(file: File, opened: BinaryIO) -> Any:
+    """What Arrow can jump about in: a file's own bytes, or a packed one's, unpacked."""
+    return pa.BufferReader(opened.read()) if file.packed else opened
+
+
+def arrow_reader(
+    file: File, opened: BinaryIO
+) -> ipc.RecordBatchFileReader | ipc.RecordBatchStreamReader:
+    """Of a file, or of a stream as the library `datasets` keeps it."""
+    source = whole(file, opened)
+    try:
+        return ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return ipc.open_stream(source)
 
 
 def _arrow_batches(file: File) -> Iterator[pa.RecordBatch]:
-    """Of a file, or of a stream as the library `datasets` keeps it."""
     with file.open() as opened:
-        try:
-            table = ipc.open_file(opened)
-        except pa.ArrowInvalid:
-            opened.seek(0)
-            yield from ipc.open_stream(opened)
-            return
-        yield from map(table.get_batch, range(table.num_record_batches))
+        reader = arrow_reader(file, opened)
+        if isinstance(reader, ipc.RecordBatchFileReader):
+            yield from map(reader.get_batch, range(reader.num_record_batches))
+        else:
+            yield from reader
 
 
 def _table_rows(file: File, batches: Iterator[pa.RecordBatch]) -> Iterator[Found]:

@@ -13,9 +13,10 @@ from gristmill.intake import conversations as talk
 from gristmill.intake import pairs
 from gristmill.intake.asked import ASKS, MORE, QUESTIONS, REPLIES, TURNS, field_of, turns_field
 from gristmill.intake.cells import Row, Unusable
+from gristmill.intake.outcomes import WINNERS
 from gristmill.intake.ratings import has_labels, is_labelled
 from gristmill.intake.record import CONVERSATION, ITEM, PAIR, PROMPT, RATED, TEXT, Content
-from gristmill.intake.votes import WINNERS, vote
+from gristmill.intake.votes import logged, vote
 from gristmill.nemotron.chat import TURN
 from gristmill.records import ATTRIBUTES
 
@@ -126,6 +127,8 @@ FORMS = {
              "arena 33k, 55k, 100k, 140k; gristmill's battles",
              asks=("prompt", "conversation_a", "conversation_b"),
              answers=("response_a", "response_b"), says=("model_a", "model_b", *WINNERS)),
+        Form("vote_log", ("type", "states"), _PAIRS, logged, "FastChat's log of its arena",
+             says=("models",)),
         Form("nemotron_text", ("text",), (RATED, CONVERSATION, TEXT, PROMPT), talk.nemotron_text,
              f"texts with {TURN}", says=("label",)),
         Form("hh_text", ("text",), (CONVERSATION, TEXT, PROMPT), talk.hh_text,
@@ -157,6 +160,8 @@ def _name(row: Row) -> str:
         return "preference"
     if "model_a" in keys and "model_b" in keys:
         return "vote"
+    if "type" in keys and "states" in keys:
+        return "vote_log"
     for name in ("helpsteer2_preference", "helpsteer3", "llmbar", "judgebench", "pandalm"):
         if all(column in keys for column in FORMS[name].shows):
             return name

@@ -68,13 +68,26 @@ class File:
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{self.place}: cannot read it: {said(error)}") from None
         if self.packed == ".gz":
-            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+            return cast(BinaryIO, _Unpacked(gzip.GzipFile(fileobj=raw), raw))
         if self.packed == ".bz2":
-            return cast(BinaryIO, bz2.BZ2File(raw))
+            return cast(BinaryIO, _Unpacked(bz2.BZ2File(raw), raw))
         if self.packed == ".zst":
-            stream = pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
-            return cast(BinaryIO, BufferedReader(cast(Any, stream), 1 << 20))
+            return cast(
+                BinaryIO, _Unpacked(pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"), raw)
+            )
         return raw
+
+
+class _Unpacked(BufferedReader):
+    """A stream that is unpacked, and closes the file that it comes from."""
+
+    def __init__(self, stream: Any, raw: BinaryIO) -> None:
+        super().__init__(stream, 1 << 20)
+        self._file = raw
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def said(error: Exception) -> str:

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from gristmill.intake.cells import Row, Unusable, switch_of
+from gristmill.intake.cells import Row, Unusable, name_of
+from gristmill.intake.fastchat import vote_of
+from gristmill.intake.outcomes import OUTCOMES, RESPONSES, TEXTS, winner_in
 from gristmill.intake.pairs import two
 from gristmill.intake.record import Answer, Content, whatever_answers
-from gristmill.intake.turns import Turns, answered, messages_of
+from gristmill.intake.turns import Turns, answered, checked, messages_of
 from gristmill.records import Message
-
-OUTCOMES = ("model_a", "model_b", "tie", "both_bad")
-"""What a vote may say. Both bad is a tie to every rating, and told apart everywhere else."""
-ONE_HOT = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
-"""The 55k set's three columns, of which one is 1."""
-WINNERS = ("winner", *ONE_HOT)
-TEXTS = ("conversation_a", "conversation_b")
-RESPONSES = ("response_a", "response_b")
-
-_SPELLINGS = {
-    **{name: name for name in OUTCOMES},
-    "tie (bothbad)": "both_bad",
-    "bothbad": "both_bad",
-}
-"""What `winner` may say. LMSYS's files write both_bad in two more ways."""
-
-
-def winner_in(row: Mapping[str, Any]) -> str:
-    """The outcome, as one of `OUTCOMES`. Raises Unusable: what is unknown is never a tie."""
-    if "winner" not in row and ONE_HOT.keys() <= row.keys():
-        said = [name for name in ONE_HOT if switch_of(row[name], name)]
-        if len(said) != 1:
-            detail = f"{', '.join(ONE_HOT)}: {len(said)} of them are 1, not one"
-            raise Unusable("unknown_winner", detail)
-        return ONE_HOT[said[0]]
-    said = row.get("winner")
-    outcome = _SPELLINGS.get(said) if isinstance(said, str) else None
-    if outcome is None:
-        known = ", ".join(OUTCOMES)
-        raise Unusable("unknown_winner", f"'winner' is {said!r:.60}, not one of {known}")
-    return outcome
 
 
 def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
@@ -54,6 +26,17 @@ def conversations_in(row: Mapping[str, Any]) -> tuple[Turns, Turns]:
     asked = _texts(row["prompt"], "prompt")
     first, second = (_woven(asked, _texts(row[name], name), name) for name in RESPONSES)
     return first, second
+
+
+def first_asked(given: Any) -> str:
+    """The user's first turn in a vote's `prompt`: a text, a list of texts or messages, or its JSON;
+    or a name for it. Empty where there is none. Raises Unusable."""
+    given = _loaded(given)
+    if isinstance(given, list) and not isinstance(given[0] if given else "", str | None):
+        return next((m.content for m in messages_of(given, "prompt") if m.role == "user"), "")
+    if isinstance(given, list):
+        return next(iter(_texts(given, "prompt")), "")
+    return name_of(given, "prompt") or ""
 
 
 def vote(row: Row) -> Content:
@@ -75,17 +58,28 @@ def _pair(row: Row, a: Turns, b: Turns) -> Content:
     return two(a[:-1], Answer(better[-1:]), Answer(worse[-1:]))
 
 
+def logged(row: Row) -> Content:
+    """A vote of FastChat's log as a pair."""
+    return vote(vote_of(row))
+
+
 def _conversation(given: Any, name: str) -> Turns:
     return () if given is None or given == [] else messages_of(given, name)
 
 
+def _loaded(given: Any) -> Any:
+    """A list that a cell holds as JSON, else what it holds: a text may begin with a bracket."""
+    if isinstance(given, str) and given.lstrip()[:1] == "[":
+        with suppress(orjson.JSONDecodeError):
+            listed = orjson.loads(given)
+            if all(isinstance(one, str | dict | None) for one in listed):
+                return listed
+    return given
+
+
 def _texts(given: Any, name: str) -> list[str]:
     """The 55k set's columns: a text, or the JSON of a list of texts, one a turn."""
-    if isinstance(given, str) and given.lstrip()[:1] == "[":
-        try:
-            given = orjson.loads(given)
-        except orjson.JSONDecodeError:
-            return [given]
+    given = _loaded(given)
     if isinstance(given, str):
         return [given]
     if not isinstance(given, list):
@@ -99,4 +93,4 @@ def _woven(asked: list[str], said: list[str], name: str) -> Turns:
     found: list[Message] = []
     for question, reply in zip(asked, said, strict=True):
         found += [Message("user", question), Message("assistant", reply)]
-    return tuple(found)
+    return checked(found, name)

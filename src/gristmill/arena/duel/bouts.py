@@ -107,8 +107,8 @@ class Bouts:
         """The battles that were fought already, each once; None for one without texts, or in
         which the two models were not asked the same: no judge could compare their answers."""
         seen: set[str] = set()
-        for file in self._config.battles:
-            for battle in read_battles(file):
+        for source in self._config.battles:
+            for battle in read_battles([source.file], source.columns):
                 if not battle.id or battle.id in seen:
                     continue
                 seen.add(battle.id)

@@ -9,10 +9,25 @@ from pydantic import Field, field_validator
 
 from gristmill.arena.contestants import Contestant, checked
 from gristmill.arena.duel.judges.base import Judge
+from gristmill.arena.fields import NAMES
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
-from gristmill.intake.source import Source
+from gristmill.intake.source import Source, known_names
 from gristmill.parts import Options, build, open_part, read_yaml
+
+
+class BattleSource(Options):
+    """Battles that were fought already."""
+
+    file: str
+    """As `arena rank` takes them (docs/arena.md), a relative path from the config's folder."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """The file's names for our columns, `{judge: annotator}`; dots lead into nested ones."""
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, names: dict[str, str]) -> dict[str, str]:
+        return known_names(names, NAMES)
 
 
 class Pairs(Options):
@@ -31,10 +46,10 @@ class Config(Options):
     """Who fights: two or more."""
     prompts: list[Source] = Field(default_factory=list)
     """What they are asked; one source or a list, read in order."""
-    battles: list[str] = Field(default_factory=list)
-    """Files of battles that were fought already, people's for instance: they are judged once more,
-    so that it can be seen how far people and judges agree. Beside `models` and `prompts`, or
-    instead of them."""
+    battles: list[BattleSource] = Field(default_factory=list)
+    """Battles that were fought already, people's for instance: they are judged once more, so that
+    it can be seen how far people and judges agree. A source or a list; beside `models` and
+    `prompts`, or instead of them."""
     judges: list[Any]
     """Who decides, as `name: {options}`: `choice`, a chat model, or `reward`, a reward model."""
     pairs: Literal["all"] | Pairs = "all"
@@ -67,7 +82,8 @@ class Config(Options):
     @field_validator("battles", mode="before")
     @classmethod
     def _one_file_or_many(cls, files: Any) -> Any:
-        return [files] if isinstance(files, str) else files
+        files = files if isinstance(files, list) else [files]
+        return [{"file": file} if isinstance(file, str) else file for file in files]
 
     @classmethod
     def load(cls, path: str | Path) -> Config:
@@ -99,7 +115,10 @@ class Config(Options):
         if folder is None:
             return config
         files = [source.located(folder) for source in config.prompts]
-        battles = [located(file, folder) for file in config.battles]
+        battles = [
+            source.model_copy(update={"file": located(source.file, folder)})
+            for source in config.battles
+        ]
         votes = str(folder / config.votes)
         return config.model_copy(update={"prompts": files, "battles": battles, "votes": votes})
 

@@ -18,6 +18,7 @@ from gristmill.arena.duel.bouts import Bouts, model_identity
 from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.duel.phases import Court, answer
+from gristmill.arena.passed import Passed
 from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
 from gristmill.backends.kept import Kept
@@ -74,6 +75,7 @@ def battle(
             ]
             for court in courts:
                 court.decide(bouts, answers, watch)
+            passed = Passed()
             summary = {
                 "name": config.name,
                 "folder": str(folder),
@@ -81,8 +83,10 @@ def battle(
                 "refused": refused,
                 **_answered(bouts, answers),
                 **_decided(bouts, answers, verdicts, courts),
-                "agreement": agreement(Battles.of(_all_votes(config, votes)), seed=config.seed),
-                "notes": _notes(config, judges),
+                "agreement": agreement(
+                    Battles.of(_all_votes(config, votes, passed)), seed=config.seed
+                ),
+                "notes": [*_notes(config, judges), *passed.notes()],
                 "versions": versions(),
             }
         write_atomically(folder / "summary.json", _json(summary))
@@ -194,12 +198,13 @@ def _notes(config: Config, judges: Sequence[Judge]) -> list[str]:
     return notes
 
 
-def _all_votes(config: Config, votes: Votes) -> Iterator[Battle]:
+def _all_votes(config: Config, votes: Votes, passed: Passed) -> Iterator[Battle]:
     """The votes of the table and of the files that were judged once more, without their texts,
     which agreement has no use for."""
     table = Path(config.votes).resolve()
-    files = [file for file in config.battles if Path(file).resolve() != table]
-    for battle in chain(votes.battles(), *(read_battles(file) for file in files)):
+    others = [s for s in config.battles if Path(s.file).resolve() != table]
+    read = (read_battles([s.file], s.columns, passed) for s in others)
+    for battle in chain(votes.battles(), *read):
         yield replace(battle, prompt="", conversation_a=(), conversation_b=())
 
 

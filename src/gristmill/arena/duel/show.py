@@ -71,7 +71,7 @@ def tag_lines(summary: dict[str, Any]) -> list[str]:
         )
     if summary["failures"]:
         lines.append(f"not tagged: {_reasons(summary['failures'])}; run again to try once more")
-    return lines
+    return [*lines, *summary["notes"]]
 
 
 def _reasons(counts: dict[str, int]) -> str:

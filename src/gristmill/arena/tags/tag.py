@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,8 @@ import orjson
 from pydantic import Field
 
 from gristmill.arena.battles import Battle
+from gristmill.arena.passed import Passed
+from gristmill.arena.sources import named, places_of
 from gristmill.arena.tags import derive
 from gristmill.arena.tags.hard_prompt import criteria_in, hard_prompt, request, template
 from gristmill.arena.tags.texts import texts_of
@@ -49,9 +51,13 @@ class Tagger(Calling):
 
 
 def tag(
-    source: str | Path, out: str | Path, tagger: Tagger | None = None, watch: Watch | None = None
+    sources: Sequence[str | Path],
+    out: str | Path,
+    tagger: Tagger | None = None,
+    watch: Watch | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Write the battles of a file (see `read.read_battles`) as JSONL, with categories.
+    """Write the battles of several sources (see `read.read_battles`) as JSONL, with categories.
 
     `categories` are those that a battle has and those of the rules (`derive`). With a `tagger`,
     `criteria` are what a prompt demands by its word, and `hard_prompt` is a category of those with
@@ -60,13 +66,14 @@ def tag(
     a log beside the output, named as it is with `.tags.log` at the end.
 
     Returns `battles`, `categories` (how many battles have each), `prompts`, `tagged`, `hard`,
-    `failures` (prompts, by reason), `without_text` (battles). Raises DataError, ConfigError,
-    StorageError, CheckpointError, RunError.
+    `failures` (prompts, by reason), `without_text` (battles), `notes` (what was left out). Raises
+    DataError, ConfigError, StorageError, CheckpointError, RunError.
     """
-    source, out = Path(source), Path(out)
+    out = Path(out)
     if out.suffix not in (".jsonl", ".ndjson"):
         raise DataError(f"{out}: the battles are written as JSONL; name the file with .jsonl")
-    if out.exists() and source.resolve() == out.resolve():
+    source = _Battles(sources, columns or {})
+    if out.exists() and out.resolve() in source.files():
         raise DataError(f"{out}: is the input itself; name another file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -98,16 +105,26 @@ class _Known:
         return None if found is None else found["criteria"]
 
 
-def _battles(source: Path) -> Iterator[Battle]:
-    from gristmill.arena.read import read_battles
+@dataclass(frozen=True)
+class _Battles:
+    """The battles, read anew at each pass."""
 
-    return read_battles(source)
+    sources: Sequence[str | Path]
+    columns: Mapping[str, str]
+
+    def read(self, passed: Passed | None = None) -> Iterator[Battle]:
+        from gristmill.arena.read import read_battles
+
+        return read_battles(self.sources, self.columns, passed)
+
+    def files(self) -> list[Path]:
+        return [Path(named(place)).resolve() for place in places_of(self.sources)[0]]
 
 
-def _prompts(source: Path, known: _Known) -> Iterator[tuple[str, str]]:
+def _prompts(source: _Battles, known: _Known) -> Iterator[tuple[str, str]]:
     """(key, prompt) of each different prompt that is known."""
     seen: set[str] = set()
-    for battle in _battles(source):
+    for battle in source.read():
         prompt = texts_of(battle).first
         key = known.key(prompt)
         if prompt and key not in seen:
@@ -115,7 +132,7 @@ def _prompts(source: Path, known: _Known) -> Iterator[tuple[str, str]]:
             yield key, prompt
 
 
-def _ask(source: Path, tagger: Tagger, known: _Known, watch: Watch) -> None:
+def _ask(source: _Battles, tagger: Tagger, known: _Known, watch: Watch) -> None:
     results = known.results
     assert results is not None
     total = sum(1 for _ in _prompts(source, known))
@@ -148,16 +165,17 @@ def _ask(source: Path, tagger: Tagger, known: _Known, watch: Watch) -> None:
     loop.run(call_all(work, wanted(), progress, watch))
 
 
-def _write(source: Path, out: Path, known: _Known) -> dict[str, Any]:
+def _write(source: _Battles, out: Path, known: _Known) -> dict[str, Any]:
     """Write the file, whole or not at all, and count."""
     found: Counter[str] = Counter()
     categories: Counter[str] = Counter()
     prompts: dict[str, Failed | None] = {}
     hard = 0
+    passed = Passed()
     fresh = out.with_name(out.name + ".new")
     try:
         with fresh.open("wb") as file:
-            for battle in _battles(source):
+            for battle in source.read(passed):
                 prompt = texts_of(battle).first
                 criteria = known.criteria(prompt)
                 tagged = _categories(battle, criteria)
@@ -185,6 +203,7 @@ def _write(source: Path, out: Path, known: _Known) -> dict[str, Any]:
         "tagged": len(prompts) - failures.total() if known.results else 0,
         "hard": hard,
         "failures": dict(failures.most_common()),
+        "notes": passed.notes(),
     }
 
 

@@ -4,16 +4,16 @@
      "states": [{"model_name": "...", "messages": [["USER", "..."], ["ASSISTANT", "..."]],
                  "offset": 0, "conv_id": "..."}, {...}]}
 
-Side A is the left one. A battle is anonymous where `models` was still empty when the vote came;
-only such votes tell something, so the others are left out and counted.
+Side A is the left one. A battle is anonymous where `models` named none yet when the vote came.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from gristmill.intake.turns import Unusable
+from gristmill.intake.cells import Unusable
 
 VOTES = {
     "leftvote": "model_a",
@@ -23,16 +23,21 @@ VOTES = {
 }
 _SINGLE = ("upvote", "downvote")
 """Votes on one model alone, of FastChat's other tabs: no battles."""
+_NAMELESS = re.compile(r"(?:#+|<h3>)?\s*(?:Model [AB])?\s*(?:</h3>)?\s*")
+"""What `models` holds of a side whose name is hidden, with the page's markup in older logs."""
 
 
 def is_event(row: Mapping[str, Any]) -> bool:
     """Whether a row is one of this log's, a vote or not."""
-    return "type" in row and "winner" not in row and ("models" in row or "model" in row)
+    known = ("models", "model", "states", "state")
+    return "type" in row and "winner" not in row and any(name in row for name in known)
 
 
-def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The row of a battles file that a vote is; None for an event that is no vote, and for a vote
-    whose models were known. Raises Unusable."""
+def vote_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The vote as a row of a battles file; `anony` says whether the names were hidden.
+
+    Raises Unusable, with the reason `no_vote` for an event that is none.
+    """
     kind = row["type"]
     if not isinstance(kind, str) or kind not in VOTES:
         if isinstance(kind, str) and kind.endswith("vote") and kind not in _SINGLE:
@@ -40,15 +45,14 @@ def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
             raise Unusable(
                 "unknown_winner", f"'type' is '{kind:.40}', a vote that is none of {known}"
             )
-        return None
+        raise Unusable("no_vote", f"an event of the log that is no vote on a pair: {kind!r:.40}")
     states = row.get("states")
     if not isinstance(states, list) or len(states) != 2:
         raise Unusable("bad_states", "'states' does not have the two conversations of a vote")
     shown = row.get("models") or []
     if not isinstance(shown, list):
         raise Unusable("bad_states", f"'models' is {shown!r:.40}, not a list of names")
-    if any(shown):
-        return None
+    hidden = all(not name or _NAMELESS.fullmatch(str(name)) for name in shown)
     names = [s.get("model_name") if isinstance(s, dict) else None for s in states]
     talks = [_talk(state, side) for side, state in enumerate(states)]
     return {
@@ -56,6 +60,7 @@ def vote_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
         "model_a": names[0],
         "model_b": names[1],
         "winner": VOTES[kind],
+        "anony": hidden,
         "judge": row.get("ip") or row.get("judge"),
         "time": row.get("tstamp"),
         "language": row.get("language"),
