@@ -267,7 +267,7 @@ def test_bad_rows_are_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
     }
     rows = [json.loads(r) for r in (tmp_path / "out" / "refused.jsonl").read_text().splitlines()]
     assert [row["where"] for row in rows] == [f"prompts.jsonl:{n}" for n in (2, 3, 4, 5)]
-    assert any("bad_prompt 2" in line for line in battle_lines(found))
+    assert any("empty_prompt 1" in line for line in battle_lines(found))
 
 
 def test_prompts_of_the_tutor_world(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from fights import row, write_csv, write_rows
 from gristmill.arena.battles import Battles
 from gristmill.arena.rank import rank
 from gristmill.arena.read import read, read_battles
-from gristmill.arena.run import rank_files
+from gristmill.arena.run import rank as rank_files
 from gristmill.arena.tags.tag import tag
 from gristmill.errors import DataError
 from gristmill.intake.cells import Unusable
@@ -265,7 +265,7 @@ class TestTags:
         for kind in (".jsonl", ".parquet"):
             path = write_rows(tmp_path / f"x{kind}", lines)
             for category in ("overall", "coding"):
-                found = rank_files([path], {"category": category, "style": True})
+                found = rank_files([path], category=category, style=True)
                 assert (found["battles"], found["style"][0]["name"]) == (18, "length")
             assert found["unused_columns"] == dict.fromkeys(
                 ("evaluation_session_id", "evaluation_order", "full_conversation",

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gristmill.bench.items import items_of
+from gristmill.score import answers_of
 
 import gristmill
 from gristmill.arena.duel.prompts import read_prompts as read_duel
+from gristmill.bench.items import items_of
 from gristmill.errors import DataError
 from gristmill.filters._against import texts_in
 from gristmill.intake.cells import Refused
@@ -26,7 +27,6 @@ from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts as read_mill
 from gristmill.recipes._seeds import read_seeds
 from gristmill.records import ATTRIBUTES, Message
-from gristmill.score import answers_of
 from gristmill.train.examples import Compared, Conversation, Document, Rated
 from gristmill.train.sources import TrainingSource, read
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from gristmill.intake.cells import Refused, Unusable
 from gristmill.intake.forms import FORMS
+from gristmill.intake.outcomes import WINNERS
 from gristmill.intake.record import CONVERSATION, KINDS, PROMPT, Record, row_of
 from gristmill.intake.source import COLUMNS, Source
-from gristmill.intake.votes import WINNERS
 from gristmill.records import ATTRIBUTES, Message, Prompt, ToolCall, prompt_id
 
 # What marks turns, thoughts and calls in a text is taken apart, as it should be.
