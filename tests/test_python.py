@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -140,6 +141,15 @@ def test_rooms_that_are_commands_can_be_called(place: Path) -> None:
         gristmill.flywheel(dicts(place))
     with pytest.raises(ConfigError, match="no such file"):
         gristmill.flywheel("none.yaml")
+
+
+def test_the_page_on_python_runs_and_names_every_function(place: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in set(gristmill.__all__) - {"Config", "GristmillError", "Outcome"}:
+        assert f"| `{name}(" in page
 
 
 def test_being_quiet_says_nothing(place: Path, capsys: Any) -> None:

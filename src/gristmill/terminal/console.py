@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from rich.console import Console
 
-# No emoji: rich would make one of the line number in `prompts.jsonl:100:`. In a notebook lines stay
-# plain, too, and are no piece of HTML each.
-OUT = Console(highlight=False, emoji=False, force_jupyter=False)
+_NOTEBOOK = Console().is_jupyter
+
+# No emoji: rich would make one of the line number in `prompts.jsonl:100:`. A notebook gets plain
+# lines: what it shows cannot be redrawn, though its kernel says that it is a terminal.
+OUT = Console(
+    highlight=False,
+    emoji=False,
+    force_jupyter=False,
+    force_terminal=False if _NOTEBOOK else None,
+)
 
 
 def speaker(quiet: bool = False) -> Console:
