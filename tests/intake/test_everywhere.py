@@ -1,7 +1,7 @@
 """One intake: a row of any shape is read the same by every command, or refused with one line.
 
-The table is shape x command. What a command needs is a kind (`intake.record.KINDS`); who reads it is
-asked itself, not the intake behind it.
+The table is shape x command. What a command needs is a kind (`intake.record.KINDS`); who reads it
+is asked itself, not the intake behind it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gristmill.score import answers_of
 
 import gristmill
 from gristmill.arena.duel.prompts import read_prompts as read_duel
@@ -24,6 +23,7 @@ from gristmill.intake.cells import Refused
 from gristmill.intake.forms import FORMS
 from gristmill.intake.record import CONVERSATION, ITEM, KINDS, PAIR, PROMPT, RATED, TEXT
 from gristmill.intake.source import Source
+from gristmill.jobs.score import answers_of
 from gristmill.mill.source import read_prompts as read_mill
 from gristmill.recipes._seeds import read_seeds
 from gristmill.records import ATTRIBUTES, Message
@@ -82,7 +82,8 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {PROMPT, PAIR, ITEM},
     ),
     "HH-RLHF": (
-        {"chosen": "\n\nHuman: Q?\n\nAssistant: Good.", "rejected": "\n\nHuman: Q?\n\nAssistant: Bad."},
+        {"chosen": "\n\nHuman: Q?\n\nAssistant: Good.",
+         "rejected": "\n\nHuman: Q?\n\nAssistant: Bad."},
         {PROMPT, PAIR, ITEM},
     ),
     "HelpSteer2-Preference": (
@@ -99,7 +100,8 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {PROMPT, PAIR, ITEM},
     ),
     "Nectar": (
-        {"prompt": "Q?", "answers": [{"answer": "Bad.", "rank": 2}, {"answer": "Good.", "rank": 1}]},
+        {"prompt": "Q?",
+         "answers": [{"answer": "Bad.", "rank": 2}, {"answer": "Good.", "rank": 1}]},
         {PROMPT, PAIR, ITEM},
     ),
     "LLMBar": (
@@ -206,9 +208,8 @@ def test_score_reads_the_same(shape: tuple[Path, dict[str, Any], set[str]]) -> N
     if not gives & {CONVERSATION, PAIR}:
         assert line(str(found), refusal(path, CONVERSATION, PAIR))
         return
-    prompt, answers = found
-    assert prompt.messages == ASKED
-    assert [a.turns for a in answers] == [(SAID,), (WORSE,)][: 2 if PAIR in gives else 1]
+    assert found.prompt.messages == ASKED
+    assert [a.turns for a in found.answers] == [(SAID,), (WORSE,)][: 2 if PAIR in gives else 1]
 
 
 def test_benchmarks_read_the_same(shape: tuple[Path, dict[str, Any], set[str]]) -> None:
@@ -250,7 +251,7 @@ def test_the_page_on_data_has_every_form_and_kind() -> None:
 
 
 def test_no_room_but_the_intake_opens_a_users_rows() -> None:
-    """Readers of rows go through `intake.source`; documents, which are no rows, through its files."""
+    """Readers of rows go through `intake.source`; documents and votes through its files."""
     package = Path(gristmill.__file__).parent
     low = {"gristmill.intake.files", "gristmill.intake.hub", "gristmill.intake.forms"}
     allowed = {"recipes/_documents.py", "arena/read.py", "arena/loading.py", "arena/table.py"}

@@ -82,24 +82,6 @@ class TestVerdicts:
     def test_the_last_letter_in_double_brackets(self, reply: str, place: int | None) -> None:
         assert verdict_in(reply, 2) == place
 
-    @pytest.mark.parametrize(
-        ("reply", "place"),
-        [
-            ("<think>[[A]] or so</think>[[B]]", 1),
-            ("<think>[[A]]</think>\nI cannot say.", None),
-            ("[[A]]<think>or [[B]]?</think>", 0),
-            ("<think>[[B]]</think>[[A]]<think>\n[[B]]</think>", 0),
-            # Cut off while it thought.
-            ("<think>It seems that [[A]] is", None),
-            ("[[B]]\n<think>It seems that [[A]] is", 1),
-            # Where the template began the thought, the reply only ends it.
-            ("It seems that [[A]].\n</think>\n\n[[B]]", 1),
-            ("It seems that [[A]].\n</think>\n\nI cannot say.", None),
-        ],
-    )
-    def test_a_thought_is_no_verdict(self, reply: str, place: int | None) -> None:
-        assert verdict_in(reply, 2) == place
-
     @pytest.mark.parametrize("count", [2, 4, MOST])
     def test_every_letter(self, count: int) -> None:
         for place, letter in enumerate(ascii_uppercase):
@@ -111,9 +93,9 @@ class TestVerdicts:
         assert found is None or 0 <= found < count
 
     @given(
-        st.lists(
-            st.sampled_from(["[[", "]]", "A", "z", " ", "<think>", "</think>", "[[B]]", "[[7]]"])
-        ).map("".join),
+        st.lists(st.sampled_from(["[[", "]]", "A", "z", " ", "<think>", "[[B]]", "[[7]]"])).map(
+            "".join
+        ),
         st.integers(2, MOST),
     )
     def test_any_text_of_such_parts_too(self, text: str, count: int) -> None:
@@ -122,10 +104,10 @@ class TestVerdicts:
         rating = rating_in(text)
         assert rating is None or 1 <= rating <= 10
         # What follows a finished reply decides.
-        assert verdict_in(f"{text}</think>\nSo: [[A]]", count) == 0
+        assert verdict_in(f"{text}\nSo: [[A]]", count) == 0
 
     def test_a_long_reply_is_read_at_once(self) -> None:
-        for part in ("<think>", "[[ ", "[[", "</think>", "<think></think>[[A]]"):
+        for part in ("[[ ", "[[", "[[A]]"):
             verdict_in(part * 20_000, 2)
 
 
@@ -139,9 +121,6 @@ class TestRatings:
             ("[[1]]", 1),
             ("[[10.0]]", 10),
             ("[[3]] at first, then [[8]]", 8),
-            ("<think>[[3]]</think>[[8]]", 8),
-            ("<think>[[3]]", None),
-            ("[[3]]</think>", None),
             ("[[0]]", None),
             ("[[0.9]]", None),
             ("[[11]]", None),

@@ -60,8 +60,6 @@ class TestGrades:
             llm_judges.lines(1, 1, 1, 1, 1) + "\n\nOn reflection:\n" + PLAIN,
             f"The answer's helpfulness: 1, I thought at first.\n{PLAIN}",
             f"Correctness: 2 of the 3 claims hold.\n\n{PLAIN}\n\nThat is all.",
-            f"<think>{llm_judges.lines(0, 0, 0, 0, 0)}</think>{PLAIN}",
-            f"{llm_judges.lines(0, 0, 0, 0, 0)}</think>\n{PLAIN}",
         ],
     )
     def test_the_many_ways_to_say_it(self, text: str) -> None:
@@ -107,9 +105,6 @@ class TestGrades:
             with_second(""),
             PLAIN + "\ncorrectness: 3",
             "\n".join(reversed(PLAIN.split("\n"))),
-            f"<think>{PLAIN}</think>I cannot say.",
-            f"<think>{PLAIN}",
-            f"It says '{PLAIN}<think>', but:\n{llm_judges.lines(0, 0, 0, 0, 0)}",
             PLAIN.replace("correctness", "incorrectness"),
             PLAIN.replace("correctness", "correctnesses"),
             PLAIN.replace(": ", " is "),
@@ -136,8 +131,6 @@ class TestGrades:
                     "/4",
                     "\n",
                     "-",
-                    "<think>",
-                    "</think>",
                 ]
             ),
             max_size=60,
@@ -146,7 +139,7 @@ class TestGrades:
     def test_any_text_of_such_parts_too(self, text: str) -> None:
         found = grades_in(text)
         assert found is None or all(0 <= value <= 4 for value in found)
-        assert grades_in(f"{text}</think>\n{PLAIN}") == WANTED
+        assert grades_in(f"{text}\n\n{PLAIN}") == WANTED
 
     def test_a_long_reply_is_read_at_once(self) -> None:
         for part in (
@@ -174,13 +167,8 @@ class TestChoices:
             ("[[TIE]]", "even"),
             ("[[C]]", "even"),
             ("[[A]], no: [[B]]", "second"),
-            ("<think>[[A]]</think>[[tie]]", "even"),
-            ("[[A]]</think>[[B]]", "second"),
-            ("<think>[[A]]</think> I cannot say", None),
-            ("<think>[[A]]", None),
             # What an answer said, to have the judge that quotes it hide its own verdict.
-            ("It says '[[A]]<think>', but: [[B]]", None),
-            ("<think>hm</think>It says '[[A]]<think>', but: [[B]]", None),
+            ("It says '[[A]]<think>', but: [[B]]", "second"),
             ("[[A]] or rather [[D]]", None),
             ("[[AB]]", None),
             ("[[tied]]", None),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import orjson
+
 from gristmill.lists.fences import parts
-from gristmill.records import Prompt, Sample
+from gristmill.records import Prompt, Sample, arguments_of
 
 _INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)")
 
@@ -15,6 +17,15 @@ def response_of(sample: Sample) -> str:
     """The text of a response that is known to be there."""
     assert sample.response is not None
     return sample.response.text
+
+
+def calls_of(sample: Sample) -> str:
+    """The calls of tools in a response, a line each; not their ids, which are made up each time."""
+    assert sample.response is not None
+    return "\n".join(
+        f"{call.name} {orjson.dumps(arguments_of(call), option=orjson.OPT_SORT_KEYS).decode()}"
+        for call in sample.response.tool_calls
+    )
 
 
 def texts_of(of: str, prompt: Prompt, sample: Sample) -> Iterator[tuple[str, str]]:

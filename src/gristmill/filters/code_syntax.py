@@ -45,10 +45,11 @@ class CodeSyntax(Filter):
         return found
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
-        blocks = fences(response_of(sample))
+        text = response_of(sample)
+        blocks = fences(text)
         # `coding:python` is how the recipe says it.
         category = (prompt.category or "").partition(":")[0].lower()
-        if not blocks and self.missing == "drop" and category in _CODING:
+        if text.strip() and not blocks and self.missing == "drop" and category in _CODING:
             return Drop("code_syntax:missing", "no fenced block of code")
         for block in blocks:
             language = ALIASES.get(block.language, block.language)

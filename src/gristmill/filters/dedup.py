@@ -7,6 +7,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Literal
 
+from gristmill.filters._texts import calls_of
 from gristmill.filters.base import Filter
 from gristmill.records import Prompt, Sample
 
@@ -14,8 +15,8 @@ from gristmill.records import Prompt, Sample
 class Dedup(Filter):
     """Drops a response that was seen before. Reason: `dedup`.
 
-    Texts are compared after Unicode NFKC, case folding and squeezing white space; 16 bytes a
-    text are remembered.
+    Texts are compared after Unicode NFKC, case folding and squeezing white space, calls of tools by
+    name and arguments; 16 bytes a response are remembered.
     """
 
     of: Literal["row", "response"] = "row"
@@ -30,6 +31,8 @@ class Dedup(Filter):
     def reason(self, prompt: Prompt, sample: Sample) -> str:
         assert sample.response is not None
         digest = blake2b(normalise(sample.response.text).encode("utf-8", "replace"), digest_size=16)
+        if calls := calls_of(sample):
+            digest.update(b"\0calls\0" + calls.encode("utf-8", "replace"))
         if self.of == "row":
             for message in prompt.messages:
                 digest.update(b"\0" + normalise(message.content).encode("utf-8", "replace"))

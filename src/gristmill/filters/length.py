@@ -43,6 +43,8 @@ class Length(Filter):
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         text = response_of(sample).strip()
+        if not text:
+            return ""  # it calls tools, and says nothing
         for unit in ("words", "characters"):
             if not self._bounds(unit):
                 continue

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gristmill.filters._against import Against, texts_in
-from gristmill.filters._texts import texts_of
+from gristmill.filters._texts import calls_of, texts_of
 from gristmill.records import Drop, Prompt, Sample, response_id
 from gristmill.similarity.minhash import MinHashIndex
 
@@ -76,7 +76,10 @@ class NearDuplicates(Against):
 
     def _look(self, prompt: Prompt, sample: Sample, key: str) -> str | Drop:
         which = "both" if self.of == "row" else self.of
-        text = "\n".join(text for _, text in texts_of(which, prompt, sample))
+        texts = [text for _, text in texts_of(which, prompt, sample)]
+        if which != "prompt" and (calls := calls_of(sample)):
+            texts.append(calls)
+        text = "\n".join(texts)
         found = self._given.nearest(text) if self._given is not None else None
         found = found or self._seen.nearest_or_add(key, text)
         if not found:

@@ -8,10 +8,12 @@ from gristmill.intake.cells import Row, Unusable, text_of
 from gristmill.intake.facts import SYSTEM
 from gristmill.intake.turns import (
     Turns,
+    answer_in,
     answered,
     asked,
     checked,
     hh_turns,
+    is_bare,
     is_plain,
     listed,
     messages_of,
@@ -102,9 +104,11 @@ def _history(row: Row) -> list[Message]:
 
 def reply_in(given: Any, field: str) -> Turns:
     """An answer: a text, a message, or messages that end with the assistant's. field: its name."""
+    if is_bare(given):
+        return (Message("assistant", given),)
     if (found := listed(given, field)) is not None:
         return answered(found, field)
     text = text_of({field: given}, field, "empty_response")
     if text.startswith("\n\nHuman:"):
         return answered(hh_turns(text, field), field)
-    return messages_of({"role": "assistant", "content": text}, field)
+    return answer_in(text, field)

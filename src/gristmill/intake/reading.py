@@ -31,7 +31,7 @@ def record_of(row: Row, where: str, form: Form, wanted: Sequence[str]) -> Record
 
     Raises Unusable.
     """
-    kind = check_kinds(form.name, form.gives, wanted)
+    kind = check_kinds(form.name, form.gives, wanted, row)
     content, tools = with_beside(row, form.read(row))
     if content.flaw and kind != PROMPT:
         raise content.flaw

@@ -7,7 +7,7 @@ refused with the same line everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,9 @@ class Record:
         return self.content.answers
 
 
-def check_kinds(form: str, gives: Collection[str], wanted: Collection[str]) -> str:
+def check_kinds(
+    form: str, gives: Collection[str], wanted: Collection[str], columns: Iterable[str]
+) -> str:
     """The first kind that is wanted and given. Raises Unusable, saying what each is."""
     for kind in wanted:
         if kind in gives:
@@ -112,7 +114,8 @@ def check_kinds(form: str, gives: Collection[str], wanted: Collection[str]) -> s
     told = [k for k in KINDS if k in gives and k not in (PROMPT, ITEM)] or gives
     said = " or ".join(f"{KINDS[kind][0]}, for {KINDS[kind][1]}" for kind in told)
     needs = " or ".join(KINDS[kind][0] for kind in wanted)
-    detail = f"a row of '{form}' gives {said}; {needs} are needed"
+    named = ", ".join(map(str, columns))
+    detail = f"a row of '{form}' gives {said}; {needs} are needed (columns: {named})"
     raise Unusable("wrong_kind", detail)
 
 

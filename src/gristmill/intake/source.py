@@ -86,16 +86,16 @@ class Source(Options):
         shows that no row of it can give what is wanted."""
         if next(iter(self.rows()), None) is None:
             raise DataError(f"{self.file}: the file is empty; write one row a line")
-        if not wanted or self.file.startswith((HUB, "tutor:")):
+        if not wanted:
             return
-        for file in files_of(self.file, [self.split] if self.split else ()):
+        for file in self.files():
             header = header_of(file)
             if header is None:
                 return
             try:
                 row = dict.fromkeys(header, "") | dict.fromkeys(self.columns, "")
                 form = self.form(row)
-                check_kinds(form.name, form.gives, wanted)
+                check_kinds(form.name, form.gives, wanted, header)
             except Unusable as error:
                 if error.reason == "unknown_format":
                     raise DataError(f"{file.place}: line 1: {error.detail}") from None
@@ -171,7 +171,6 @@ class Source(Options):
         if ("chosen" in row) != ("rejected" in row) and not {*wanted} & {*form.gives}:
             # A pair of which one side is missing: that is what is wrong with it.
             form = FORMS["preference"]
-            form.check(row)
         return record_of(row, where, form, wanted)
 
     def form(self, row: Row) -> Form:

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import orjson
 
 from gristmill.intake.cells import Unusable
-from gristmill.intake.message import read_messages
+from gristmill.intake.message import answer_of, read_messages
 from gristmill.nemotron.chat import RATE, SYSTEM, TURN
 from gristmill.records import Message
 
@@ -63,6 +63,21 @@ def is_plain(given: Any) -> TypeGuard[str]:
     if not isinstance(given, str) or TURN in given:
         return False
     return bool(given) and given[0] not in "[H" and not given[0].isspace()
+
+
+def is_bare(given: Any) -> TypeGuard[str]:
+    """Whether a cell holds an answer of text in which nothing is marked, as most do: a thought, a
+    call and another turn are marked by one of these signs, or begin with space or `analysis`."""
+    if type(given) is not str or "<" in given or "[" in given or "◁" in given:
+        return False
+    return bool(given) and not given[0].isspace() and not given.startswith("analysis")
+
+
+def answer_in(text: str, field: str) -> Turns:
+    """The assistant's turn in a text; several where HelpSteer2 has put them into it."""
+    said = answer_of({"content": text}, field)
+    message = Message("assistant", said.text, said.reasoning, said.calls)
+    return checked(spread(message) if TURN in said.text else [message], field)
 
 
 def spoken(text: str, field: str) -> Turns:

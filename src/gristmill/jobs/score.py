@@ -23,7 +23,7 @@ from gristmill.intake.cells import Refused, Row, Unusable
 from gristmill.intake.record import CONVERSATION, PAIR, Answer, Record
 from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
-from gristmill.mill.write import close_parquet
+from gristmill.mill.parquet import close_parquet
 from gristmill.parts import build
 from gristmill.records import ATTRIBUTES, Prompt, Response, Verdict, prompt_id
 from gristmill.storage import digest, locked

@@ -21,7 +21,6 @@ from pydantic import Field
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
-from gristmill.lists import strip_thought
 from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
 
 Turns = tuple[Message, ...]
@@ -120,23 +119,22 @@ def grading_request(prompt: Turns, answer: Turns, rubric: str | None = None) -> 
 
 
 def final(reply: Response) -> str:
-    """What a reply says, for a verdict that stands at its end. Nothing where it was cut off or a
-    thought in it does not end, for then what stands last may be no more than a quotation."""
-    thinking = "<think>" in reply.text.rpartition("</think>")[2]
-    return "" if thinking or reply.finish_reason == "length" else strip_thought(reply.text)
+    """What a reply says, for a verdict that stands at its end. Nothing where it was cut off, for
+    then what stands last may be no more than a quotation."""
+    return "" if reply.finish_reason == "length" else reply.text
 
 
 def verdict_in(text: str, count: int) -> int | None:
     """The place of the answer whose letter stands last in double brackets; None where none does,
     or one that was not asked about."""
-    found = _LETTER.findall(strip_thought(text))
+    found = _LETTER.findall(text)
     place = ascii_uppercase.index(found[-1].upper()) if found else MOST
     return place if place < count else None
 
 
 def rating_in(text: str) -> float | None:
     """The number from 1 to 10 that stands last in double brackets, or None."""
-    found = _NUMBER.findall(strip_thought(text))
+    found = _NUMBER.findall(text)
     rating = float(found[-1]) if found else 0.0
     return rating if 1 <= rating <= 10 else None
 

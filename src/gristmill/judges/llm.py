@@ -19,7 +19,6 @@ from gristmill.judges._knockout import knock_out
 from gristmill.judges._matches import Heard, Match, Record, play, together
 from gristmill.judges._weights import Weighing
 from gristmill.judges.base import GroupJudge
-from gristmill.lists import strip_thought
 from gristmill.page.text import one_line
 from gristmill.records import Message, Prompt, Response, Verdict
 
@@ -91,7 +90,7 @@ class Llm(Asking, Weighing, GroupJudge):
             self.weigh(five),
             five,
             _tokens(reply),
-            strip_thought(reply.text).strip(),
+            reply.text.strip(),
         )
 
     def _without_rivals(self, responses: int) -> Verdict:
@@ -214,9 +213,7 @@ def _told(texts: Sequence[str], player: int, match: Match, room: int) -> str:
     lines = [f"against “{rival}”: {outcome}"]
     for heard in _both(match):
         where = "first" if heard.first == player else "second"
-        said = (
-            one_line(strip_thought(heard.reply.text), room) if heard.reply else str(heard.failure)
-        )
+        said = one_line(heard.reply.text, room) if heard.reply else str(heard.failure)
         lines.append(f"  shown {where}: {said}")
     return "\n".join(lines)
 
