@@ -130,6 +130,13 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
          "conversation_a": [U("Q?"), A("Bad.")], "conversation_b": [U("Q?"), A("Good.")]},
         {PROMPT, PAIR, ITEM},
     ),
+    "FastChat's log": (
+        {"type": "leftvote", "models": ["", ""], "tstamp": 1.0, "ip": "192.0.2.7", "states": [
+            {"model_name": "x", "messages": [["USER", "Q?"], ["ASSISTANT", "Good."]], "offset": 0},
+            {"model_name": "y", "messages": [["USER", "Q?"], ["ASSISTANT", "Bad."]], "offset": 0},
+        ]},
+        {PROMPT, PAIR, ITEM},
+    ),
     "a text": ({"text": "Once upon a time."}, {TEXT}),
     "nothing known": ({"colour": "red"}, set()),
 }  # fmt: skip
@@ -254,7 +261,7 @@ def test_no_room_but_the_intake_opens_a_users_rows() -> None:
     """Readers of rows go through `intake.source`; documents and votes through its files."""
     package = Path(gristmill.__file__).parent
     low = {"gristmill.intake.files", "gristmill.intake.hub", "gristmill.intake.forms"}
-    allowed = {"recipes/_documents.py", "arena/read.py", "arena/loading.py", "arena/table.py"}
+    allowed = {"recipes/_documents.py", "arena/records.py", "arena/sources.py", "arena/loading.py"}
     for path in package.rglob("*.py"):
         name = path.relative_to(package).as_posix()
         if name.startswith("intake/") or name in allowed:
