@@ -43,6 +43,8 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "verl": ({"prompt": [U("Q?")], "ability": "math"}, {PROMPT}),
     "GSM8K": ({"question": "Q?", "answer": "#### 3"}, {PROMPT}),
     "MT-Bench, one turn": ({"turns": ["Q?"], "category": "math"}, {PROMPT}),
+    "MBPP": ({"text": "Q?", "test_list": ["assert f(1) == 2"]}, {PROMPT}),
+    "OpenOrca": ({"question": "Q?", "response": "Good."}, {PROMPT, CONVERSATION}),
     "OpenAI": ({"messages": [U("Q?"), A("Good.")]}, {PROMPT, CONVERSATION}),
     "content as parts": (
         {"messages": [{"role": "user", "content": [{"type": "text", "text": "Q?"}]}, A("Good.")]},
@@ -53,7 +55,8 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {PROMPT, CONVERSATION},
     ),
     "roles of another case": (
-        {"messages": [{"role": "User", "content": "Q?"}, {"role": "Assistant", "content": "Good."}]},
+        {"messages": [{"role": "User", "content": "Q?"},
+                      {"role": "Assistant", "content": "Good."}]},
         {PROMPT, CONVERSATION},
     ),
     "Alpaca": ({"instruction": "Q?", "input": "", "output": "Good."}, {PROMPT, CONVERSATION}),
@@ -75,7 +78,10 @@ SHAPES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"text": "<extra_id_0>System\n\n<extra_id_1>User\nQ?\n<extra_id_1>Assistant\nGood.\n"},
         {PROMPT, CONVERSATION, TEXT},
     ),
-    "HH-RLHF, one side": ({"text": "\n\nHuman: Q?\n\nAssistant: Good."}, {PROMPT, CONVERSATION, TEXT}),
+    "HH-RLHF, one side": (
+        {"text": "\n\nHuman: Q?\n\nAssistant: Good."},
+        {PROMPT, CONVERSATION, TEXT},
+    ),
     "preference": ({"prompt": "Q?", "chosen": "Good.", "rejected": "Bad."}, {PROMPT, PAIR, ITEM}),
     "whole conversations": (
         {"chosen": [U("Q?"), A("Good.")], "rejected": [U("Q?"), A("Bad.")]},
@@ -229,21 +235,21 @@ def test_benchmarks_read_the_same(shape: tuple[Path, dict[str, Any], set[str]]) 
 
 
 def test_filters_compare_with_the_same(shape: tuple[Path, dict[str, Any], set[str]]) -> None:
-    path, row, gives = shape
+    path, _, gives = shape
     if PROMPT in gives:
         assert list(texts_in(str(path), None, "user")) == [("rows.jsonl:1", "Q?")]
     if gives & {CONVERSATION, PAIR}:
         (said,) = texts_in(str(path), None, "assistant")
         assert said[1].startswith("Good.")
     if not gives:
-        with pytest.raises(DataError, match="unknown|no known format"):
+        with pytest.raises(DataError, match="none of the usual columns"):
             list(texts_in(str(path), None, "user"))
 
 
 def test_every_form_is_a_shape_of_the_table() -> None:
     shown = {Source(file="x.jsonl").form(row).name for row, gives in SHAPES.values() if gives}
     # Told by values and not by columns, and tested on its own.
-    assert shown | {"rated_messages", "unpaired"} == set(FORMS)
+    assert shown | {"rated_messages", "unpaired", "tool_calls"} == set(FORMS)
 
 
 def test_the_page_on_data_has_every_form_and_kind() -> None:
