@@ -193,7 +193,8 @@ class TestWhatCannotBeRead:
         path = write(tmp_path / f"r{kind}{packed}", data[: len(data) // 2])
         assert refusal(path).startswith(f"{path}: ")
 
-    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst"])
+    # Zstandard keeps no sum of a file by default: what decodes to other bytes is a bad line.
+    @pytest.mark.parametrize("packed", [".gz", ".bz2"])
     def test_a_file_that_is_damaged_within(self, tmp_path: Path, packed: str) -> None:
         many = jsonl([{"prompt": os.urandom(40).hex()} for _ in range(FILLED)])
         data = bytearray(PACK[packed](many))
@@ -503,7 +504,7 @@ class TestHub:
     """The library takes a folder `org/name` here for the data set of that name."""
 
     def test_a_split_by_its_name(self, offline: Path) -> None:
-        write(offline / "org" / "pairs" / "train.jsonl", ROWS[:1])
+        write(offline / "org" / "pairs" / "train.jsonl", [{**ROWS[0], "more": "y"}])
         write(offline / "org" / "pairs" / "test.jsonl", [*ROWS[1:], {"prompt": "Q", "more": "x"}])
         for name in ("org/pairs:test", "hf:org/pairs:test"):
             found = list(read_rows(name))

@@ -15,6 +15,10 @@ HUB = "hf:"
 _FORM = re.compile(r"[\w-][\w.-]*/[\w.-]+(/[\w./-]+)?(:[\w.-]+)?")
 
 
+_SAVED = ("state.json", "dataset_dict.json")
+"""What the library leaves in a folder that it saved, and loads in another way."""
+
+
 def is_hub_name(name: str) -> bool:
     """Whether this can be a data set on the hub: `hf:...`, or `org/name` with a split at most."""
     return name.startswith(HUB) or _FORM.fullmatch(name) is not None
@@ -37,7 +41,11 @@ def read_hub(name: str, split: str | None = None) -> Iterator[tuple[str, dict[st
     whole, part = _part(place.removeprefix(HUB))
     where: dict[str, Any] = {} if part is None else {"data_dir": part}
     try:
-        rows = datasets.load_dataset(whole, split=split, **where)
+        if any((Path(whole) / name).is_file() for name in _SAVED):
+            rows = datasets.load_from_disk(whole)
+            rows = rows[split] if split is not None and isinstance(rows, dict) else rows
+        else:
+            rows = datasets.load_dataset(whole, split=split, **where)
     except Exception as error:
         # The library raises dozens of types of its own and of others' for what a user mistyped.
         # This one says nothing itself: what was wrong in which file is its cause.

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from functools import cache
 from glob import glob, has_magic
 from io import BufferedReader
@@ -164,11 +164,17 @@ def _holds_rows(name: str, kinds: Sequence[str]) -> bool:
     return not hidden and bool(kind_of(name, kinds)[0]) and parts[-1] not in _NO_ROWS
 
 
+def _splits_in(name: str) -> set[str]:
+    """The splits that a file may be named for: its folders' names, and what its own begins with."""
+    *folders, own = name.split("/")
+    return {*folders, own.split("-")[0].split(".")[0]}
+
+
 def _of_split(
     found: list[File], splits: Sequence[str], place: str, kinds: Sequence[str]
 ) -> list[File]:
     for split in splits:
-        named = [f for f in found if f.name.rpartition("/")[2].split("-")[0].split(".")[0] == split]
+        named = [file for file in found if split in _splits_in(file.name)]
         if named:
             return named
     if not found:
@@ -207,8 +213,17 @@ def _elsewhere(place: str, splits: Sequence[str], kinds: Sequence[str]) -> list[
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{place}: cannot read it: {said(error)}") from None
     if has_magic(path):
-        inside, splits = [name for name in inside if fnmatch(name, path)], ()
+        inside, splits = [name for name in inside if _fits(name.split("/"), path.split("/"))], ()
     return _of_split([file(p, p[len(base) :].lstrip("/")) for p in inside], splits, place, kinds)
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path fit those of a pattern; `**` stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[at:], pattern[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _first_magic(path: str) -> int:
@@ -241,19 +256,19 @@ def _standard_input() -> File:
     atexit.register(path.unlink, missing_ok=True)
     with kept:
         copyfileobj(sys.stdin.buffer, kept)
-    packed = _sniffed(path)
+    with path.open("rb") as opened:
+        packed = _sniffed(opened.read(8))
     file = File("stdin", STDIN, "", packed if packed in PACKED else "", lambda: path.open("rb"))
-    kind = packed if packed in KINDS else ""
-    if not kind:
-        with file.open() as opened:
-            start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    with file.open() as opened:
+        start = opened.read(4096)
+    kind = _sniffed(start)
+    if kind not in KINDS:
+        start = start.removeprefix(b"\xef\xbb\xbf").lstrip()
         kind = ".json" if start[:1] in (b"{", b"[") else ".csv"
         line = start.partition(b"\n")[0]
         kind = ".tsv" if kind == ".csv" and b"\t" in line and b"," not in line else kind
     return File(file.name, file.place, kind, file.packed, file.raw)
 
 
-def _sniffed(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(8)
+def _sniffed(start: bytes) -> str:
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "")
