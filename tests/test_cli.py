@@ -439,7 +439,7 @@ class TestScore:
         assert [row["prompt"] for row in rows] == [row["prompt"] for row in ROWS]
         assert [row.get("response") for row in rows] == [row.get("response") for row in ROWS]
         assert [row["error"] is None for row in rows] == [True, True, False, True]
-        assert "input:bad_conversation: " in rows[2]["error"]
+        assert "wrong_kind: a row of 'prompt' gives prompts" in rows[2]["error"]
         for row in rows:
             scored = row["error"] is None
             assert all((row[name] is not None) == scored for name in (*ATTRIBUTES, "reward"))
@@ -493,8 +493,8 @@ class TestScore:
             ("in.jsonl", "scripted:echo", "in.jsonl", "is the input itself"),
             ("in.jsonl", "scripted:echo", "in.jsonl/out.jsonl", "cannot write"),
             ("empty.jsonl", "scripted:echo", "out.jsonl", "the file is empty"),
-            ("bad.jsonl", "scripted:echo", "out.jsonl", "no row is a conversation"),
-            ("in.csv", "scripted:echo", "out.jsonl", "no column 'prompt'"),
+            ("bad.jsonl", "scripted:echo", "out.jsonl", "no row has an answer to grade"),
+            ("in.csv", "scripted:echo", "out.jsonl", "line 1: columns a, b are no known format"),
             ("in.parquet", "scripted:echo", "out.jsonl", "not a readable Parquet file"),
         ],
     )
