@@ -139,11 +139,11 @@ class ChatEndpoint(ChatBackend):
 
     def _read(self, reply: Any) -> Response:
         response = read_chat(reply, self.model)
-        redact = self._end.address.server.key.redact
-        text, thought = redact(response.text), redact(response.reasoning)
-        calls = tuple(replace(c, arguments=redact(c.arguments)) for c in response.tool_calls)
-        if (text, thought, calls) == (response.text, response.reasoning, response.tool_calls):
+        key = self._end.address.server.key
+        if not key:
             return response
+        calls = tuple(replace(c, arguments=key.redact(c.arguments)) for c in response.tool_calls)
+        text, thought = key.redact(response.text), key.redact(response.reasoning)
         return replace(response, text=text, reasoning=thought, tool_calls=calls)
 
 

@@ -22,9 +22,10 @@ def around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:
 
 def chat_messages(messages: Sequence[Message]) -> bytes:
     """The JSON of messages with their calls of tools, and what the tools answered."""
-    if all(m.plain for m in messages):
-        return spoken_messages(messages)
-    return _dumps(_wired(messages))
+    for message in messages:
+        if message.tool_calls or message.role == "tool":
+            return _dumps(_wired(messages))
+    return spoken_messages(messages)
 
 
 def spoken_messages(messages: Iterable[Message]) -> bytes:
@@ -53,8 +54,8 @@ def _wired(messages: Iterable[Message]) -> list[dict[str, Any]]:
             if name in open_calls:
                 open_calls.remove(name)
             said["tool_call_id"] = name
-        if message.name:
-            said["name"] = message.name
+            if message.name:
+                said["name"] = message.name
         wired.append(said)
     return wired
 

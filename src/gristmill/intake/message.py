@@ -99,14 +99,12 @@ def answer_of(message: Part, place: str) -> Said:
 
 def _said(text: str, thoughts: list[str], calls: tuple[ToolCall, ...]) -> Said:
     """A text, with the thought and the calls that are written in it."""
-    spoken = split_thought(text)
-    text = spoken.answer
-    if not calls:
+    reasoning, text, closed = split_thought(text)
+    if not calls and "<" in text:
         text, calls = written_calls(text)
-    reasoning = spoken.thought
     if thoughts:
         reasoning = "\n\n".join(t.strip() for t in (*thoughts, reasoning) if t)
-    return Said(text, reasoning, calls, spoken.closed)
+    return Said(text, reasoning, calls, closed)
 
 
 def text_in(content: Any, place: str) -> str:
