@@ -159,7 +159,7 @@ def test_what_is_trained_on_has_the_thoughts_and_calls_of_the_responses(tmp_path
     file = write_prompts(tmp_path, 2)
     generate = {"model": "scripted:thinkers:answer", "responses": 5}
     grades = [{"reward": {"model": "scripted:thinkers:grade"}}]
-    prompts = {p.id: p for p in read_prompts([str(file)]) if isinstance(p, Prompt)}
+    prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     for judges in (grades, []):
         keep = {"generate": generate, "keep": [], "judges": judges, "select": {"best": None}}
         there = tmp_path / f"mill-{len(judges)}"
