@@ -326,7 +326,7 @@ class TestComparison:
             models=("scripted:bench_judges:length",),
             chats=("scripted:bench_judges:knows",),
         )
-        (found,) = run(request, tmp_path / "out")[0]["comparisons"]
+        (found,) = run(request, tmp_path / "out").metrics["comparisons"]
         assert (found["only_first"], found["only_second"]) == (0, 20)
         assert found["p"] == pytest.approx(2 / 2**20)
         assert found["difference"]["mean"] == pytest.approx(-0.5)

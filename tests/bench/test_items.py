@@ -1,4 +1,4 @@
-"""Rows as a benchmark's items: where they are, what they are called, what they are counted under."""
+"""Rows as a benchmark's items: where they are, their names, and what they are counted under."""
 
 from __future__ import annotations
 

@@ -233,11 +233,11 @@ class TestPreference:
             ({"rejected": None}, "empty_response"),
             ({"chosen": turns("Q", ""), "rejected": turns("Q", "b")}, "empty_response"),
             ({"chosen": turns("Q"), "rejected": turns("Q", "b")}, "no_answer"),
-            ({"chosen": turns("Q", "a"), "rejected": turns("P", "b")}, "no_common_prompt"),
+            ({"chosen": turns("Q", "a"), "rejected": turns("P", "b")}, "prompt_differs"),
             ({"prompt": ""}, "empty_prompt"),
             ({"preference_strength": 0}, "no_preference"),
             ({"preference_strength": -1}, "bad_strength"),
-            ({"chosen_score": float("nan")}, "bad_score"),
+            ({"chosen_score": float("inf")}, "bad_score"),
             ({"rejected_reward": "high"}, "bad_score"),
         ],
     )
@@ -436,7 +436,7 @@ class TestKinds:
         assert found.reason == "wrong_kind"
         assert found.detail == (
             "a row of 'messages' gives conversations, for sft; "
-            "rated responses or preference pairs are needed"
+            "rated responses or preference pairs are needed (columns: messages)"
         )
 
     def test_pairs_come_from_pairs_alone(self) -> None:

@@ -147,6 +147,10 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
         inside = [(p, p.relative_to(fixed).as_posix()) for p in named if p.is_file()]
         found = [_local(p, n, kinds) for p, n in inside if kind_of(n, kinds)[0]]
         return _of_split(found, (), place, kinds)
+    if not path.suffix and not path.exists():
+        raise DataError(
+            f"{place}: no such file or folder (and no data set on the hub, which is org/name:split)"
+        )
     if not kind_of(place, kinds)[0]:
         raise DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}")
     if not path.is_file():

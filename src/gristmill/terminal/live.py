@@ -25,6 +25,9 @@ class LiveLine:
     Use as a context manager. Without a terminal `show` asks for the line only when it is due.
     """
 
+    says_last = True
+    """Whether the last line is said at the end, where there is no terminal."""
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
@@ -39,7 +42,7 @@ class LiveLine:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
-        elif self._unsaid:
+        elif self._unsaid and self.says_last:
             self._say(self._unsaid)
 
     def show(self, line: Callable[[], str], done: int, total: int) -> None:
