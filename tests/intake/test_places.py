@@ -244,7 +244,7 @@ class TestWhatCannotBeRead:
         [
             ("none.jsonl", "no such file"),
             ("a/b/c/d.parquet", "no such file"),
-            ("none", "unknown kind of file; use one of .jsonl"),
+            ("none", "none: no such file or folder"),
             ("rows.txt", "unknown kind of file"),
             ("rows.txt.gz", "unknown kind of file"),
             ("empty", "no file of these kinds: .jsonl"),

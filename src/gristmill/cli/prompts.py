@@ -52,14 +52,17 @@ def prompts(
     says which.
     """
     from gristmill.mill.write_prompts import write_prompts
+    from gristmill.mill.writing_bar import WritingBar
 
     given = {
         **{"model": model, "count": count, "language": language},
         **{"key_env": key_env, "concurrency": concurrency},
         **_settings(set_ or []),
     }
-    with interruptible():
-        writing = write_prompts(recipe, out, requests=max_requests, **given)
+    bar = WritingBar(OUT)
+    bar.says_last = False  # What came of it is said below.
+    with interruptible(), bar as watch:
+        writing = write_prompts(recipe, out, requests=max_requests, watch=watch, **given)
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")

@@ -9,11 +9,7 @@ from gristmill.terminal.live import LiveLine, clock
 
 
 class WritingBar(LiveLine):
-    """How far a source is that a model writes; the `watch` of `write_prompts`.
-
-    What was written in the end is said by whoever asked for it."""
-
-    says_last = False
+    """How far a source is that a model writes; the `watch` of `write_prompts`."""
 
     def __call__(self, writing: Writing) -> None:
         self.show(lambda: writing_line(writing), writing.delivered, writing.wanted)
