@@ -172,8 +172,11 @@ class ScriptedChat(Played, ChatBackend):
         message = {"content": said} if isinstance(said, str) else said
         if not isinstance(message, Mapping):
             raise Fault("bad_reply", f"gave {type(said).__name__} where text is needed")
+        if isinstance(said, str):
+            tokens = ((asked + 3) // 4, (len(said) + 3) // 4)
+            return response_of(message, "stop", self.model, tokens)
         response = response_of(message, "stop", self.model)
-        given = len(said) if isinstance(said, str) else len(response.text + response.reasoning)
+        given = len(response.text + response.reasoning)
         return replace(response, prompt_tokens=(asked + 3) // 4, completion_tokens=(given + 3) // 4)
 
 

@@ -22,6 +22,8 @@ def response_of(sample: Sample) -> str:
 def calls_of(sample: Sample) -> str:
     """The calls of tools in a response, a line each; not their ids, which are made up each time."""
     assert sample.response is not None
+    if not sample.response.tool_calls:
+        return ""
     return "\n".join(
         f"{call.name} {orjson.dumps(arguments_of(call), option=orjson.OPT_SORT_KEYS).decode()}"
         for call in sample.response.tool_calls

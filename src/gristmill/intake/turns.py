@@ -60,9 +60,9 @@ def _is_message(turn: Any) -> bool:
 def is_plain(given: Any) -> TypeGuard[str]:
     """Whether a cell holds one turn of text, as nearly every row does: none of the forms in which a
     text holds several begins so."""
-    if not isinstance(given, str) or TURN in given:
+    if not isinstance(given, str) or not given or TURN in given:
         return False
-    return bool(given) and given[0] not in "[H" and not given[0].isspace()
+    return given[0] != "[" and not given[0].isspace() and not given.startswith("Human:")
 
 
 def is_bare(given: Any) -> TypeGuard[str]:
