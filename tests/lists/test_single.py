@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.lists import bare, strip_thought
+from gristmill.lists import bare
 from lists.said import BARE
-
-THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
-"""What `strip_thought` takes away, as one pattern: it needs memory for each character."""
 
 
 @pytest.mark.parametrize(("reply", "meant"), BARE)
@@ -25,11 +20,3 @@ def test_no_reply_makes_it_fail(reply: str) -> None:
     text = bare(reply)
     assert text == text.strip()
     assert text or not reply.strip("\u200b\ufeff\u2060\u200e\u200f \n") or len(reply) < 200
-
-
-@given(
-    text=st.lists(st.sampled_from(["<think>", "</think>", "a", "\n", "<think", ">"]), max_size=12)
-)
-def test_a_thought_is_what_the_pattern_says(text: list[str]) -> None:
-    said = "".join(text)
-    assert strip_thought(said) == THOUGHT.sub("", said)

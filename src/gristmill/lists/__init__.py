@@ -7,8 +7,7 @@ read here, without a second call: see `parse_list` for the forms and the rules.
 from __future__ import annotations
 
 from gristmill.lists.choices import parse_choice, parse_yes_no
-from gristmill.lists.lines import strip_thought
 from gristmill.lists.parse import parse_list
 from gristmill.lists.single import bare
 
-__all__ = ["bare", "parse_choice", "parse_list", "parse_yes_no", "strip_thought"]
+__all__ = ["bare", "parse_choice", "parse_list", "parse_yes_no"]

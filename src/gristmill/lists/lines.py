@@ -18,21 +18,6 @@ _FENCE = re.compile(
 _RULE = re.compile(r"(?:-{3,}+|\*{3,}+|_{3,}+|={3,}+|—{2,}+|(?:\* ){2,20}\*|(?:- ){2,20}-)\Z")
 
 
-def strip_thought(text: str) -> str:
-    """The text without what a reasoning model thought before it spoke: each `<think>...</think>`,
-    one that never ends up to the text's end, and what stands before a `</think>` whose beginning
-    the chat template wrote. White space stays."""
-    first, opened = text.find("</think>"), text.find("<think>")
-    if first >= 0 and not 0 <= opened < first:
-        text = text[first + len("</think>") :]
-    said = []
-    while (opened := text.find("<think>")) >= 0:
-        said.append(text[:opened])
-        closed = text.find("</think>", opened)
-        text = text[closed + len("</think>") :] if closed >= 0 else ""
-    return "".join([*said, text])
-
-
 def trim(text: str) -> str:
     """Without white space and invisible characters at both ends."""
     return text.strip(_BLANK)
