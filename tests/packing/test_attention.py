@@ -70,9 +70,16 @@ def logits_packed(model: Any, sequences: list[Sequence], least: int | None = 16)
     return run(model, batch, logits_to_keep=batch.rows).logits[0]
 
 
-def close(found: torch.Tensor, wanted: torch.Tensor, what: str = "") -> None:
-    largest = max(1.0, wanted.abs().max().item())
-    assert (found - wanted).abs().max().item() <= 1e-5 * largest, what
+ROUNDING = {torch.float32: 1e-5, torch.float64: 1e-6}
+"""How far apart two ways to the same number may be, as a share of the largest one around it. Most
+norms of transformers compute in single precision whatever the model's."""
+
+
+def close(
+    found: torch.Tensor, wanted: torch.Tensor, what: str = "", largest: float = 1.0
+) -> None:
+    largest = max(largest, wanted.abs().max().item())
+    assert (found - wanted).abs().max().item() <= ROUNDING[wanted.dtype] * largest, what
 
 
 def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -92,8 +99,11 @@ def compare(
     wanted = gradients(plain, (alone * weights).sum())
     found = gradients(packed, (together * weights).sum())
     assert found.keys() == wanted.keys()
+    # What flows back through a layer is rounded in proportion to it: a gradient that is nothing
+    # by cancellation, as of the queries of a text's first token, is as exact as the largest one.
+    largest = max(gradient.abs().max().item() for gradient in wanted.values())
     for name, gradient in wanted.items():
-        close(found[name], gradient, name)
+        close(found[name], gradient, name, largest)
 
 
 @st.composite

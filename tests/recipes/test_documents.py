@@ -102,8 +102,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_text(tmp_path: Path) -> 
         ("a.jsonl", '{"text": "Fine."}\n{oops\n', r"a\.jsonl: a\.jsonl:2: "),
         ("a.jsonl", '{"text": 5}\n', r"a\.jsonl:1: 'text' is int, not a text"),
         ("a.jsonl", '{"body": "x"}\n', r"no row has a text in 'text'.*columns: body"),
-        ("a.csv", "body\nx\n", r"no column 'text' \(columns: body\)"),
-        ("a.docx", "x", "unknown kind of document"),
+        ("a.csv", "body\nx\n", r"a\.csv: no row has a text in 'text'.*columns: body"),
+        ("a.docx", "x", "unknown kind of file; use one of .txt, .md"),
         ("a.txt", " ", "there is no text in any document"),
         ("a.jsonl", "", "there is no text in any document"),
     ],
@@ -119,8 +119,8 @@ def test_what_cannot_be_used_is_an_error_before_anything_is_asked(
 def test_places_without_documents_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("x")
     for place, error in {
-        tmp_path: "no documents in this folder",
-        tmp_path / "*.md": "no document has such a name",
+        tmp_path: "there is no file of these kinds: .txt, .md",
+        tmp_path / "*.md": "there is no file of these kinds",
         tmp_path / "none.md": "no such file",
     }.items():
         with pytest.raises(DataError, match=error):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gristmill.errors import ConfigError, DataError
+from gristmill.intake.source import Source
 from gristmill.parts import name_of
 from gristmill.recipes._seeds import read_seeds
 from gristmill.recipes.evolve import DEEPER
@@ -40,7 +41,7 @@ def test_seeds_are_read_in_every_form_in_order(tmp_path: Path) -> None:
         {"instruction": "Sing.", "input": "", "output": "La"},
         {"instruction": "Translate.", "input": "Haus"},
     )
-    found = read_seeds(path)
+    found = read_seeds(Source(file=path))
     assert [draft.asked for draft in found] == [
         "One?", "More?", "Sort these.\n\n3 1 2", "Sing.", "Translate.\n\nHaus",
     ]  # fmt: skip
@@ -57,7 +58,7 @@ def test_repeated_seeds_and_lines_without_one_are_counted_and_the_rest_goes_on(
         {"prompt": ""}, {"text": "not a prompt"}, {"prompt": "And this one?"},
     )  # fmt: skip
     dropped: Counter[str] = Counter()
-    assert len(read_seeds(path, dropped)) == 21
+    assert len(read_seeds(Source(file=path), dropped)) == 21
     assert dropped == {"seed:repeated": 1, "seed:no_prompt": 3}
     for name in ("evolve", "self_instruct"):
         report = write(recipe_of(name, seeds=path), 60).report
@@ -71,9 +72,9 @@ def test_repeated_seeds_and_lines_without_one_are_counted_and_the_rest_goes_on(
     [
         ([], "there is no prompt in it"),
         (["{oops"], r"seeds\.jsonl:1: "),
-        ([{"text": "x"}, {"text": "y"}], r"seeds\.jsonl:1: none of 'prompt'"),
+        ([{"text": "x"}, {"text": "y"}], r"seeds\.jsonl:1: wrong_kind: a row of 'text' gives texts"),
         ([{"instruction": ""}], "'instruction' is empty"),
-        ([{"messages": [{"role": "user"}]}], r"messages\[0\]\.content"),
+        ([{"messages": [{"role": "user"}]}], r"seeds\.jsonl:1: bad_turns: 'messages\[0\]' has no text"),
     ],
 )
 def test_a_file_without_a_prompt_is_an_error_that_names_its_first_line(
@@ -283,7 +284,7 @@ def test_fewer_seeds_than_examples_are_all_shown(tmp_path: Path) -> None:
 def test_self_instructs_own_seed_tasks_are_read(shared_data: Path) -> None:
     path = str(shared_data / "self_instruct" / "seed_tasks.jsonl")
     dropped: Counter[str] = Counter()
-    assert len(read_seeds(path, dropped)) == 175 and not dropped
+    assert len(read_seeds(Source(file=path), dropped)) == 175 and not dropped
     for name in ("evolve", "self_instruct"):
         assert len(write(recipe_of(name, seeds=path), 100).rows) == 100
 

@@ -64,9 +64,12 @@ class Documents:
             raise DataError(f"{places}: there is no text in any document; put some in")
 
     def _files(self) -> list[File]:
-        """Each file once."""
-        found = (file for place in self.places for file in files_of(place, kinds=(*TEXTS, *KINDS)))
-        return list({Path(file.place).resolve(): file for file in found}.values())
+        """Each file once, by the name under which it was found first."""
+        found: dict[Path, File] = {}
+        for place in self.places:
+            for file in files_of(place, kinds=(*TEXTS, *KINDS)):
+                found.setdefault(Path(file.place).resolve(), file)
+        return list(found.values())
 
     def _documents(self, file: File) -> Iterator[Document]:
         if file.kind in TEXTS:
