@@ -28,8 +28,8 @@ def rows(source: str) -> list[dict[str, Any]]:
 def test_a_csv_files_columns_are_its_own(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("question,reply\na,b\n")
-    assert list(read_rows(path)) == [
-        ("p.csv:2", {"question": "a", "reply": "b"}, "{'question': 'a', 'reply': 'b'}")
+    assert [found[:2] for found in read_rows(path)] == [
+        ("p.csv:2", {"question": "a", "reply": "b"})
     ]
     check_files([str(path)])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gristmill.intake.cells import Row, Unusable, text_of
 from gristmill.intake.facts import SYSTEM
+from gristmill.intake.message import is_bare
 from gristmill.intake.turns import (
     Turns,
     answer_in,
@@ -13,7 +14,6 @@ from gristmill.intake.turns import (
     asked,
     checked,
     hh_turns,
-    is_bare,
     is_plain,
     listed,
     messages_of,

@@ -30,7 +30,7 @@ def with_beside(row: Row, found: Content) -> tuple[Content, str]:
         return found, ""
     listed, rest = tools
     kept = (Message("system", rest),) if rest else ()
-    return replace(found, prompt=(*kept, *found.prompt[1:])), tools_of(listed, "<tools>")
+    return found._replace(prompt=(*kept, *found.prompt[1:])), tools_of(listed, "<tools>")
 
 
 def _masked(row: Row, found: Content) -> Content:
@@ -54,7 +54,7 @@ def _thought(row: Row, found: Content) -> Content:
         raise Unusable("reasoning_differs", f"'{name}' is not the thought that the answer has")
     *before, last = found.answers[0].turns
     turns = (*before, replace(last, reasoning=said[name]))
-    return replace(found, answers=(replace(found.answers[0], turns=turns),))
+    return found._replace(answers=(found.answers[0]._replace(turns=turns),))
 
 
 def _unlearned(found: Content) -> Content:
@@ -64,4 +64,4 @@ def _unlearned(found: Content) -> Content:
         )
 
     answers = tuple(Answer(off(answer.turns), answer.score) for answer in found.answers)
-    return replace(found, prompt=off(found.prompt), answers=answers)
+    return found._replace(prompt=off(found.prompt), answers=answers)

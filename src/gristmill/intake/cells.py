@@ -11,6 +11,9 @@ import orjson
 
 Row = dict[str, Any]
 
+RAW = 2000
+"""Characters of a row's text that are kept to show it."""
+
 
 class Unusable(Exception):
     """A row that cannot be used. `reason` is one short word, `detail` says it in full."""
@@ -32,6 +35,16 @@ class Refused:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}: {self.detail}"
+
+
+def refused(where: str, error: Unusable, read: bytes | Row) -> Refused:
+    """A row that cannot be used, with the beginning of what it was read from."""
+    return Refused(where, error.reason, error.detail, _shown(read))
+
+
+def _shown(read: bytes | Row) -> str:
+    text = read[:RAW].decode("utf-8", "replace") if isinstance(read, bytes) else str(read)[:RAW]
+    return text.encode("utf-8", "replace").decode()
 
 
 def text_of(row: Mapping[str, Any], field: str, blank: str) -> str:

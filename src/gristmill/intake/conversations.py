@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from gristmill.intake.asked import (
     ASKS,
@@ -64,7 +63,7 @@ def instruction(row: Row) -> Content:
     output = first.get("output") if first else None
     if found.answers or found.flaw or not isinstance(output, str) or not output.strip():
         return found
-    return replace(found, answers=(Answer(reply_in(output, "instances[0].output")),))
+    return found._replace(answers=(Answer(reply_in(output, "instances[0].output")),))
 
 
 def turns_listed(row: Row) -> Content:
@@ -94,7 +93,7 @@ def liked(row: Row) -> Content:
         raise Unusable("no_answer", "there is no answer that the label is of")
     name = field_of(row, LIKES) or LIKES[0]
     good = float(switch_of(row[name], name))
-    return replace(found, answers=(replace(found.answers[0], score=good),))
+    return found._replace(answers=(found.answers[0]._replace(score=good),))
 
 
 def conversation(row: Row) -> Content:

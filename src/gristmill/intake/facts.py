@@ -49,11 +49,16 @@ def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> tuple[P
 
     Raises Unusable naming the field.
     """
-    found = {fact: read(row) for fact, read in _readers(tuple(row))}
+    readers = _readers(tuple(row))
+    source = _origin(row, where)
+    if not readers:
+        content = prompt_id(messages, tools)
+        return Prompt(content, messages, source=source, tools=tools), content
+    found = {fact: read(row) for fact, read in readers}
     tools = found.pop("tools", None) or tools
     content = prompt_id(messages, tools)
     name = found.pop("id", None) or content
-    return Prompt(name, messages, source=_origin(row, where), tools=tools, **found), content
+    return Prompt(name, messages, source=source, tools=tools, **found), content
 
 
 def item_of(row: Row, judgebench: bool) -> dict[str, str]:

@@ -16,17 +16,15 @@ import pyarrow.parquet as pq
 
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX, TutorRows
-from gristmill.intake.cells import Refused, Row
+from gristmill.intake.cells import Refused, Row, Unusable, refused
 from gristmill.intake.hub import read_hub
 from gristmill.intake.places import File, files_of, on_hub, said
 
-Found = tuple[str, Row | Refused, str]
-"""`file:line` (for a built-in source `tutor:4000:line`), the row or what is wrong, its text.
+Found = tuple[str, Row | Refused, bytes | Row]
+"""`file:line` (for a built-in source `tutor:4000:line`), the row or what is wrong, and what it was
+read from: a line, or a table's row.
 
 A row has what the file gives it: what is null is not there, in JSON as in a table."""
-
-RAW = 2000
-"""Characters of a row's text that are kept to show it."""
 
 
 def check_files(sources: Sequence[str | Path]) -> None:
@@ -58,10 +56,10 @@ def read_rows(
     name = str(source)
     if name.startswith(PREFIX):
         for number, row in enumerate(TutorRows.parse(name), 1):
-            yield f"{name}:{number}", row, orjson.dumps(row).decode()
+            yield f"{name}:{number}", row, row
     elif on_hub(name):
         for where, row in read_hub(name, split):
-            yield where, _given(row), str(row)[:RAW]
+            yield where, _given(row), row
     else:
         for file in files_of(name, splits):
             yield from rows_of(file)
@@ -122,14 +120,13 @@ def _json_rows(file: File) -> Iterator[Found]:
             line = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
             if not line:
                 continue
-            raw = line[:RAW].decode("utf-8", "replace")
             where = f"{file.name}:{number}"
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                yield where, Refused(where, "bad_json", str(error), raw), raw
+                yield where, refused(where, Unusable("bad_json", str(error)), line), line
                 continue
-            yield where, _object(row, where, raw), raw
+            yield where, _object(row, where, line), line
 
 
 def _json_array(file: File, data: bytes) -> Iterator[Found]:
@@ -139,16 +136,16 @@ def _json_array(file: File, data: bytes) -> Iterator[Found]:
     except orjson.JSONDecodeError as error:
         raise DataError(f"{file.place}: not valid JSON: {error}") from None
     for number, row in enumerate(rows, 1):
-        raw = orjson.dumps(row)[:RAW].decode("utf-8", "replace")
         where = f"{file.name}:{number}"
-        yield where, _object(row, where, raw), raw
+        read = row if isinstance(row, dict) else orjson.dumps(row)
+        yield where, _object(row, where, read), read
 
 
-def _object(row: Any, where: str, raw: str) -> Row | Refused:
+def _object(row: Any, where: str, read: bytes | Row) -> Row | Refused:
     if isinstance(row, dict):
         return _given(row)
-    detail = f"expected an object, found {type(row).__name__}"
-    return Refused(where, "bad_json", detail, raw)
+    error = Unusable("bad_json", f"expected an object, found {type(row).__name__}")
+    return refused(where, error, read)
 
 
 def _given(row: Row) -> Row:
@@ -192,7 +189,7 @@ def _table_rows(file: File, batches: Iterator[pa.RecordBatch]) -> Iterator[Found
         for batch in batches:
             for row in _to_microseconds(batch).to_pylist():
                 number += 1
-                yield f"{file.name}:{number}", _given(row), str(row)[:RAW]
+                yield f"{file.name}:{number}", _given(row), row
     except UnicodeDecodeError as error:
         raise DataError(f"{file.place}: row {number + 1}: not UTF-8: {error}") from None
 
@@ -231,11 +228,9 @@ def _csv_rows(file: File) -> Iterator[Found]:
 
 def _csv_row(where: str, row: dict[Any, Any]) -> Found:
     named = {k: v for k, v in row.items() if k is not None and v not in (None, "")}
-    raw = str(named)[:RAW]
     try:
         "".join([*named, *named.values()]).encode()
     except UnicodeEncodeError:
-        raw = raw.encode("utf-8", "replace").decode()
-        detail = "not UTF-8; save the file as UTF-8"
-        return where, Refused(where, "bad_encoding", detail, raw), raw
-    return where, named, raw
+        error = Unusable("bad_encoding", "not UTF-8; save the file as UTF-8")
+        return where, refused(where, error, named), named
+    return where, named, named

@@ -10,7 +10,7 @@ weight, train, loss                          whether the turn is learned from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from gristmill.intake.calls import calls_of, written_calls, written_responses
 from gristmill.intake.cells import Unusable, switch_of
@@ -34,7 +34,7 @@ DETAILS = ("reasoning_details", "thinking_blocks")
 """The same thought once more, in parts (OpenRouter, LiteLLM): read where there is no other."""
 _HIDDEN = ("redacted_thinking", "reasoning.encrypted")
 """Parts with a thought that nobody but the provider can read."""
-_BESIDE = (*THOUGHTS, *DETAILS, "tool_calls", "function_call", "refusal")
+_BESIDE = frozenset((*THOUGHTS, *DETAILS, "tool_calls", "function_call", "refusal"))
 LEARNED = ("weight", "train", "training", "trainable", "loss")
 
 Part = Mapping[str, Any]
@@ -78,8 +78,10 @@ class Said(NamedTuple):
 def answer_of(message: Part, place: str) -> Said:
     """The answer in an assistant's message, and what stands beside it. Raises Unusable."""
     content = message.get("content")
-    if type(content) is str and not any(map(message.get, _BESIDE)):
-        return _said(content, [], ())
+    if type(content) is str and (
+        _BESIDE.isdisjoint(message) or not any(map(message.get, _BESIDE))
+    ):
+        return Said(content, "", (), True) if is_bare(content) else _said(content, [], ())
     content = _value(message)
     parts = content if isinstance(content, list) else []
     said = [thought_in(message[name]) for name in THOUGHTS if message.get(name)]
@@ -95,6 +97,14 @@ def answer_of(message: Part, place: str) -> Said:
     if not text and isinstance(message.get("refusal"), str):
         text = message["refusal"]
     return _said(text, thoughts, calls)
+
+
+def is_bare(given: Any) -> TypeGuard[str]:
+    """Whether a value is an answer of text in which nothing is marked, as most do: a thought, a
+    call and another turn are marked by one of these signs, or begin with space or `analysis`."""
+    if type(given) is not str or "<" in given or "[" in given or "◁" in given:
+        return False
+    return bool(given) and not given[0].isspace() and not given.startswith("analysis")
 
 
 def _said(text: str, thoughts: list[str], calls: tuple[ToolCall, ...]) -> Said:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gristmill.intake.asked import ASKS, TURNS, field_of, prompt_in, reply_in, system_of
@@ -233,7 +232,7 @@ def ultrafeedback(row: Row) -> Content:
         for place, one in enumerate(row["completions"]):
             mean = _score(one, scores[1:], f"completions[{place}].")
             if answers[place].score == 10 and mean is not None and mean <= 2:
-                answers[place] = replace(answers[place], score=1.0)
+                answers[place] = answers[place]._replace(score=1.0)
         return ranked(prompt, answers)
 
     return whatever_answers(prompt, read)

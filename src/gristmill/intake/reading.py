@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from gristmill.intake import facts
@@ -41,7 +40,7 @@ def record_of(row: Row, where: str, form: Form, wanted: Sequence[str]) -> Record
     if kind in (CONVERSATION, RATED) and not content.answers:
         raise Unusable("no_answer", f"there is no answer: '{form.name}' ends with the user's turn")
     if kind == RATED:
-        content = replace(content, rated=rated(row, content))
+        content = content._replace(rated=rated(row, content))
     prompt = Prompt("", content.prompt, tools=facts.tools_in(row) or tools)
     about = facts.item_of(row, form.name == "judgebench") if kind == ITEM else {}
     return Record(where, form.name, kind, prompt, content, facts=about)
@@ -97,7 +96,7 @@ class Unpaired:
                 waiting.remove(other)
                 sides = sorted((answer, other.answers[0]), key=lambda a: -(a.score or 0.0))
                 better, worse = (Answer(side.turns) for side in sides)
-                return replace(record, content=two(record.content.prompt, better, worse))
+                return record._replace(content=two(record.content.prompt, better, worse))
         waiting.append(record)
         return None
 

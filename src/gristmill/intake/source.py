@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,8 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from gristmill.errors import DataError
 from gristmill.intake import facts
 from gristmill.intake.builtin import PREFIX
-from gristmill.intake.cells import Refused, Row, Unusable
-from gristmill.intake.files import count_rows, header_of, read_rows
+from gristmill.intake.cells import Refused, Row, Unusable, refused
+from gristmill.intake.files import Found, count_rows, header_of, read_rows
 from gristmill.intake.forms import FORMS, Form, recognise
 from gristmill.intake.hub import HUB
 from gristmill.intake.places import File, files_of, kind_of, located, on_hub
@@ -112,24 +113,21 @@ class Source(Options):
             return []
         return files_of(self.file, [self.split] if self.split else splits)
 
-    def rows(self, splits: Sequence[str] = ()) -> Iterator[tuple[str, Row | Refused, str]]:
+    def rows(self, splits: Sequence[str] = ()) -> Iterator[Found]:
         """Every row under our names (see `files.read_rows`), as far as the limit."""
         unnamed = not splits and ":" not in self.file.removeprefix(HUB)
         split = self.split or ("train" if unnamed else None)
         splits = [self.split] if self.split else splits
         named = self.named
-        for number, (where, row, raw) in enumerate(
-            read_rows(self.file, split=split, splits=splits)
-        ):
-            if number == self.limit:
-                return
-            if isinstance(row, Refused) or not named:
-                yield where, row, raw
-                continue
+        found = islice(read_rows(self.file, split=split, splits=splits), self.limit)
+        if not named:
+            yield from found
+            return
+        for where, row, read in found:
             try:
-                yield where, self.renamed(row), raw
+                yield where, row if isinstance(row, Refused) else self.renamed(row), read
             except Unusable as error:
-                yield where, Refused(where, error.reason, error.detail, raw), raw
+                yield where, refused(where, error, read), read
 
     def records(
         self, *wanted: str, unused: Counter[str] | None = None, splits: Sequence[str] = ()
@@ -142,14 +140,14 @@ class Source(Options):
         """
         single = Unpaired()
         mapped = tuple(path.partition(".")[0] for path in self.named)
-        for where, row, raw in self.rows(splits):
+        for where, row, read in self.rows(splits):
             if isinstance(row, Refused):
                 yield row
                 continue
             try:
                 found = self.record(row, where, wanted)
             except Unusable as error:
-                yield Refused(where, error.reason, self._explained(error, row), raw)
+                yield refused(where, self._explained(error, row), read)
                 continue
             if unused is not None and (
                 names := unused_of(tuple(row), found.form, found.kind, mapped)
@@ -162,7 +160,7 @@ class Source(Options):
                 if (pair := single.pair(found)) is not None:
                     yield pair
             except Unusable as error:
-                yield Refused(where, error.reason, error.detail, raw)
+                yield refused(where, error, read)
         yield from single.left()
 
     def record(self, row: Row, where: str, wanted: Sequence[str]) -> Record:
@@ -186,12 +184,13 @@ class Source(Options):
         """The file's own columns that are named here."""
         return list(self.columns.values())
 
-    def _explained(self, error: Unusable, row: Row) -> str:
+    def _explained(self, error: Unusable, row: Row) -> Unusable:
         absent = [name for name in self.named if name not in row and at(row, name) is None]
         if error.reason in UNFOUND and absent:
             # What the config asks for in vain is the likely cause, whatever came of it.
-            return f"{error.detail}; the row has no {', '.join(absent)} (columns: {', '.join(row)})"
-        return error.detail
+            missing = f"the row has no {', '.join(absent)} (columns: {', '.join(row)})"
+            return Unusable(error.reason, f"{error.detail}; {missing}")
+        return error
 
     def renamed(self, row: Row) -> Row:
         """The row under our names. Raises Unusable where a value there cannot be one."""

@@ -65,14 +65,6 @@ def is_plain(given: Any) -> TypeGuard[str]:
     return given[0] != "[" and not given[0].isspace() and not given.startswith("Human:")
 
 
-def is_bare(given: Any) -> TypeGuard[str]:
-    """Whether a cell holds an answer of text in which nothing is marked, as most do: a thought, a
-    call and another turn are marked by one of these signs, or begin with space or `analysis`."""
-    if type(given) is not str or "<" in given or "[" in given or "◁" in given:
-        return False
-    return bool(given) and not given[0].isspace() and not given.startswith("analysis")
-
-
 def answer_in(text: str, field: str) -> Turns:
     """The assistant's turn in a text; several where HelpSteer2 has put them into it."""
     said = answer_of({"content": text}, field)

@@ -19,7 +19,7 @@ from gristmill.backends.identity import identity
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import DataError, RunError, StorageError
-from gristmill.intake.cells import Refused, Row, Unusable
+from gristmill.intake.cells import Refused, Row, Unusable, refused
 from gristmill.intake.record import CONVERSATION, PAIR, Answer, Record
 from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
@@ -41,14 +41,14 @@ Task = tuple[str, Prompt, Answer]
 
 def answers_of(source: Source) -> Iterator[tuple[Row, Record | Refused]]:
     """Each row with the answers in it that are graded, or what is wrong with it."""
-    for where, row, raw in source.rows():
+    for where, row, read in source.rows():
         if isinstance(row, Refused):
-            yield {"line": raw}, row
+            yield {"line": row.text}, row
             continue
         try:
             yield row, source.record(row, where, (CONVERSATION, PAIR))
         except Unusable as error:
-            yield row, Refused(where, error.reason, error.detail, raw)
+            yield row, refused(where, error, read)
 
 
 def _graded(record: Record) -> list[tuple[tuple[str, ...], Answer]]:
