@@ -21,7 +21,7 @@ settings.register_profile(
 )
 settings.load_profile("gristmill")
 
-# A shell without job control has Ctrl-C ignored in what it puts in the background, and tests send it.
+# A shell without job control has what it puts in the background ignore Ctrl-C, and tests send it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

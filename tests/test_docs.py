@@ -18,10 +18,10 @@ import yaml
 
 from gristmill import cli
 from gristmill.backends.calling import Calling
-from gristmill.detect import DETECTED
 from gristmill.errors import ConfigError
 from gristmill.filters._parsing import _GRAMMARS
 from gristmill.languages import LANGUAGES
+from gristmill.languages.detect import DETECTED
 from gristmill.mill import Config
 from gristmill.parts import find_part, part_names
 from gristmill.recipes import Recipe

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from gristmill import tutor
+from gristmill.jobs.quickstart import QUESTIONS, quickstart, truth
 from gristmill.mill import Config, forecast
-from gristmill.quickstart import QUESTIONS, quickstart, truth
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from gristmill import pipeline, tutor
+import gristmill
+from gristmill import tutor
 from gristmill.mill import Config
 from gristmill.mill.parquet import Writers
 from gristmill.mill.rows import Origin, preference_row, sft_row
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "select": {"min_gap": 0.0},
         }
     )
-    pipeline.run(config, home / "out")
+    gristmill.run(config, home / "out")
     return home / "out"
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from gristmill.bench.run import judge_eval, rewardbench
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
+    from gristmill.jobs.run import run
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
-    from gristmill.pipeline import run
     from gristmill.train.command import train
 
 __version__ = "0.1.0"
@@ -50,7 +50,7 @@ _HOMES = {
     "judge_eval": "gristmill.bench.run",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",
-    "run": "gristmill.pipeline",
+    "run": "gristmill.jobs.run",
     "score": "gristmill.jobs.score",
     "write_prompts": "gristmill.mill.write_prompts",
 }

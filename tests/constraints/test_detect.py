@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from gristmill import detect
 from gristmill.constraints import Constraint
 from gristmill.errors import MissingExtra
+from gristmill.languages import detect
 from gristmill.parts import open_part
 
 

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("lingua")
 
-from gristmill.detect import DETECTED, detect
 from gristmill.errors import ConfigError
 from gristmill.filters._texts import response_of
 from gristmill.filters.language import Language
 from gristmill.languages import LANGUAGES
+from gristmill.languages.detect import DETECTED, detect
 from gristmill.parts import open_part
 from gristmill.records import Drop
 from mills import prompt, sample

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+import gristmill
 import scripts
-from gristmill import mill, pipeline
+from gristmill import mill
 from gristmill.backends import open_embedding
 from gristmill.errors import BackendError, BackendFatal, ConfigError
 from gristmill.judges.embedding import RECENT, Embedding
@@ -184,7 +185,7 @@ def test_beside_a_judge_that_grades_rewards_and_choice_are_that_judges(tmp_path:
 
 def test_no_vector_leaves_the_checkpoint(tmp_path: Path) -> None:
     ours = own(write_prompts(tmp_path, 6), embedding(), GRADE)
-    outcome = pipeline.run(ours, tmp_path / "run")
+    outcome = gristmill.run(ours, tmp_path / "run")
     vectors = {
         verdict[7].partition(":")[2]
         for line in (outcome.folder / "checkpoint" / "finished.jsonl").read_text().splitlines()
@@ -211,7 +212,7 @@ def test_the_report_counts_it_neither_among_the_judges_nor_their_failures(tmp_pa
         [GRADE, even, embedding()],
     ):
         folder = tmp_path / f"{judges.index(embedding())}"
-        pipeline.run(own(prompts, *judges, keep=[]), folder)
+        gristmill.run(own(prompts, *judges, keep=[]), folder)
         found = measure_judges(open_run(folder))
         assert found is not None
         assert found.names == ["reward", "truth"]
@@ -221,7 +222,7 @@ def test_the_report_counts_it_neither_among_the_judges_nor_their_failures(tmp_pa
         told = "".join(text for text, _ in overview.lede(open_run(folder)))
         assert "scripts:grade and truth graded them" in told
         assert __name__ not in told
-    pipeline.run(own(prompts, embedding(), GRADE, keep=[]), tmp_path / "two")
+    gristmill.run(own(prompts, embedding(), GRADE, keep=[]), tmp_path / "two")
     assert measure_judges(open_run(tmp_path / "two")) is None
 
 

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disk import full_disk
-from gristmill import log as log_module
 from gristmill.backends.remembered import pack
 from gristmill.errors import CheckpointError, DataError, StorageError
-from gristmill.log import Log
 from gristmill.mill import journal as journal_module
 from gristmill.mill.budget import Spent
 from gristmill.mill.journal import Journal
 from gristmill.records import Failure, Response, Sample, ToolCall
+from gristmill.storage import log as log_module
+from gristmill.storage.log import Log
 from mills import sample, verdict
 
 

@@ -75,9 +75,7 @@ ROUNDING = {torch.float32: 1e-5, torch.float64: 1e-6}
 norms of transformers compute in single precision whatever the model's."""
 
 
-def close(
-    found: torch.Tensor, wanted: torch.Tensor, what: str = "", largest: float = 1.0
-) -> None:
+def close(found: torch.Tensor, wanted: torch.Tensor, what: str = "", largest: float = 1.0) -> None:
     largest = max(largest, wanted.abs().max().item())
     assert (found - wanted).abs().max().item() <= ROUNDING[wanted.dtype] * largest, what
 

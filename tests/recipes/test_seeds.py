@@ -72,9 +72,15 @@ def test_repeated_seeds_and_lines_without_one_are_counted_and_the_rest_goes_on(
     [
         ([], "there is no prompt in it"),
         (["{oops"], r"seeds\.jsonl:1: "),
-        ([{"text": "x"}, {"text": "y"}], r"seeds\.jsonl:1: wrong_kind: a row of 'text' gives texts"),
+        (
+            [{"text": "x"}, {"text": "y"}],
+            r"seeds\.jsonl:1: wrong_kind: a row of 'text'",
+        ),
         ([{"instruction": ""}], "'instruction' is empty"),
-        ([{"messages": [{"role": "user"}]}], r"seeds\.jsonl:1: bad_turns: 'messages\[0\]' has no text"),
+        (
+            [{"messages": [{"role": "user"}]}],
+            r":1: bad_turns: 'messages\[0\]' has no text",
+        ),
     ],
 )
 def test_a_file_without_a_prompt_is_an_error_that_names_its_first_line(

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+import gristmill
 import llm_judges
 import scripts
-from gristmill import pipeline
 from gristmill.judges._matches import Record
 from gristmill.report import agreement, write_report
 from gristmill.report.agreement import Judges, measure_judges
@@ -284,7 +284,7 @@ class TestOfARun:
             judges=list(judges),
             keep=[],
         )
-        pipeline.run(settings, folder / "out")
+        gristmill.run(settings, folder / "out")
         found = measure_judges(open_run(folder / "out"))
         assert found is not None
         return found, Page((folder / "out" / "report.html").read_text())

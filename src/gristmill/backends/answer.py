@@ -93,8 +93,10 @@ def response_of(
             raise Fault("bad_reply", SPENT, again=False)
         if not reasoning and message.get("content") is None:
             raise Fault("bad_reply", "choices[0].message.content is empty")
-    if calls or not (text.isascii() and reasoning.isascii()):
-        # Half a surrogate pair can be neither kept nor sent on.
-        text, reasoning = sendable(text), sendable(reasoning)
-        calls = tuple(ToolCall(*map(sendable, (c.name, c.arguments, c.id))) for c in calls)
-    return Response(text, model, ending, *tokens, reasoning=reasoning, tool_calls=calls)
+    # Half a surrogate pair can be neither kept nor sent on.
+    if not text.isascii():
+        text = sendable(text)
+    if not (reasoning or calls):
+        return Response(text, model, ending, *tokens)
+    calls = tuple(ToolCall(*map(sendable, (c.name, c.arguments, c.id))) for c in calls)
+    return Response(text, model, ending, *tokens, sendable(reasoning), calls)

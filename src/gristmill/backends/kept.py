@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.backends.many import Failed
 from gristmill.errors import StorageError
-from gristmill.log import Log
+from gristmill.storage.log import Log
 
 
 class Kept:

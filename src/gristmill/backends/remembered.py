@@ -18,8 +18,8 @@ import orjson
 
 from gristmill.backends.base import ChatBackend
 from gristmill.errors import BackendError
-from gristmill.log import Log
 from gristmill.records import Prompt, Response, Sampling, ToolCall, prompt_id
+from gristmill.storage.log import Log
 
 
 def pack(response: Response) -> list[Any]:

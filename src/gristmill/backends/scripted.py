@@ -169,13 +169,12 @@ class ScriptedChat(Played, ChatBackend):
 
     def _read(self, said: Any, asked: int) -> Response:
         """What was said, as a server's message is read. asked: characters of the prompt."""
-        message = {"content": said} if isinstance(said, str) else said
-        if not isinstance(message, Mapping):
-            raise Fault("bad_reply", f"gave {type(said).__name__} where text is needed")
         if isinstance(said, str):
             tokens = ((asked + 3) // 4, (len(said) + 3) // 4)
-            return response_of(message, "stop", self.model, tokens)
-        response = response_of(message, "stop", self.model)
+            return response_of({"content": said}, "stop", self.model, tokens)
+        if not isinstance(said, Mapping):
+            raise Fault("bad_reply", f"gave {type(said).__name__} where text is needed")
+        response = response_of(said, "stop", self.model)
         given = len(response.text + response.reasoning)
         return replace(response, prompt_tokens=(asked + 3) // 4, completion_tokens=(given + 3) // 4)
 

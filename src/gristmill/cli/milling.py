@@ -54,7 +54,7 @@ def quickstart(
     extra `local`. Because the tiny world's truth is known, it ends with how many answers were
     right before grading and after.
     """
-    from gristmill.quickstart import quickstart as make
+    from gristmill.jobs.quickstart import quickstart as make
 
     make(out, OUT)
 
@@ -79,13 +79,13 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
     """
+    from gristmill.jobs.summary import show_forecast, show_outcome
     from gristmill.mill import Config
-    from gristmill.summary import show_forecast, show_outcome
 
     if dry_run:
         show_forecast(OUT, Config.load(config), limit)
         return
-    from gristmill.pipeline import run as run_config
+    from gristmill.jobs.run import run as run_config
 
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
     with interruptible():

@@ -11,10 +11,10 @@ from pydantic import field_validator
 from gristmill.constraints._text import prose_lines
 from gristmill.constraints._wordings import wordings
 from gristmill.constraints.base import LANGUAGES, Constraint, Outcome
-from gristmill.detect import DETECTED, alike, detect
 from gristmill.errors import ConfigError
 from gristmill.languages import LANGUAGES as KNOWN
 from gristmill.languages import language_of
+from gristmill.languages.detect import DETECTED, alike, detect
 
 
 class Language(Constraint):

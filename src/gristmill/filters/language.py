@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from gristmill.detect import DETECTED, alike, check, detect
 from gristmill.errors import ConfigError
 from gristmill.filters._texts import prose, texts_of
 from gristmill.filters.base import Filter
 from gristmill.languages import LANGUAGES, language_of
+from gristmill.languages.detect import DETECTED, alike, check, detect
 from gristmill.records import Drop, Prompt, Sample
 
 

@@ -147,6 +147,9 @@ def score_of(verdicts: tuple[Verdict, ...], name: str) -> float | None:
     the judges' weights; None where none gives it."""
     if name != "reward":
         at = ATTRIBUTES.index(name)
+        if len(verdicts) == 1:
+            only = verdicts[0].attributes
+            return None if only is None else only[at]
         values = [v.attributes[at] for v in verdicts if v.attributes is not None]
         return sum(values) / len(values) if values else None
     if len(verdicts) == 1:

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from gristmill import pipeline
-from gristmill.display import Display
 from gristmill.errors import RunError
+from gristmill.jobs.display import Display
+from gristmill.jobs.run import run
 from gristmill.mill import Config, Outcome
 from gristmill.train.progress import Shown
 from gristmill.train.stages import Stage
@@ -40,7 +40,7 @@ class Show:
         """
         self.say(what)
         with Display(self._console, config, None) as watch:
-            outcome = pipeline.run(config, out, watch=watch)
+            outcome = run(config, out, watch=watch)
         if outcome.status == "interrupted":
             raise KeyboardInterrupt
         if outcome.status == "failed":

@@ -78,9 +78,7 @@ class Said(NamedTuple):
 def answer_of(message: Part, place: str) -> Said:
     """The answer in an assistant's message, and what stands beside it. Raises Unusable."""
     content = message.get("content")
-    if type(content) is str and (
-        _BESIDE.isdisjoint(message) or not any(map(message.get, _BESIDE))
-    ):
+    if type(content) is str and (_BESIDE.isdisjoint(message) or not any(map(message.get, _BESIDE))):
         return Said(content, "", (), True) if is_bare(content) else _said(content, [], ())
     content = _value(message)
     parts = content if isinstance(content, list) else []

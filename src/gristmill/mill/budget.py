@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gristmill.backends.base import Meter
 from gristmill.backends.calling import Calling, Price
@@ -14,9 +13,8 @@ from gristmill.mill.config import Budget
 MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Over all resumes of a run."""
+class Spent(NamedTuple):
+    """Over all resumes of a run. Every record of the checkpoint has one."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -31,13 +29,7 @@ class Spent:
 
     def as_list(self) -> list[float]:
         """For the checkpoint."""
-        return [
-            self.requests,
-            self.prompt_tokens,
-            self.completion_tokens,
-            self.judge_tokens,
-            self.usd,
-        ]
+        return list(self)
 
 
 class Purse(Meter):

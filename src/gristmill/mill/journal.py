@@ -1,6 +1,6 @@
 """The checkpoint: an append-only log in which nothing that was paid for is lost.
 
-Two logs (`gristmill.log`):
+Two logs (`gristmill.storage.log`):
 `finished.jsonl` holds each finished prompt once with all its samples; `partial.jsonl` holds the
 single responses and verdicts of prompts that are still under way, so that a crash repeats no
 request but those in flight.
@@ -15,9 +15,9 @@ from typing import Any
 from gristmill.backends import remembered
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
-from gristmill.log import Log
 from gristmill.mill.budget import Spent
 from gristmill.records import Failure, Sample, Verdict
+from gristmill.storage.log import Log
 
 PARTIAL_LIMIT = 64 << 20
 """Bytes of `partial.jsonl` after which it is started anew with what is still needed."""

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gristmill import detect
 from gristmill.backends.calling import Calling
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
 from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
+from gristmill.languages import detect
 from gristmill.parts import Options, build, open_part
 from gristmill.recipes import Recipe
 from gristmill.recipes.base import Novel

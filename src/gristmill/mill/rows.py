@@ -217,10 +217,10 @@ def _judgements(sample: Sample) -> list[dict[str, Any]] | None:
     A judge that embeds says nothing: alone it leaves the list empty, and beside others it keeps
     its place in their order.
     """
+    if len(sample.verdicts) == 1 and not (sample.verdicts[0].detail or sample.verdicts[0].vector):
+        return None
     if sample.failure is None and all(v.vector for v in sample.verdicts):
         return []
-    if len(sample.verdicts) == 1 and not sample.verdicts[0].detail:
-        return None
     return [
         {"judge": v.judge, "model": v.model, "reward": v.reward, "detail": v.detail or None}
         for v in sample.verdicts

@@ -39,6 +39,8 @@ def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pai
     where the two say the same, texts after normalisation and tool calls as they are read: a tie is
     never a preference.
     """
+    if len(graded.samples) < 2:
+        return None
     top = best(graded, decisions, 1)
     scored = [(r, s) for s in graded.samples if (r := _reward(s)) is not None]
     if not top or not scored:

@@ -13,10 +13,10 @@ from itertools import count as count_up
 from pathlib import Path
 
 from gristmill.backends import ChatBackend
-from gristmill.detect import DETECTED, alike, detect
 from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
+from gristmill.languages.detect import DETECTED, alike, detect
 from gristmill.recipes._ask import Ask, Ended, Shared
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._growing import Growing

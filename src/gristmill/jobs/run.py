@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from gristmill import mill, report
-from gristmill.display import Display
+from gristmill.jobs.display import Display
 from gristmill.mill.config import Config, Given
 from gristmill.mill.run import Watch
 from gristmill.report.agreement import measure_judges

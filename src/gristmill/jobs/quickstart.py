@@ -11,11 +11,11 @@ import yaml
 from rich.console import Console
 
 from gristmill import mill, tutor
-from gristmill.display import Display
 from gristmill.errors import StorageError
-from gristmill.pipeline import finished
+from gristmill.jobs.display import Display
+from gristmill.jobs.run import finished
+from gristmill.jobs.summary import show_outcome
 from gristmill.storage import write_atomically
-from gristmill.summary import show_outcome
 
 QUESTIONS = 200
 SEED = 0
