@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def ids(rows: list[dict[str, Any]], name: str = "response_id") -> list[str]:
 def test_every_response_is_read_back_in_order_kept_or_not(run: tuple[Path, list[Answer]]) -> None:
     _, found = run
     assert [a.response_id for a in found] == [f"p{i}.{j}" for i in range(PROMPTS) for j in range(3)]
-    assert all(a.text == f"Question {a.prompt.id[1:]}?/{a.index}" for a in found)
+    assert all(a.response.text == f"Question {a.prompt.id[1:]}?/{a.index}" for a in found)
     assert all(a.reward is not None for a in found)
 
 
@@ -94,12 +95,12 @@ def test_every_row_is_traceable(run: tuple[Path, list[Answer]]) -> None:
     for how in ("reward", "none", "random", "oracle"):
         for row in picked(run, how).sft:
             answer = by_id[row["response_id"]]
-            assert row["messages"][-1] == {"role": "assistant", "content": answer.text}
+            assert row["messages"][-1] == {"role": "assistant", "content": answer.response.text}
             assert row["messages"][0]["content"] == answer.prompt.messages[0].content
 
 
 def test_a_filter_that_lets_nothing_through_says_so(run: tuple[Path, list[Answer]]) -> None:
-    nothing_right = [Answer(a.prompt, a.index, a.text, False, a.reward) for a in run[1]]
+    nothing_right = [replace(a, right=False) for a in run[1]]
     with pytest.raises(RunError, match="'oracle' lets not one of 36 responses through"):
         pick("oracle", run[0], nothing_right, 0)
 
@@ -112,7 +113,7 @@ def test_blank_answers_are_wrong_and_never_picked(tmp_path: Path) -> None:
              tmp_path / "mill")  # fmt: skip
     prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
     found = answers(tmp_path / "mill", prompts, lambda _, text: bool(text.strip()))
-    assert [(a.text.strip(), a.right, a.reward is None) for a in found] == [
+    assert [(a.response.text.strip(), a.right, a.reward is None) for a in found] == [
         ("", False, True), ("blank/1", True, False)
     ]  # fmt: skip
     for seed in range(5):
@@ -166,9 +167,9 @@ def test_what_is_trained_on_has_the_thoughts_and_calls_of_the_responses(tmp_path
         mill.run(config(file, **keep), there)
         found = answers(there, prompts, None)
         assert [a.index for a in found] == [0, 1, 2, 3, 4] * 2
-        assert [bool(a.reasoning) for a in found[:5]] == [False, True, True, False, True]
-        assert [len(a.tool_calls) for a in found[:5]] == [0, 0, 1, 2, 0]
-        assert [a.says for a in found[:5]] == [True] * 4 + [False]
+        assert [bool(a.response.reasoning) for a in found[:5]] == [False, True, True, False, True]
+        assert [len(a.response.tool_calls) for a in found[:5]] == [0, 0, 1, 2, 0]
+        assert [a.response.says for a in found[:5]] == [True] * 4 + [False]
     scored = tmp_path / "mill-1", answers(tmp_path / "mill-1", prompts, None)
     with_them, without = (pick("reward", *scored, 0, thoughts) for thoughts in (True, False))
     for both in (with_them, without):

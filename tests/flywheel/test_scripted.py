@@ -171,7 +171,7 @@ def test_files_of_the_reward_models_training_start_from_the_configs_folder(
     from gristmill.flywheel import retrain
     from gristmill.flywheel.place import place_of
     from gristmill.flywheel.show import Show
-    from gristmill.records import Message, Prompt
+    from gristmill.records import Message, Prompt, Response
 
     given: list[Any] = []
 
@@ -186,7 +186,7 @@ def test_files_of_the_reward_models_training_start_from_the_configs_folder(
     values = settings(tmp_path, "tiny:instruct", reward=how, mill={"judges": judges})
     found = loaded(Config.of(values, tmp_path), tmp_path)
     prompt = Prompt("q", (Message("user", "What is 2 plus 3?"),))
-    answers = [retrain.Answer(prompt, 0, "The answer is 5.", True, 1.0)]
+    answers = [retrain.Answer(prompt, 0, Response("The answer is 5.", "m"), True, 1.0)]
     monkeypatch.chdir(tmp_path.parent)
     place = place_of(found, found.main, 1, tmp_path / "out", Show(None))
     model = retrain.retrained(found, found.main, None, answers, place)

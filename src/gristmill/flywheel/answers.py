@@ -13,31 +13,19 @@ import pyarrow.parquet as pq
 from gristmill.errors import CheckpointError
 from gristmill.flywheel.truth import Truth
 from gristmill.intake.calls import calls_of
-from gristmill.records import Message, Prompt, ToolCall
+from gristmill.records import Prompt, Response
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. index: which of its prompt's. text, reasoning, tool_calls: as in `Response`.
-    right: None where nobody knows the truth. reward: None where no judge gave one."""
+    """One response. index: which of its prompt's. right: None where nobody knows the truth.
+    reward: None where no judge gave one."""
 
     prompt: Prompt
     index: int
-    text: str
+    response: Response
     right: bool | None
     reward: float | None
-    reasoning: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-
-    @property
-    def says(self) -> bool:
-        """Whether there is anything to learn from."""
-        return bool(self.tool_calls or self.text.strip())
-
-    @property
-    def message(self) -> Message:
-        """The assistant's turn."""
-        return Message("assistant", self.text, self.reasoning, self.tool_calls)
 
     @property
     def response_id(self) -> str:
@@ -61,8 +49,13 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
             )
         index = int(row["response_id"].rpartition(".")[2])
         right = bool(truth(prompt, row["response"])) if truth else None
-        said = row["response"], right, row["reward"], row.get("reasoning") or ""
-        answer = Answer(prompt, index, *said, calls_of(row.get("tool_calls"), "tool_calls"))
+        response = Response(
+            row["response"],
+            model="",
+            reasoning=row.get("reasoning") or "",
+            tool_calls=calls_of(row.get("tool_calls"), "tool_calls"),
+        )
+        answer = Answer(prompt, index, response, right, row["reward"])
         found.setdefault((prompt.id, index), answer)
     order = {name: place for place, name in enumerate(prompts)}
     return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))

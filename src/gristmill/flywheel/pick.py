@@ -95,7 +95,7 @@ def _random(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
     drawn = [picked[i] for i in rng.sample(range(len(picked)), min(number, len(picked)))]
     if number > len(picked):
         taken = {answer.response_id for answer in picked}
-        rest = [a for a in found if a.says and a.response_id not in taken]
+        rest = [a for a in found if a.response.says and a.response_id not in taken]
         drawn += rng.sample(rest, min(number - len(picked), len(rest)))
     chosen = {answer.response_id for answer in drawn}
     return [answer for answer in found if answer.response_id in chosen], []
@@ -122,14 +122,14 @@ def _groups(found: list[Answer]) -> list[list[Answer]]:
     """The responses of each prompt; where nothing was said there is nothing to learn."""
     groups: dict[str, list[Answer]] = defaultdict(list)
     for answer in found:
-        if answer.says:
+        if answer.response.says:
             groups[answer.prompt.id].append(answer)
     return list(groups.values())
 
 
 def _row(answer: Answer, thoughts: bool) -> dict[str, Any]:
     return {
-        "messages": turns((*answer.prompt.messages, answer.message), thoughts),
+        "messages": turns((*answer.prompt.messages, answer.response.message), thoughts),
         **_tools(answer),
         "prompt_id": answer.prompt.id,
         "response_id": answer.response_id,
@@ -141,8 +141,8 @@ def _row(answer: Answer, thoughts: bool) -> dict[str, Any]:
 def _pair(pair: Pair, thoughts: bool) -> dict[str, Any]:
     return {
         "prompt": turns(pair.chosen.prompt.messages, thoughts),
-        "chosen": turns((pair.chosen.message,), thoughts),
-        "rejected": turns((pair.rejected.message,), thoughts),
+        "chosen": turns((pair.chosen.response.message,), thoughts),
+        "rejected": turns((pair.rejected.response.message,), thoughts),
         **_tools(pair.chosen),
         "chosen_score": pair.scores[0],
         "rejected_score": pair.scores[1],

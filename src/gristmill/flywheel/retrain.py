@@ -56,7 +56,7 @@ def _labelled(found: Sequence[Answer]) -> list[dict[str, Any]]:
     for answer in found:
         text = answer.prompt.messages[-1].content
         question = parse_question(text)
-        if question is not None and answer.text.strip():
-            given = dict(zip(ATTRIBUTES, labels(question, answer.text), strict=True))
-            rows.append({"prompt": text, "response": answer.text, **given})
+        if question is not None and answer.response.text.strip():
+            given = dict(zip(ATTRIBUTES, labels(question, answer.response.text), strict=True))
+            rows.append({"prompt": text, "response": answer.response.text, **given})
     return rows
