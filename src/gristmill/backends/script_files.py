@@ -113,15 +113,18 @@ def as_score(graded: Any, model: str) -> Score:
         return graded
     five: Sequence[Any] | None = None
     scalar = graded
-    if isinstance(graded, Mapping):
+    # Lists first: they are what most functions return, and an abstract class is slow to ask.
+    if isinstance(graded, list | tuple) or (
+        isinstance(graded, Sequence) and not isinstance(graded, str)
+    ):
+        five, scalar = graded, None
+    elif isinstance(graded, Mapping):
         scalar = graded.get("reward")
         if all(name in graded for name in ATTRIBUTES):
             five = [graded[name] for name in ATTRIBUTES]
         elif scalar is None:
             raise BackendError("bad_reply", "needs the five attributes or 'reward'")
-    elif isinstance(graded, Sequence) and not isinstance(graded, str):
-        five, scalar = graded, None
-    attributes = tuple(float(value) for value in five) if five is not None else None
+    attributes = tuple(map(float, five)) if five is not None else None
     reward = None if scalar is None else float(scalar)
     numbers = (*(attributes or ()), *(() if reward is None else (reward,)))
     if (

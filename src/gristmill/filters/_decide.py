@@ -12,7 +12,7 @@ from gristmill.records import KEPT, Decision, Drop, Graded, Prompt, Sample
 def decide(filters: Sequence[Filter], graded: Graded) -> tuple[Decision, ...]:
     """A decision for each sample, in order. A failed sample is dropped with its `error:` reason,
     a blank response as `empty_response`."""
-    return tuple(_decision(filters, graded.prompt, sample) for sample in graded.samples)
+    return tuple([_decision(filters, graded.prompt, sample) for sample in graded.samples])
 
 
 def _decision(filters: Sequence[Filter], prompt: Prompt, sample: Sample) -> Decision:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import cast
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
@@ -119,14 +120,14 @@ class Executor:
             self.in_flight -= 1
             under_way.left -= 1
             self._room.set()
-        if not under_way.left:
-            # A cancelled one leaves its place empty, and the prompt unfinished.
-            samples = tuple(s for s in under_way.samples if s is not None)
-            if len(samples) == len(under_way.samples):
-                self._finish(under_way, await self._compared(under_way.work, samples))
+        # A cancelled one leaves its place empty, and the prompt unfinished.
+        if not under_way.left and all(under_way.samples):
+            samples = cast(tuple[Sample, ...], tuple(under_way.samples))
+            self._finish(under_way, await self._compared(under_way.work, samples))
 
     def _finish(self, under_way: UnderWay, samples: tuple[Sample, ...]) -> None:
-        if any(s.failure is not None and s.failure.kind == "budget" for s in samples):
+        failures = [s.failure for s in samples if s.failure is not None]
+        if any(failure.kind == "budget" for failure in failures):
             # Not finished, not failed: a higher budget goes on where this one ended.
             self.stopped = self.stopped or "budget.requests: spent on retries"
             return
@@ -134,7 +135,7 @@ class Executor:
         offset = self.journal.add_finished(work.key, samples, self.purse.spent())
         under_way.feed.finish(work, offset)
         self.tally.add(Graded(work.position, work.prompt, samples))
-        self._watch_failures(samples)
+        self._watch(failures, len(samples))
 
     async def _sample(self, work: Work, index: int) -> Sample:
         """One response and its verdicts; what the checkpoint knows is not asked for again."""
@@ -208,10 +209,9 @@ class Executor:
             sample = Sample(index, response, tuple(verdicts))
             self.journal.add_partial(work.key, sample, self.purse.spent())
 
-    def _watch_failures(self, samples: tuple[Sample, ...]) -> None:
+    def _watch(self, failures: Sequence[Failure], samples: int) -> None:
         """Stop when a server is gone, rather than turn every prompt into a failure."""
-        failures = [s.failure for s in samples if s.failure is not None]
-        if len(failures) < len(samples):
+        if len(failures) < samples:
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1

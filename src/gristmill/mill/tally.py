@@ -36,7 +36,7 @@ class Tally:
         """Count one finished prompt."""
         decisions = decide(self.filters, weighed(graded, self.weights))
         self.finished += 1
-        self.accepted += any(d.keep for d in decisions)
-        for decision in decisions:
-            if not decision.keep:
-                self.reasons[decision.reason] += 1
+        dropped = [decision.reason for decision in decisions if not decision.keep]
+        self.accepted += len(dropped) < len(decisions)
+        for reason in dropped:
+            self.reasons[reason] += 1
