@@ -7,6 +7,7 @@ a byte-order mark, or another encoding than UTF-8. Asked again they would write 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,13 +17,13 @@ class NotJson(ValueError):
     """Nothing that can be read as JSON."""
 
 
-def decoded(raw: bytes, charset: str | None = None) -> Any:
-    """The value of a reply. charset: of its Content-Type. Half a surrogate pair becomes U+FFFD.
-    Raises NotJson."""
+def decoded(raw: bytes, charset: Callable[[], str | None] = lambda: None) -> Any:
+    """The value of a reply. charset: gives that of its Content-Type, which is asked for only where
+    it matters. Half a surrogate pair becomes U+FFFD. Raises NotJson."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        return whole(lenient(raw, charset))
+        return whole(lenient(raw, charset()))
 
 
 def lenient(raw: bytes, charset: str | None = None) -> Any:

@@ -204,7 +204,7 @@ async def read_whole(reply: aiohttp.ClientResponse) -> Any:
     """The decoded JSON of a reply. Raises Fault where it is none, or holds an error."""
     raw = await reply.read()
     try:
-        whole = decoded(raw, reply.charset)
+        whole = decoded(raw, lambda: reply.charset)
     except NotJson:
         said = raw[:60].decode("utf-8", "replace")
     else:
