@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from gristmill.intake import conversations as talk
-from gristmill.intake import pairs
+from gristmill.intake import labelled as told
+from gristmill.intake import pairs, rankings
 from gristmill.intake.asked import ASKS, MORE, QUESTIONS, REPLIES, TURNS, field_of, turns_field
 from gristmill.intake.cells import Row, Unusable
 from gristmill.intake.outcomes import WINNERS
@@ -110,19 +111,19 @@ FORMS = {
         Form("helpsteer3", ("context", "response1", "response2"), _PAIRS, pairs.numbered,
              "HelpSteer3", asks=("prompt",), answers=("response1", "response2"),
              says=("overall_preference",)),
-        Form("ultrafeedback", ("completions",), _PAIRS, pairs.ultrafeedback, "UltraFeedback",
+        Form("ultrafeedback", ("completions",), _PAIRS, rankings.ultrafeedback, "UltraFeedback",
              asks=ASKS, answers=("completions",)),
-        Form("nectar", ("prompt", "answers"), _PAIRS, pairs.nectar, "Nectar",
+        Form("nectar", ("prompt", "answers"), _PAIRS, rankings.nectar, "Nectar",
              answers=("answers",)),
         Form("llmbar", ("input", "output_1", "output_2", "label"), _PAIRS,
-             pairs.labelled("input", "output_1", "output_2", pairs.number_label), "LLMBar",
+             told.labelled("input", "output_1", "output_2", told.number_label), "LLMBar",
              answers=("output_1", "output_2"), says=("label",)),
         Form("judgebench", ("question", "response_A", "response_B", "label"), _PAIRS,
-             pairs.labelled("question", "response_A", "response_B", pairs.arrow_label),
+             told.labelled("question", "response_A", "response_B", told.arrow_label),
              "JudgeBench", answers=("response_A", "response_B"), says=("label",)),
         Form("pandalm", ("instruction", "response1", "response2", "annotator1"), _PAIRS,
-             pairs.labelled("instruction", "response1", "response2", pairs.voted), "PandaLM",
-             asks=MORE, answers=("response1", "response2"), says=pairs.ANNOTATORS),
+             told.labelled("instruction", "response1", "response2", told.voted), "PandaLM",
+             asks=MORE, answers=("response1", "response2"), says=told.ANNOTATORS),
         Form("vote", ("model_a", "model_b"), _PAIRS, vote,
              "arena 33k, 55k, 100k, 140k; gristmill's battles",
              asks=("prompt", "conversation_a", "conversation_b"),

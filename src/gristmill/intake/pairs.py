@@ -1,9 +1,8 @@
-"""Rows with several answers to one prompt, of which some are better."""
+"""Rows with two answers to one prompt or more, and who says which are better beside them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gristmill.intake.asked import ASKS, TURNS, field_of, prompt_in, reply_in, system_of
@@ -17,7 +16,6 @@ STRONGEST = 3
 """HelpSteer2-Preference's -3 to 3: much, clearly, slightly better, the first or the second."""
 MOST_ANSWERS = 512
 """Answers of one row; more is a mistake."""
-ANNOTATORS = ("annotator1", "annotator2", "annotator3")
 SIDES = ("chosen", "rejected")
 SCORES = {
     side: tuple(
@@ -119,11 +117,11 @@ def _pair(row: Row, prompt: Turns, chosen: Turns, rejected: Turns) -> Content:
         raise Unusable("no_preference", "'status' is tie: neither is better")
     if _SCORED.isdisjoint(row):
         return two(prompt, Answer(chosen), Answer(rejected), strength)
-    high, low = (_score(row, SCORES[side]) for side in SIDES)
+    high, low = (score_in(row, SCORES[side]) for side in SIDES)
     return two(prompt, Answer(chosen, high), Answer(rejected, low), strength)
 
 
-def _score(row: Row, names: Sequence[str], place: str = "") -> float | None:
+def score_in(row: Row, names: Sequence[str], place: str = "") -> float | None:
     """The first score that is given; None where none is, as by UltraFeedback's "N/A"."""
     for name in names:
         given = row.get(name)
@@ -200,120 +198,3 @@ def strength_of(row: Row, field: str = "preference_strength") -> float | None:
     if strength == 0:
         raise Unusable("no_preference", f"'{field}' is 0: neither is better")
     return strength
-
-
-def ranked(prompt: Turns, answers: list[Answer]) -> Content:
-    """Several answers with scores: the best of them against all others. An answer without one is
-    not compared.
-
-    Raises Unusable where none is better than another.
-    """
-    able = [answer for answer in answers if answer.score is not None]
-    if len(able) < 2:
-        raise Unusable("no_score", f"{len(able)} of {len(answers)} answers have a score")
-    able.sort(key=lambda answer: -(answer.score or 0.0))
-    right = sum(answer.score == able[0].score for answer in able)
-    if right == len(able):
-        raise Unusable("no_preference", f"all {right} answers have one score")
-    return Content(prompt, tuple(able), right)
-
-
-def ultrafeedback(row: Row) -> Content:
-    """UltraFeedback: `completions`, each with an overall score, or the mean of finer ones.
-
-    A score of 10 beside a mean of 2 at most is a 1, as its authors found and mended it (issue 8 of
-    OpenBMB/UltraFeedback).
-    """
-    prompt = prompt_in(row, field_of(row, ("instruction", *ASKS)) or "instruction")
-    scores = ("overall_score", "fine-grained_score")
-
-    def read() -> Content:
-        answers = _scored(row, "completions", "response", scores)
-        for place, one in enumerate(row["completions"]):
-            mean = _score(one, scores[1:], f"completions[{place}].")
-            if answers[place].score == 10 and mean is not None and mean <= 2:
-                answers[place] = answers[place]._replace(score=1.0)
-        return ranked(prompt, answers)
-
-    return whatever_answers(prompt, read)
-
-
-def nectar(row: Row) -> Content:
-    """Nectar: `answers`, each with a rank, 1 the best."""
-    prompt = prompt_in(row, "prompt")
-    return whatever_answers(
-        prompt, lambda: ranked(prompt, _scored(row, "answers", "answer", ("rank",), sign=-1))
-    )
-
-
-def _scored(
-    row: Row, column: str, text: str, scores: tuple[str, ...], sign: int = 1
-) -> list[Answer]:
-    """The answers in a list of objects, each with a text and a number under the first of `scores`
-    that it has; sign -1 where the lowest is best."""
-    given = row[column]
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise Unusable("bad_turns", f"'{column}' is not a list of answers")
-    found = []
-    for number, one in enumerate(given):
-        place = f"{column}[{number}]"
-        turns = reply_in(one.get(text), f"{place}.{text}")
-        score = _score(one, scores, f"{place}.")
-        found.append(Answer(turns, None if score is None else sign * score))
-    return found
-
-
-def labelled(
-    prompt: str, first: str, second: str, label: Callable[[Row], int]
-) -> Callable[[Row], Content]:
-    """A reader of two columns of which `label` tells the better one, 1 or 2."""
-
-    def read(row: Row) -> Content:
-        asked = prompt_in(row, prompt)
-
-        def pair() -> Content:
-            answers = [Answer(reply_in(row[name], name)) for name in (first, second)]
-            better = label(row)
-            return two(asked, answers[better - 1], answers[2 - better])
-
-        return whatever_answers(asked, pair)
-
-    return read
-
-
-def number_label(row: Row) -> int:
-    """LLMBar's: 1 or 2."""
-    return _one_or_two(row["label"], "label")
-
-
-def arrow_label(row: Row) -> int:
-    """JudgeBench's: A>B or B>A."""
-    said = str(row["label"]).replace(" ", "")
-    if said in ("A=B", "tie"):
-        raise Unusable("no_preference", f"'label' is {said}: neither is better")
-    if said not in ("A>B", "B>A"):
-        raise Unusable("bad_label", f"'label' is {row['label']!r:.40}; it must be A>B or B>A")
-    return 1 if said == "A>B" else 2
-
-
-def voted(row: Row) -> int:
-    """PandaLM's: the majority of three annotators."""
-    votes = Counter(_word(row[name]) for name in ANNOTATORS if row.get(name) is not None)
-    said, count = votes.most_common(1)[0] if votes else ("", 0)
-    if 2 * count <= votes.total():
-        raise Unusable("no_preference", f"no majority among {dict(votes)}")
-    return _one_or_two(said, "annotator1 to annotator3")
-
-
-def _word(value: Any) -> str:
-    """A label as text: 1.0, as tables with gaps hold it, is 1."""
-    return f"{value:g}" if isinstance(value, float) else str(value).strip()
-
-
-def _one_or_two(value: Any, name: str) -> int:
-    said = _word(value)
-    if said in ("0", "tie"):
-        raise Unusable("no_preference", f"'{name}' is {said}: neither is better")
-    if said not in ("1", "2"):
-        raise Unusable("bad_label", f"'{name}' is {value!r:.40}; it must be 1 or 2")
-    return int(said)
