@@ -35,8 +35,8 @@ def unpack(packed: list[Any]) -> Response:
     """What `pack` made a list of, today or before a response had a thought and calls."""
     if len(packed) < 7:
         return Response(*packed)
-    *answer, calls = packed
-    return Response(*answer, tuple(ToolCall(*call) for call in calls))
+    calls = tuple(ToolCall(*call) for call in packed[6])
+    return Response(*packed[:6], tool_calls=calls)
 
 
 class Calls:

@@ -105,7 +105,7 @@ def _parsed(text: str) -> list[Any]:
     for formula in dict.fromkeys([whole, get_last_eq(whole)]):
         with suppress(Exception):
             real = not should_treat_as_complex(formula)
-            found = latex2sympy(
+            found: Any = latex2sympy(
                 formula, is_real=real, convert_degrees=False, normalization_config=None
             )
             return [] if found.has(nan, zoo) else [found]

@@ -160,7 +160,8 @@ def transcript(messages: Iterable[Message]) -> str:
     return "\n\n".join(f"{turn.role.capitalize()}: {turn.content}" for turn in turns)
 
 
-def _opened(given: dict[str, Any]) -> Recipe:
+def _opened(given: str | dict[str, Any]) -> Recipe:
+    assert isinstance(given, dict)  # A text is a file's name: see `_source`.
     try:
         recipe = open_part("gristmill.recipes", given, "")
     except ConfigError as error:
