@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters._patterns import FINDERS, find
 from gristmill.filters.personal_data import PersonalData
 from gristmill.parts import open_part
-from gristmill.records import Drop
+from gristmill.records import Drop, Response, Sample, ToolCall
 from mills import prompt, sample
 
 EVERY = frozenset(FINDERS)
@@ -85,6 +87,23 @@ def test_it_is_masked_and_the_rest_is_left_as_it_is() -> None:
     )
     assert mask.change(prompt("x"), sample(0, "Nothing here.")) is None
     assert PersonalData().change(prompt("x"), sample(0, text)) is None
+
+
+@pytest.mark.parametrize("action", ["drop", "mask"])
+@pytest.mark.parametrize(
+    ("place", "beside"),
+    [
+        ("thought", {"reasoning": "He is jane@gmail.com."}),
+        ("call", {"tool_calls": (ToolCall("mail", '{"to": ["jane@gmail.com"]}'),)}),
+    ],
+)
+def test_what_goes_out_beside_the_answer_is_looked_at_with_it(
+    action: str, place: str, beside: dict[str, Any]
+) -> None:
+    said = Sample(0, Response("Done.", "m", **beside))
+    dropped = PersonalData.model_validate({"action": action}).reason(prompt("x"), said)
+    assert dropped == Drop("personal_data:email", f"in the {place}: email j***@…")
+    assert PersonalData(of="prompt").reason(prompt("x"), said) == ""
 
 
 def test_kinds_and_places_are_as_asked() -> None:

@@ -41,6 +41,15 @@ def texts_of(of: str, prompt: Prompt, sample: Sample) -> Iterator[tuple[str, str
         yield "response", response_of(sample)
 
 
+def beside_of(sample: Sample) -> Iterator[tuple[str, str]]:
+    """What is exported beside the answer: `thought`, and the `call`s of tools."""
+    assert sample.response is not None
+    if sample.response.reasoning:
+        yield "thought", sample.response.reasoning
+    if calls := calls_of(sample):
+        yield "call", calls
+
+
 def prose(text: str) -> str:
     """The text without fenced blocks and code within lines."""
     if "`" not in text and "~~~" not in text:

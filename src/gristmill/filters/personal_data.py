@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from pydantic import Field, model_validator
 
 from gristmill.filters._patterns import Datum, Kind, find
-from gristmill.filters._texts import response_of, texts_of
+from gristmill.filters._texts import beside_of, response_of, texts_of
 from gristmill.filters.base import Filter
 from gristmill.records import Drop, Prompt, Sample
 
@@ -26,11 +26,13 @@ class PersonalData(Filter):
     """
 
     action: Literal["drop", "mask"] = "drop"
-    """`mask` keeps the response and writes `[EMAIL]`, `[PHONE]`, ... instead."""
+    """`mask` keeps the response and writes `[EMAIL]`, `[PHONE]`, ... instead; one whose thought or
+    calls of tools hold such data is dropped all the same."""
     kinds: tuple[Kind, ...] = Field(default=get_args(Kind), min_length=1)
     """What to look for: email, phone, iban, card, ip, ssn, key."""
     of: Literal["response", "prompt", "both"] = "response"
-    """Where to look. Only a response can be masked."""
+    """Where to look. What goes out with a response, its thought and calls of tools, is looked at
+    with it. Only the answer can be masked."""
 
     @model_validator(mode="after")
     def _prompts_stay(self) -> PersonalData:
@@ -44,9 +46,10 @@ class PersonalData(Filter):
         return frozenset(self.kinds)
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
-        if self.action == "mask":
-            return ""
-        for place, text in texts_of(self.of, prompt, sample):
+        looked_at = [] if self.action == "mask" else [*texts_of(self.of, prompt, sample)]
+        if self.of != "prompt":
+            looked_at += beside_of(sample)
+        for place, text in looked_at:
             if found := find(text, self._wanted):
                 return Drop(f"personal_data:{found[0].kind}", f"in the {place}: {_listed(found)}")
         return ""
