@@ -9,7 +9,7 @@ transformers = pytest.importorskip("transformers")
 
 import numpy as np  # noqa: E402
 
-from gristmill.nemotron import NemotronRewardModel, Preset, tiny_path  # noqa: E402
+from gristmill.nemotron import Preset, tiny_path  # noqa: E402
 from gristmill.train.tiny import __main__ as recipe  # noqa: E402
 from gristmill.train.tiny import evaluate, export, lean, loop, reward, sft, text  # noqa: E402
 from gristmill.tutor import labels, questions  # noqa: E402
@@ -78,12 +78,14 @@ def test_reward_scores_equal_the_reward_models(tokenizer, tmp_path):
     weights["score.weight"] = torch.randn(5, 32).bfloat16().float()
     weights["score.bias"] = torch.randn(5).bfloat16().float()
     export.export(SMALL, weights, tokenizer, tmp_path / "model")
-    model = NemotronRewardModel.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    kind = transformers.AutoModelForSequenceClassification
+    model = kind.from_pretrained(tmp_path / "model", dtype=torch.float32)
     asked = questions(6, 0, held_out=False)
     rated = [(q, "The answer is 12. " * (i + 1)) for i, q in enumerate(asked)]
     texts = [reward.conversation(q, t) for q, t in rated]
     batch = tokenizer(texts, padding=True, return_tensors="pt")
-    want = model.rate(batch["input_ids"], batch["attention_mask"])
+    with torch.no_grad():
+        want = model(**batch).logits
     got = reward.scores(SMALL, weights, tokenizer, rated)
     torch.testing.assert_close(torch.from_numpy(got), want, atol=1e-4, rtol=1e-4)
 

@@ -239,10 +239,9 @@ def _use(kind: str) -> str:
         return (
             "## Use\n\n```sh\ngristmill score responses.jsonl --model hf:DIR --out scored.jsonl\n"
             "```\n\nor as the judge of a run: `judges: [{reward: {model: hf:DIR}}]`. DIR is this "
-            "folder, or its name on the Hub. In transformers it is an "
-            "`AutoModelForSequenceClassification`, on Nemotron "
-            "`gristmill.nemotron.reward_model.NemotronRewardModel`; it grades the last token of "
-            "a conversation in the tokenizer's chat template."
+            "folder, or its name on the Hub. It grades the last token of a conversation in the "
+            "tokenizer's chat template; in transformers it is an "
+            "`AutoModelForSequenceClassification`, and `vllm serve DIR` serves it."
         )
     return (
         '## Use\n\n```python\nfrom transformers import pipeline\n\nmodel = pipeline("text-'

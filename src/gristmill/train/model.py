@@ -26,6 +26,7 @@ from gristmill.backends.local_reward import columns, reward_class
 from gristmill.errors import ConfigError
 from gristmill.nemotron import STOPS, preset
 from gristmill.nemotron.chat import RATE, reward_template
+from gristmill.nemotron.folding import as_classifier, folded
 from gristmill.packing import Pack
 from gristmill.records import ATTRIBUTES
 from gristmill.train.config import Lora, PretrainConfig, TrainConfig
@@ -262,17 +263,37 @@ def _adapted(model: Any, lora: Lora, *, head: bool) -> Any:
             ) from None
 
 
-def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> None:
+def save(learner: Learner, weights: dict[str, Tensor], folder: Path) -> list[str]:
     """Write a Hugging Face folder: merged weights in the starting model's dtype, tokenizer, chat
-    template. weights: the module's whole state, on the CPU."""
+    template; a reward model as engines know them (`nemotron.folding`). weights: the module's whole
+    state, on the CPU. Returns what a user should be warned of."""
+    told: list[str] = []
     module = learner.module
     module.load_state_dict(weights)
     model = module.inner
     if hasattr(model, "peft_config"):
         model = model.merge_and_unload()
-    named = getattr(model.config, "attributes", None)
-    if module.columns is not None and not named and model.config.pad_token_id is None:
-        model.config.pad_token_id = learner.tokenizer.pad_token_id
+    if module.columns is not None:
+        try:
+            model = _without_bias(model, module.columns, learner.dtype)
+        except ValueError as error:
+            told.append(f"Only gristmill loads this reward model, no other engine: {error}.")
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = learner.tokenizer.pad_token_id
     with quietly():
         model.to(learner.dtype).save_pretrained(folder)
         learner.tokenizer.save_pretrained(folder)
+    return told
+
+
+def _without_bias(model: Any, columns: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """The same reward model in transformers' own class, whose head has no bias."""
+    if model.score.bias is None:
+        return model
+    from transformers import NemotronForSequenceClassification
+
+    weights = folded(model.state_dict(), columns, dtype)
+    with torch.device("meta"):
+        made = NemotronForSequenceClassification(as_classifier(model.config))
+    made.load_state_dict(weights, assign=True)
+    return made

@@ -151,7 +151,8 @@ def _write_model(
     fresh = folder / "model.new"
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        model.save(learner, weights, fresh)
+        said = model.save(learner, weights, fresh)
+        metrics = {**metrics, "warnings": [*metrics["warnings"], *said]}
         (fresh / "README.md").write_text(model_card(metrics, config), encoding="utf-8")
         shutil.rmtree(folder / "model", ignore_errors=True)
         fresh.replace(folder / "model")

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gristmill.nemotron.chat import CHAT_TEMPLATE, END, REWARD_TEMPLATE, STOPS
+from gristmill.nemotron.folding import as_classifier, folded
 from gristmill.nemotron.presets import Preset
 from gristmill.records import ATTRIBUTES
 
@@ -43,11 +44,18 @@ def export(
     config = NemotronConfig(
         **preset.config_kwargs(), bos_token_id=end, eos_token_id=end, pad_token_id=end
     )
-    config.architectures = ["NemotronRewardModel" if reward else "NemotronForCausalLM"]
+    config.architectures = ["NemotronForCausalLM"]
     config.dtype = "bfloat16"
     if reward:
-        config.attributes = list(ATTRIBUTES)
-        config.num_outputs = len(weights["score.bias"])
+        outputs = len(weights["score.bias"])
+        try:
+            columns = tuple(range(outputs))[-len(ATTRIBUTES) :]
+            weights = folded(weights, columns, torch.bfloat16)
+            config = as_classifier(config)
+        except ValueError:
+            # A head that has hardly learned yet, of a recipe on a toy scale.
+            config.architectures = ["NemotronRewardModel"]
+            config.num_outputs = outputs
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         new = Path(work)

@@ -121,7 +121,9 @@ def scores(preset: Preset, w: Weights, tokenizer: Any, rated: list[Rated]) -> np
         last = torch.tensor([len(ids[i]) - 1 for i in rows])
         padded = torch.tensor([ids[i] + [0] * (int(last.max()) + 1 - len(ids[i])) for i in rows])
         h = lean.hidden(preset, w, padded)[torch.arange(len(rows)), last]
-        said = F.linear(h, w["score.weight"][:LABELS], w["score.bias"][:LABELS])
+        # A finished model's bias is in the norm's.
+        bias = w["score.bias"][:LABELS] if "score.bias" in w else None
+        said = F.linear(h, w["score.weight"][:LABELS], bias)
         out[rows] = said.float().numpy()
     return out
 
