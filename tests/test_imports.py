@@ -26,7 +26,7 @@ FLOORS = {
     "similarity": 2, "constraints": 2, "intake": 3, "backends": 4,
     "recipes": 5, "judges": 5, "filters": 5, "terminal": 5,
     "mill": 6, "train": 6, "bench": 6, "arena": 6, "serve": 6,
-    "report": 7,
+    "report": 7, "plan": 7,
     "jobs": 8,
     "flywheel": 9,
     "cli": 10,
