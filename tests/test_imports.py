@@ -67,7 +67,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_command_line_and_a_dry_run_load_neither_torch_nor_transformers() -> None:
     code = (
         "import sys, gristmill.cli, gristmill.mill, gristmill.jobs.run, gristmill.jobs.score;"
-        "import gristmill.jobs.display, gristmill.jobs.summary;"
+        "import gristmill.jobs.display, gristmill.jobs.summary, gristmill.plan;"
         f"print([m for m in {HEAVY[:3]} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,7 +4,9 @@
     >>> plan_model("nemotron-4-340b", gpu="h200").layout.gpus
     8
 
-The room can be called: `gristmill.plan("nemotron-4-340b", gpu="h200")` is `command.plan`. Importing this loads neither torch nor transformers.
+The room can be called: `gristmill.plan("nemotron-4-340b", gpu="h200")` is `command.plan`.
+
+Importing this loads neither torch nor transformers.
 """
 
 import sys

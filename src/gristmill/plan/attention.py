@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gristmill.plan.families import Family
+from gristmill.plan.families import GATED_DELTA, Family
 from gristmill.plan.fields import Fields
 from gristmill.plan.shape import Cache, Part
 
@@ -21,7 +21,7 @@ def attention(f: Fields, family: Family, window: int | None) -> tuple[list[Part]
     of a token: a key and a value for each KV head.
     """
     hidden, heads, kv, size = _sizes(f)
-    gate = 2 if f.get("model_type") in ("qwen3_next", "qwen3_5_text") else 1
+    gate = 2 if f.get("model_type") in GATED_DELTA else 1
     query, keys = heads * size, kv * size
     rows = gate * query + 2 * keys
     count = hidden * rows + query * hidden

@@ -7,7 +7,9 @@ every one of these there, on the meta device, and compare the counts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ FAMILIES: dict[str, Family] = {
     "qwen3": Family(mlp_bias="never", qk_norm="head", head_dim=128),
     "qwen3_moe": Family(mlp_bias="never", qk_norm="head"),
     "qwen3_next": Family(mlp_bias="never", qk_norm="head", shared="shared_expert_gate"),
+    "qwen3_5_text": Family(mlp_bias="never", qk_norm="head"),
+    "qwen3_5_moe_text": Family(mlp_bias="never", qk_norm="head", shared="shared_expert_gate"),
     "gemma": Family(mlp_bias="never", tied=True, head_dim=256),
     "gemma2": Family(mlp_bias="never", tied=True, norms=4, head_dim=256, window="even"),
     "gemma3_text": Family(
@@ -115,6 +119,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "glm4_moe_lite": _DEEPSEEK,
     "dots1": Family(mlp_bias="never", qk_norm="head", shared="n_shared_experts"),
+    "deepseek": Family(mlp_bias="never", shared="n_shared_experts"),
     "deepseek_v2": _DEEPSEEK,
     "deepseek_v3": _DEEPSEEK,
     "gpt_oss": Family(
@@ -129,17 +134,21 @@ FAMILIES: dict[str, Family] = {
     "llama4_text": Family(mlp_bias="never", shared="one"),
     "jamba": Family(q_bias="never", o_bias="never", mlp_bias="never"),
     "bamba": Family(),
+    "nemotron-nas": Family(),
     "granitemoehybrid": Family(mlp_bias="never", shared="shared_intermediate_size"),
 }
 
 SAME_AS = {
     "kimi_k2": "deepseek_v3",
+    "kimi_k25": "deepseek_v3",
     "gemma3": "gemma3_text",
     "llama4": "llama4_text",
     "qwen2_vl_text": "qwen2",
     "qwen2_vl": "qwen2",
     "qwen2_5_vl_text": "qwen2",
     "qwen2_5_vl": "qwen2",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
     "qwen3_vl_text": "qwen3",
     "qwen3_vl": "qwen3",
     "qwen3_vl_moe_text": "qwen3_moe",
@@ -148,3 +157,20 @@ SAME_AS = {
     "ministral": "mistral",
 }
 """Types whose language model has the layers of another."""
+
+GATED_DELTA = ("qwen3_next", "qwen3_5_text", "qwen3_5_moe_text")
+"""Types that mix gated delta nets with attention, whose query has a gate of its own."""
+
+UNLIKE_LLAMA = ("compress_ratios", "layers_block_type", "hybrid_override_pattern", "ssm_cfg")
+"""Fields of layers that no guess would get right."""
+
+
+def guess(values: Mapping[str, Any]) -> Family | None:
+    """The family of a type that is not known: Llama's, if the config has its norm and activation,
+    DeepSeek's if it has a latent too, or with none of both None."""
+    act = str(values.get("hidden_act", values.get("hidden_activation", ""))).lower()
+    like = "rms_norm_eps" in values or act in ("silu", "swish")
+    if not like or any(values.get(key) for key in UNLIKE_LLAMA):
+        return None
+    shared = "n_shared_experts" if values.get("n_shared_experts") else ""
+    return Family(shared=shared, latent=bool(values.get("kv_lora_rank")))

@@ -31,6 +31,10 @@ class Fields:
         """where: the file, for errors. head_dim: of the family, where the config has none."""
         self.values, self.where, self._head_dim = values, where, head_dim
 
+    def also(self, **values: Any) -> Fields:
+        """The same with some values in place of what it has."""
+        return Fields({**self.values, **values}, self.where, self._head_dim)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or the default where it is absent or null."""
         for key in NAMES.get(name, (name,)):

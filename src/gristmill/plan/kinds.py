@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gristmill.errors import ConfigError
-from gristmill.plan.families import Family
+from gristmill.plan.families import GATED_DELTA, Family
 from gristmill.plan.fields import Fields
 
 LETTERS = {"M": "mamba2", "*": "attention", "-": "feed-forward", "E": "experts"}
@@ -48,7 +48,7 @@ def mixers(f: Fields, family: Family) -> list[str]:
     if kind == "granitemoehybrid":
         types = f.get("layer_types") or f.get("layers_block_type") or ["mamba"] * count
         return ["attention" if t == "attention" else "mamba2" for t in types]
-    if kind == "qwen3_next":
+    if kind in GATED_DELTA:
         every = f.size("full_attention_interval", 4)
         types = f.get("layer_types") or [
             "full_attention" if (i + 1) % every == 0 else "linear_attention" for i in range(count)

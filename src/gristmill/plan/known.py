@@ -51,8 +51,7 @@ def known() -> dict[str, Known]:
         if which := entry.get("nemotron"):
             config = nemotron_config(which)
         if labels := entry.get("reward"):
-            config["architectures"] = ["RewardModel"]
-            config |= {"num_labels": labels, "head_bias": True}
+            config |= {"architectures": ["NemotronRewardModel"], "num_outputs": labels}
         found[name] = Known(
             name,
             config,
@@ -82,6 +81,8 @@ def find_shape(model: str) -> Shape:
     if name.startswith("tiny:") and name[5:] in TINY:
         folder = tiny_path(name[5:])
         return replace(_from_file(folder / "config.json", name), served_as=str(folder))
+    if not name:
+        raise ConfigError("no model was named")
     path = Path(name).expanduser()
     if path.is_dir():
         return replace(_from_file(path / "config.json", name), served_as=name)

@@ -7,12 +7,13 @@ from typing import Any
 
 from gristmill.errors import ConfigError
 from gristmill.plan.attention import attention, latent_attention, says
-from gristmill.plan.families import FAMILIES, SAME_AS, Family
+from gristmill.plan.families import FAMILIES, SAME_AS, Family, guess
 from gristmill.plan.feed import dense, experts, has_experts
 from gristmill.plan.fields import Fields
 from gristmill.plan.kinds import blocks, mixers, windows
 from gristmill.plan.precision import stored_precision
 from gristmill.plan.recurrent import delta, mamba1, mamba2
+from gristmill.plan.searched import searched
 from gristmill.plan.shape import Layer, Part, Shape
 
 RECURRENT = {"mamba1": mamba1, "mamba2": mamba2, "delta": delta}
@@ -33,11 +34,16 @@ def read_shape(config: Mapping[str, Any], name: str, where: str = "") -> Shape:
     kind = SAME_AS.get(kind, kind)
     if (family := FAMILIES.get(kind)) is None:
         named = f"model_type '{kind}'" if kind else "a config without 'model_type'"
+        if (family := guess(inner)) is None:
+            raise ConfigError(
+                f"{where}: {named} is not known, and it is not built like a Llama; known are "
+                f"{', '.join(FAMILIES)}"
+            )
         notes.append(f"{named} is not known: read as a Llama, so counts may be off")
-        family = Family()
     f = Fields({**inner, "model_type": kind}, where, family.head_dim)
-    layers = _hybrid(f, family) if kind == "nemotron_h" else _layers(f, family)
-    if extra := f.count("num_nextn_predict_layers"):
+    builds = {"nemotron_h": _hybrid, "nemotron-nas": searched}
+    layers = builds.get(kind, _layers)(f, family)
+    if extra := f.count("num_nextn_predict_layers") or f.count("mtp_num_hidden_layers"):
         notes.append(f"{extra} layer(s) for multi-token prediction are not counted")
     output, reward = _output(f, family, config)
     hidden, vocab = f.size("hidden_size"), f.size("vocab_size")
@@ -52,7 +58,7 @@ def read_shape(config: Mapping[str, Any], name: str, where: str = "") -> Shape:
         context=f.size("max_position_embeddings", 4_096),
         divide=_divide(f, layers),
         kv_heads=tuple(sorted({c.heads for y in layers if (c := y.cache) and c.heads})),
-        stored=stored_precision(config),
+        stored=stored_precision({**inner, **config}),
         reward=reward,
         notes=tuple(notes),
     )
@@ -74,8 +80,10 @@ def _output(f: Fields, family: Family, config: Mapping[str, Any]) -> tuple[Part 
     hidden = f.size("hidden_size")
     named = " ".join(map(str, config.get("architectures") or ()))
     if "SequenceClassification" in named or "RewardModel" in named:
-        labels = f.get("num_labels") or len(f.get("id2label") or {}) or 1
-        return Part("output", labels * (hidden + f.flag("head_bias"))), True
+        # NeMo's and gristmill's own head has a bias, transformers' has none.
+        own = f.get("num_outputs")
+        labels = own or f.get("num_labels") or len(f.get("id2label") or {}) or 1
+        return Part("output", labels * (hidden + bool(own))), True
     if f.flag("tie_word_embeddings", family.tied):
         return None, False
     bias = f.size("vocab_size") if says(f, family.output_bias) else 0

@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, InputError
 from gristmill.intervals import wilson
 from gristmill.mill import Config, Forecast, forecast
 from gristmill.mill.budget import MILLION
@@ -152,7 +152,7 @@ def _planned(
         name = shapes.get(work.role) or _shape_name(work.model)
         try:
             find_shape(name)
-        except ConfigError:
+        except InputError:
             if work.role in shapes:
                 raise
             missing[work.role] = work.model
@@ -164,7 +164,8 @@ def _planned(
 def _shape_name(model: str) -> str:
     """What a model string says of which model it is: what follows `#`, or its prefix."""
     name = model.partition("#")[2] or model
-    return name.removeprefix("nim:").removeprefix("scripted:")
+    # A file of scripted answers is no config.json.
+    return "" if name.startswith("scripted:") else name.removeprefix("nim:")
 
 
 def _usd(works: tuple[Work, ...]) -> float | None:
