@@ -131,7 +131,9 @@ class TestWithoutMeasuring:
         for hours in found.hours.values():
             assert hours.engine.layout.gpus == 8
         assert found.hours["reward"].write == 0
-        assert found.gpu_cost == pytest.approx(found.gpu_hours * 4.0)
+        assert found.gpu_cost == pytest.approx(found.held_gpu_hours * 4.0)
+        assert found.held_gpu_hours == pytest.approx(found.wall_hours * 16)
+        assert found.held_gpu_hours > found.gpu_hours
         floor = sum(h.gpu_hours for h in found.hours.values())
         assert found.gpu_hours == pytest.approx(2 * floor)
 

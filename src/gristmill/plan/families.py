@@ -119,7 +119,6 @@ FAMILIES: dict[str, Family] = {
     ),
     "glm4_moe_lite": _DEEPSEEK,
     "dots1": Family(mlp_bias="never", qk_norm="head", shared="n_shared_experts"),
-    "deepseek": Family(mlp_bias="never", shared="n_shared_experts"),
     "deepseek_v2": _DEEPSEEK,
     "deepseek_v3": _DEEPSEEK,
     "gpt_oss": Family(
@@ -134,8 +133,9 @@ FAMILIES: dict[str, Family] = {
     "llama4_text": Family(mlp_bias="never", shared="one"),
     "jamba": Family(q_bias="never", o_bias="never", mlp_bias="never"),
     "bamba": Family(),
-    "nemotron-nas": Family(),
     "granitemoehybrid": Family(mlp_bias="never", shared="shared_intermediate_size"),
+    "deepseek": Family(mlp_bias="never", shared="n_shared_experts"),
+    "nemotron-nas": Family(),
 }
 
 SAME_AS = {

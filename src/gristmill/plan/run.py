@@ -24,8 +24,8 @@ TRIED = 100
 """Prompts that are tried where that costs nothing: the accepted share is then known to a tenth."""
 
 REACHED = 0.5
-"""Share of the bounds' speed that is assumed to be reached. Engines come to between a third and
-two thirds of them on large batches; measure yours and say so."""
+"""Share of the bounds' speed that is assumed to be reached: a guess, to be replaced by what an
+engine was measured to reach."""
 
 
 def plan_run(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gristmill.mill import Forecast
-from gristmill.plan.hours import Hours
+from gristmill.plan.hours import HOUR, Hours
 from gristmill.plan.work import Work
 
 
@@ -53,13 +53,34 @@ class RunPlan:
 
     @property
     def gpu_hours(self) -> float:
-        """Of all models whose shape is known, at the share of the bounds that is reached."""
+        """That GPUs are busy, of all models whose shape is known, at the share of the bounds that
+        is reached."""
         return sum(h.gpu_hours for h in self.hours.values()) / self.reached
 
     @property
+    def wall_hours(self) -> float:
+        """From the first call to the last, every model on its own set and all at work together: as
+        long as the busiest set needs."""
+        return max(self._busy().values(), default=0.0) / self.reached / HOUR
+
+    @property
+    def held_gpu_hours(self) -> float:
+        """GPU-hours if every set is held from the first call to the last, idle or not."""
+        gpus = {h.engine.shape.name: h.engine.layout.gpus for h in self.hours.values()}
+        return self.wall_hours * sum(gpus.values())
+
+    def _busy(self) -> dict[str, float]:
+        """Seconds at the bounds, by model: roles of one model share its set."""
+        found: dict[str, float] = {}
+        for h in self.hours.values():
+            name = h.engine.shape.name
+            found[name] = found.get(name, 0.0) + h.seconds
+        return found
+
+    @property
     def gpu_cost(self) -> float | None:
-        """US dollars for these, where an hour's price was given."""
-        return None if self.gpu_usd is None else self.gpu_hours * self.gpu_usd
+        """US dollars for the GPUs as they are held, where an hour's price was given."""
+        return None if self.gpu_usd is None else self.held_gpu_hours * self.gpu_usd
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -75,6 +96,8 @@ class RunPlan:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "gpu_hours": round(self.gpu_hours, 6) if self.hours else None,
+            "gpu_hours_held": round(self.held_gpu_hours, 6) if self.hours else None,
+            "wall_hours": round(self.wall_hours, 6) if self.hours else None,
             "reached": self.reached,
             "usd": self.usd,
             "gpu_usd": self.gpu_cost,

@@ -33,19 +33,20 @@ def _sums(plan: RunPlan) -> Table:
     share = f"{plan.share:.0%} accepted"
     if plan.interval:
         share += f" ({plan.interval[0]:.0%} to {plan.interval[1]:.0%})"
-    there = f"{plan.prompts:,} of {plan.forecast.prompts:,} there"
-    table.add_row("prompts", f"{there}, {share}")
+    there = f"{plan.prompts:,} needed, {plan.forecast.prompts:,} there"
+    table.add_row("prompts", f"{there}; {share}")
     table.add_row("calls", f"{plan.calls:,}")
     table.add_row("tokens", f"{plan.prompt_tokens:,} read, {plan.completion_tokens:,} written")
     if plan.hours:
-        floor = plan.gpu_hours * plan.reached
-        line = f"{number(plan.gpu_hours)}, at {plan.reached:.0%} of the bounds"
-        table.add_row("GPU-hours", f"{line} (at least {number(floor)})")
+        held = f"{number(plan.held_gpu_hours)} with every set held to the end"
+        table.add_row("GPU-hours", f"{number(plan.gpu_hours)} busy, {held}")
+        reached = f"at {plan.reached:.0%} of the bounds' speed"
+        table.add_row("time", f"{number(plan.wall_hours)} hours, {reached}")
     money = []
     if plan.usd is not None:
         money.append(f"${plan.usd:,.2f} by the config's prices")
     if plan.gpu_cost is not None and plan.hours:
-        money.append(f"${plan.gpu_cost:,.2f} for GPUs at ${plan.gpu_usd:,.2f} an hour")
+        money.append(f"${plan.gpu_cost:,.2f} for held GPUs at ${plan.gpu_usd:,.2f} an hour")
     table.add_row("money", "; ".join(money) or "no price given (price in the config, or --gpu-usd)")
     table.add_row("how it is known", plan.how)
     for w in plan.works:
@@ -54,7 +55,9 @@ def _sums(plan: RunPlan) -> Table:
 
 
 def number(value: float) -> str:
-    """A number with three digits that matter."""
+    """A number with three digits that matter; what is hardly anything is said to be so."""
+    if 0 < value < 0.001:
+        return "under 0.001"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
