@@ -156,6 +156,12 @@ class TestMoneyAndHours:
         with pytest.raises(ConfigError, match="did you mean llama-3-8b"):
             plan(values, tried=20, shapes={"generate": "lama-3-8b"})
 
+    def test_a_shorter_context_takes_a_smaller_set(self, tmp_path: Path) -> None:
+        values = scripted(tmp_path)
+        how = {"tried": 0, "shapes": {"generate": "llama-3.1-70b"}}
+        sets = [plan(values, context=n, **how).hours["generate"] for n in (None, 10**9, 4096)]
+        assert [h.engine.layout.gpus for h in sets] == [4, 4, 2]
+
     def test_more_in_flight_take_fewer_gpu_hours(self, tmp_path: Path) -> None:
         hours = []
         for concurrency in (1, 64):
@@ -198,6 +204,12 @@ class TestWhatIsRefused:
     def test_a_folder_that_is_no_run(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no finished prompt"):
             plan(scripted(tmp_path, 3), like=tmp_path)
+
+    def test_a_run_with_other_judges(self, tmp_path: Path) -> None:
+        made(scripted(tmp_path, 3), tmp_path / "out")
+        both = [{"reward": {"model": "scripted:echo"}}, {"math": {}}]
+        with pytest.raises(ConfigError, match="judges are reward, the config's are math, reward"):
+            plan(scripted(tmp_path, 3, judges=both), like=tmp_path / "out")
 
     def test_trying_leaves_nothing_behind(self, tmp_path: Path, monkeypatch: Any) -> None:
         values = scripted(tmp_path, 20)

@@ -91,6 +91,7 @@ def plan(
                 "shapes": _shapes(shapes),
                 "gpu": gpu,
                 "precision": precision,
+                "context": context,
                 "gpu_usd": gpu_usd,
                 "reached": reached,
             },

@@ -38,6 +38,7 @@ def plan_run(
     shapes: Mapping[str, str] | None = None,
     gpu: str = GPU,
     precision: str | None = None,
+    context: int | None = None,
     gpu_usd: float | None = None,
     reached: float = REACHED,
     watch: Callable[[Any], None] | None = None,
@@ -47,18 +48,19 @@ def plan_run(
     rows: accepted prompts, by default the config's target. accepted: the share that is accepted.
     like: the folder of a run to measure. tried: prompts to run now and measure; by default 100
     where every model is a tiny or scripted one, else none. shapes: role -> what `find_shape` takes,
-    where a model string does not say it. Raises ConfigError or DataError.
+    where a model string does not say it. context: tokens of a sequence that every model must have
+    room for; by default, and at most, its own context. Raises ConfigError or DataError.
     """
     config = Config.read(config)
     _check(accepted, reached, rows)
     there = forecast(config, opening=False)
     found = _measured(config, there, like, tried, watch)
     works = _named(found.works if found else assume(config, there))
-    share, interval, how = _share(found, accepted)
     target = rows or config.target
+    share, interval, how = _share(found, accepted, target)
     prompts = _needed(config, there, target, share)
     scaled = tuple(w.times(prompts) for w in works)
-    known, missing = _planned(scaled, shapes or {}, gpu, precision)
+    known, missing = _planned(scaled, shapes or {}, gpu, precision, context)
     return RunPlan(
         name=config.name,
         forecast=there,
@@ -100,7 +102,7 @@ def _measured(
 
 
 def _share(
-    found: Measured | None, accepted: float | None
+    found: Measured | None, accepted: float | None, target: int | None
 ) -> tuple[float, tuple[float, float] | None, str]:
     """The share of prompts that is accepted, its interval, and how both are known."""
     how = found.where if found else "nothing measured: every response max_tokens long"
@@ -108,7 +110,7 @@ def _share(
         return accepted, None, f"{how}; the accepted share was given"
     if found is None:
         return 1.0, None, f"{how}; every prompt accepted"
-    if not found.accepted:
+    if not found.accepted and target is not None:
         raise ConfigError(
             f"none of {found.seen:,} prompts was accepted: loosen `keep`, or give the share that "
             "you expect (--accepted)"
@@ -137,7 +139,11 @@ def _needed(config: Config, there: Forecast, target: int | None, share: float) -
 
 
 def _planned(
-    works: tuple[Work, ...], shapes: Mapping[str, str], gpu: str, precision: str | None
+    works: tuple[Work, ...],
+    shapes: Mapping[str, str],
+    gpu: str,
+    precision: str | None,
+    context: int | None,
 ) -> tuple[dict[str, Plan], dict[str, str]]:
     """Each model's plan, by role; and why a role has none."""
     known: dict[str, Plan] = {}
@@ -151,13 +157,14 @@ def _planned(
     for work in works:
         name = shapes.get(work.role) or _shape_name(work.model)
         try:
-            find_shape(name)
+            most = find_shape(name).context
         except InputError:
             if work.role in shapes:
                 raise
             missing[work.role] = work.model
             continue
-        known[work.role] = plan_model(name, gpu=gpu, precision=precision)
+        room = None if context is None else min(context, most)
+        known[work.role] = plan_model(name, gpu=gpu, precision=precision, context=room)
     return known, missing
 
 

@@ -50,7 +50,9 @@ def _sums(plan: RunPlan) -> Table:
     table.add_row("money", "; ".join(money) or "no price given (price in the config, or --gpu-usd)")
     table.add_row("how it is known", plan.how)
     for w in plan.works:
-        table.add_row(w.role, label(w.model, 120))
+        h = plan.hours.get(w.role)
+        told = h is not None and h.engine.shape.name.lower() not in w.model.lower()
+        table.add_row(w.role, label(w.model, 120) + (f", as {h.engine.shape.name}" if told else ""))
     return table
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.calling import Calling, Price
-from gristmill.errors import DataError
+from gristmill.errors import ConfigError, DataError
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill import Config, run
 from gristmill.mill.journal import read_calls, read_finished
@@ -99,11 +99,26 @@ def measure(config: Config, folder: Path) -> Measured:
     if not metrics_file.exists():
         raise DataError(f"{metrics_file}: not there yet; let the run end, or interrupt it once")
     metrics = orjson.loads(metrics_file.read_bytes())
+    _same_judges(config, samples, folder)
     works = [_generation(config, samples)]
     works += _judging(config, samples, folder)
     works += _writing(config, works, metrics, len(samples))
     where = f"measured on {len(samples):,} prompts of {folder}"
     return Measured(tuple(works), _decided(metrics), metrics["prompts"]["accepted"], where)
+
+
+def _same_judges(config: Config, prompts: list[tuple[Sample, ...]], folder: Path) -> None:
+    """Verdicts are told apart by their place; with other judges they would be someone else's."""
+    ours = sorted(name_of(judge) for judge in config.open_judges())
+    whole = (s for samples in prompts for s in samples if s.response and not s.failure)
+    theirs = next((sorted(v.judge for v in s.verdicts) for s in whole), ours)
+    # A judge of the user's own may sign its verdicts as it likes.
+    own = any(":" in name for name in ours)
+    if len(theirs) != len(ours) if own else theirs != ours:
+        raise ConfigError(
+            f"--like {folder}: its judges are {', '.join(theirs) or 'none'}, the config's are "
+            f"{', '.join(ours) or 'none'}; measure on a run with the same ones"
+        )
 
 
 def _decided(metrics: dict[str, Any]) -> int:
