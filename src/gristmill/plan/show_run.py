@@ -51,8 +51,9 @@ def _sums(plan: RunPlan) -> Table:
     table.add_row("how it is known", plan.how)
     for w in plan.works:
         h = plan.hours.get(w.role)
-        told = h is not None and h.engine.shape.name.lower() not in w.model.lower()
-        table.add_row(w.role, label(w.model, 120) + (f", as {h.engine.shape.name}" if told else ""))
+        name = h.engine.shape.name if h else ""
+        told = f", as {name}" if name.lower() not in w.model.lower() else ""
+        table.add_row(w.role, label(w.model, 120) + told)
     return table
 
 
