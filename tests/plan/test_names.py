@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gristmill.errors import ConfigError, DataError
 from gristmill.plan import find_shape, read_shape
@@ -117,6 +119,36 @@ def test_an_unknown_type_that_looks_like_a_llama_is_read_as_one_and_says_so() ->
     shape = read_shape({**LLAMA, "model_type": "newest", "rms_norm_eps": 1e-6}, "new")
     assert shape.parameters == read_shape(LLAMA, "llama").parameters
     assert "'newest' is not known" in shape.notes[0]
+
+
+JUNK = [
+    *(None, 0, -1, 1.5, True, "x", "", [], {}, [1], {"a": 1}, 10**30, float("nan"), [None], 3),
+    *("MMM", ["full_attention"], [[1]]),
+]
+FIELDS = [
+    *("architectures", "id2label", "layer_types", "mlp_only_layers", "moe_layers", "text_config"),
+    *("block_configs", "quantization_config", "num_labels", "num_outputs", "sliding_window"),
+    *("layers_block_type", "mamba_dt_rank", "n_shared_experts", "num_hidden_layers", "head_dim"),
+]
+NAS = {
+    **known()["llama-3.1-70b"].config,
+    "model_type": "nemotron-nas",
+    "block_configs": [{"attention": {"n_heads_in_group": 8}, "ffn": {"ffn_mult": 5.25}}] * 4,
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_no_config_is_worse_than_an_error_that_names_it(data: st.DataObject) -> None:
+    bases = [*(dict(one.config) for one in known().values()), NAS]
+    values = dict(data.draw(st.sampled_from(bases)))
+    for _ in range(data.draw(st.integers(1, 2))):
+        name = data.draw(st.sampled_from([*values, *FIELDS]))
+        values[name] = data.draw(st.sampled_from(JUNK))
+    try:
+        assert read_shape(values, "the config").parameters >= 0
+    except ConfigError as error:
+        assert "the config" in str(error)
 
 
 def test_names_and_aliases_are_unambiguous() -> None:

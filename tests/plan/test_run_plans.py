@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.errors import ConfigError, DataError
+from gristmill.errors import ConfigError, DataError, RunError
 from gristmill.mill import Config, Outcome, run
 from gristmill.plan import RunPlan, plan_run
 from mills import settings, write_prompts
@@ -210,6 +210,11 @@ class TestWhatIsRefused:
         both = [{"reward": {"model": "scripted:echo"}}, {"math": {}}]
         with pytest.raises(ConfigError, match="judges are reward, the config's are math, reward"):
             plan(scripted(tmp_path, 3, judges=both), like=tmp_path / "out")
+
+    def test_a_trial_in_which_every_call_fails(self, tmp_path: Path) -> None:
+        calling = {"model": "scripted:echo?fail=1", "retries": 0}
+        with pytest.raises(RunError, match="nothing can be measured: all 6 responses failed"):
+            plan(scripted(tmp_path, 3, generate=calling), tried=3)
 
     def test_trying_leaves_nothing_behind(self, tmp_path: Path, monkeypatch: Any) -> None:
         values = scripted(tmp_path, 20)

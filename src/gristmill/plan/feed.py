@@ -62,11 +62,11 @@ def has_experts(f: Fields, layer: int) -> bool:
         every, first = f.size("expert_layer_period", 2), f.count("expert_layer_offset", 1)
         return f.size("experts") > 1 and layer % every == first
     if kind == "llama4_text":
-        listed = f.get("moe_layers")
+        listed = f.listed("moe_layers")
         return (
             layer in listed if listed else (layer + 1) % f.size("interleave_moe_layer_step", 1) == 0
         )
-    if layer in (f.get("mlp_only_layers") or ()):
+    if layer in f.listed("mlp_only_layers"):
         return False
     if layer < f.count("first_k_dense_replace"):
         return False

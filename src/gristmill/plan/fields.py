@@ -20,6 +20,9 @@ NAMES = {
 }
 """What a field is called in the configs of different makers, the commonest name first."""
 
+MOST_LAYERS = 10_000
+"""No model has more; each is looked at."""
+
 LARGEST = 2**40
 """No size of a model is larger; what is, is a mistake."""
 
@@ -34,6 +37,20 @@ class Fields:
     def also(self, **values: Any) -> Fields:
         """The same with some values in place of what it has."""
         return Fields({**self.values, **values}, self.where, self._head_dim)
+
+    def at(self, values: Any, name: str) -> Fields:
+        """What stands under a name; nothing, where it is absent or null."""
+        if not isinstance(values or {}, Mapping):
+            raise ConfigError(f"{self.where}: '{name}' is {values!r:.60}; it must be an object")
+        return Fields(values or {}, f"{self.where}: {name}")
+
+    def number(self, name: str, default: float) -> float:
+        """A number above 0."""
+        value = self.get(name, default)
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if not plain or not 0 < value < LARGEST:
+            raise ConfigError(f"{self.where}: '{name}' is {value!r:.60}; it must be above 0")
+        return float(value)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or the default where it is absent or null."""
@@ -60,6 +77,21 @@ class Fields:
         """A whole number that may be 0."""
         value = self.get(name, default)
         return self.size(name, value) if value else 0
+
+    def listed(self, name: str) -> list[Any]:
+        """A list; empty where it is absent or null."""
+        value = self.get(name, [])
+        if not isinstance(value, list):
+            raise ConfigError(f"{self.where}: '{name}' is {value!r:.60}; it must be a list")
+        return value
+
+    @property
+    def layers(self) -> int:
+        """Layers of the model."""
+        count = self.size("num_hidden_layers")
+        if count > MOST_LAYERS:
+            raise ConfigError(f"{self.where}: 'num_hidden_layers' is {count}; that is no model")
+        return count
 
     def flag(self, name: str, default: bool = False) -> bool:
         """True or false."""

@@ -26,7 +26,7 @@ def blocks(f: Fields) -> list[str]:
     if pattern is not None:
         named = [LETTERS.get(letter) for letter in str(pattern)]
     else:
-        named = [BLOCKS.get(str(word)) for word in f.get("layers_block_type") or ()]
+        named = [BLOCKS.get(str(word)) for word in f.listed("layers_block_type")]
     if not named or None in named:
         raise ConfigError(
             f"{f.where}: a Nemotron-H needs 'hybrid_override_pattern' of {' '.join(LETTERS)}, or "
@@ -38,19 +38,19 @@ def blocks(f: Fields) -> list[str]:
 def mixers(f: Fields, family: Family) -> list[str]:
     """What stands before the feed-forward part of each layer: `attention`, `latent`, `mamba1`,
     `mamba2` or `delta`."""
-    count, kind = f.size("num_hidden_layers"), f.get("model_type")
+    count, kind = f.layers, f.get("model_type")
     if kind == "jamba":
         every, first = f.size("attn_layer_period", 8), f.count("attn_layer_offset", 4)
         return ["attention" if i % every == first else "mamba1" for i in range(count)]
     if kind == "bamba":
-        there = f.get("attn_layer_indices") or ()
+        there = f.listed("attn_layer_indices")
         return ["attention" if i in there else "mamba2" for i in range(count)]
     if kind == "granitemoehybrid":
-        types = f.get("layer_types") or f.get("layers_block_type") or ["mamba"] * count
+        types = f.listed("layer_types") or f.listed("layers_block_type") or ["mamba"] * count
         return ["attention" if t == "attention" else "mamba2" for t in types]
     if kind in GATED_DELTA:
         every = f.size("full_attention_interval", 4)
-        types = f.get("layer_types") or [
+        types = f.listed("layer_types") or [
             "full_attention" if (i + 1) % every == 0 else "linear_attention" for i in range(count)
         ]
         return ["attention" if t == "full_attention" else "delta" for t in types]
@@ -66,8 +66,8 @@ def windows(f: Fields, family: Family, count: int) -> list[int | None]:
     if size is None or f.get("use_sliding_window") is False:
         return [None] * count
     size = f.size("sliding_window")
-    types = f.get("layer_types")
-    if isinstance(types, list) and len(types) == count:
+    types = f.listed("layer_types")
+    if len(types) == count:
         return [size if "sliding" in str(t) else None for t in types]
     every = {"even": 2, "three-of-four": 4, "five-of-six": 6}.get(family.window)
     if every == 6:

@@ -78,11 +78,12 @@ def _language(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 def _output(f: Fields, family: Family, config: Mapping[str, Any]) -> tuple[Part | None, bool]:
     """The output matrix, or the head of a reward model; None where it is the embedding."""
     hidden = f.size("hidden_size")
-    named = " ".join(map(str, config.get("architectures") or ()))
+    named = " ".join(map(str, Fields(config, f.where).listed("architectures")))
     if "SequenceClassification" in named or "RewardModel" in named:
         # NeMo's and gristmill's own head has a bias, transformers' has none.
-        own = f.get("num_outputs")
-        labels = own or f.get("num_labels") or len(f.get("id2label") or {}) or 1
+        own, names = f.count("num_outputs"), f.get("id2label")
+        found = len(names) if isinstance(names, Mapping) else 0
+        labels = own or f.count("num_labels") or found or 1
         return Part("output", labels * (hidden + bool(own))), True
     if f.flag("tie_word_embeddings", family.tied):
         return None, False

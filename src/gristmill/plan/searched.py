@@ -22,8 +22,8 @@ MULTIPLE = 256
 
 def searched(f: Fields, family: Family) -> list[Layer]:
     """The layers of `block_configs`, in order."""
-    given = f.get("block_configs")
-    if not isinstance(given, list) or not given:
+    given = f.listed("block_configs")
+    if not given or not all(isinstance(block, Mapping) for block in given):
         raise ConfigError(f"{f.where}: a nemotron-nas needs 'block_configs', one for each layer")
     return [_layer(f, family, block) for block in given]
 
@@ -32,19 +32,19 @@ def _layer(f: Fields, family: Family, block: Mapping[str, Any]) -> Layer:
     hidden = f.size("hidden_size")
     parts: list[Part] = []
     cache = None
-    mixer, feed = block.get("attention") or {}, block.get("ffn") or {}
-    if mixer.get("replace_with_linear"):
+    mixer, feed = (f.at(block.get(name), name) for name in ("attention", "ffn"))
+    if mixer.flag("replace_with_linear"):
         parts.append(Part("attention", hidden * hidden, hidden))
-    elif not mixer.get("no_op"):
-        heads, group = f.size("num_attention_heads"), int(mixer.get("n_heads_in_group") or 1)
-        found, cache = attention(f.also(num_key_value_heads=heads // group), family, None)
+    elif not mixer.flag("no_op"):
+        kv = max(1, f.size("num_attention_heads") // mixer.size("n_heads_in_group", 1))
+        found, cache = attention(f.also(num_key_value_heads=kv), family, None)
         parts += found
-    if feed.get("replace_with_linear"):
+    if feed.flag("replace_with_linear"):
         parts.append(Part("feed-forward", hidden * hidden, hidden))
-    elif not feed.get("no_op"):
-        width = int(2 * float(feed.get("ffn_mult") or 1) * hidden / 3)
-        parts += dense(f, family, -(-width // MULTIPLE) * MULTIPLE)
+    elif not feed.flag("no_op"):
+        width = int(2 * feed.number("ffn_mult", 1.0) * hidden / 3)
+        parts += dense(f, family, max(1, -(-width // MULTIPLE)) * MULTIPLE)
     # A part that is not there has no norm before it either.
-    norms = (not mixer.get("no_op")) + (not feed.get("no_op"))
+    norms = (not mixer.flag("no_op")) + (not feed.flag("no_op"))
     parts.append(Part("norms", norms * hidden, copied=True))
     return Layer(tuple(parts), cache)

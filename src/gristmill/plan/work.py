@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.calling import Calling, Price
-from gristmill.errors import ConfigError, DataError
+from gristmill.errors import ConfigError, DataError, RunError
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill import Config, run
 from gristmill.mill.journal import read_calls, read_finished
@@ -82,7 +82,9 @@ def try_out(config: Config, prompts: int, watch: Callable[[Any], None] | None = 
     """
     whole = config.model_copy(update={"target": None})
     with tempfile.TemporaryDirectory(prefix="gristmill-plan-") as folder:
-        run(whole, folder, limit=prompts, watch=watch)
+        outcome = run(whole, folder, limit=prompts, watch=watch)
+        if outcome.status == "failed":
+            raise RunError(f"nothing can be measured: {outcome.detail}; put it right, or --try 0")
         found = measure(config, Path(folder))
     return replace(found, where=f"measured on {found.seen:,} prompts, tried now")
 
