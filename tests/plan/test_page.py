@@ -75,6 +75,10 @@ def test_json_goes_to_stdout_alone(gristmill: Any) -> None:
         ("gristmill plan nowhere.yaml", "nowhere.yaml: no such file"),
         ("gristmill plan shop.yaml --as generate", "--as generate: give ROLE=MODEL"),
         ("gristmill plan llama-3-8b --gpus 0", "--gpus"),
+        ("gristmill plan llama-3-8b --rows 5", "--rows: has no effect here"),
+        ("gristmill plan llama-3-8b --as a=b", "--as: has no effect here"),
+        ("gristmill plan shop.yaml --gpus 5", "--gpus: has no effect here"),
+        ("gristmill plan shop.yaml --memory-share 0.8", "--memory-share: has no effect"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(line: str, said: str, gristmill: Any) -> None:

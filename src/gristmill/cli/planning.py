@@ -80,40 +80,41 @@ def plan(
     time of a step and on tokens/s, and the command that serves it. Of a run's config (YAML): calls,
     tokens, GPU-hours and money for generator and judges together. Nothing is asked of the network.
     """
+    both = {"precision": precision, "gpu": gpu, "context": context}
+    of_model = {"count": gpus, "kv": kv, "share": memory_share}
+    of_run = {
+        "rows": rows,
+        "accepted": accepted,
+        "like": like,
+        "tried": tried,
+        "shapes": _shapes(shapes),
+        "gpu_usd": gpu_usd,
+        "reached": reached,
+    }
     if model.endswith((".yaml", ".yml")):
-        _plan_run(
-            model,
-            {
-                "rows": rows,
-                "accepted": accepted,
-                "like": like,
-                "tried": tried,
-                "shapes": _shapes(shapes),
-                "gpu": gpu,
-                "precision": precision,
-                "context": context,
-                "gpu_usd": gpu_usd,
-                "reached": reached,
-            },
-            as_json,
-        )
+        _only(of_model, {"kv": "bf16", "share": 0.9}, f"{model} is a run's config")
+        _plan_run(model, {**both, **of_run}, as_json)
         return
+    _only(of_run, {"reached": 0.5}, f"{model} is a model, not a run's config (.yaml)")
     from gristmill.plan.model import plan_model
     from gristmill.plan.show import show_plan
 
-    found = plan_model(
-        model,
-        precision=precision,
-        gpu=gpu,
-        count=gpus,
-        context=context,
-        kv=kv,
-        share=memory_share,
-    )
+    found = plan_model(model, **both, **of_model)
     if as_json:
         _print(found.as_json())
     else:
         show_plan(OUT, found)
+
+
+_FLAGS = {"count": "--gpus", "share": "--memory-share", "tried": "--try", "shapes": "--as"}
+
+
+def _only(options: dict[str, Any], defaults: dict[str, Any], why: str) -> None:
+    """Options that would have no effect are refused, not passed over."""
+    for name, value in options.items():
+        if value not in (None, {}, defaults.get(name)):
+            flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
+            raise ConfigError(f"{flag}: has no effect here, since {why}; leave it out")
 
 
 def _plan_run(path: str, options: dict[str, Any], as_json: bool) -> None:
