@@ -26,7 +26,7 @@ FLOORS = {
     "similarity": 2, "constraints": 2, "intake": 3, "backends": 4,
     "recipes": 5, "judges": 5, "filters": 5, "terminal": 5,
     "mill": 6, "train": 6, "bench": 6, "arena": 6, "serve": 6,
-    "report": 7,
+    "report": 7, "plan": 7,
     "jobs": 8,
     "flywheel": 9,
     "cli": 10,
@@ -67,7 +67,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_the_command_line_and_a_dry_run_load_neither_torch_nor_transformers() -> None:
     code = (
         "import sys, gristmill.cli, gristmill.mill, gristmill.jobs.run, gristmill.jobs.score;"
-        "import gristmill.jobs.display, gristmill.jobs.summary;"
+        "import gristmill.jobs.display, gristmill.jobs.summary, gristmill.plan;"
         f"print([m for m in {HEAVY[:3]} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
+    from gristmill.plan.command import plan
     from gristmill.train.command import train
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "flywheel",
     "forecast",
     "judge_eval",
+    "plan",
     "rank",
     "rewardbench",
     "run",
@@ -55,7 +57,7 @@ _HOMES = {
     "write_prompts": "gristmill.mill.write_prompts",
 }
 
-_ROOMS = ("flywheel", "train")
+_ROOMS = ("flywheel", "plan", "train")
 """Rooms that can be called: once one is imported, its name here is the room's."""
 
 

@@ -20,7 +20,7 @@ from gristmill.mill.budget import Spent
 from gristmill.mill.journal import Journal
 from gristmill.records import Failure, Response, Sample, ToolCall
 from gristmill.storage import log as log_module
-from gristmill.storage.log import Log
+from gristmill.storage.log import Log, read_log
 from mills import sample, verdict
 
 
@@ -267,3 +267,17 @@ class TestPartialFile:
         with opened(tmp_path) as journal:
             assert journal.spent == Spent(8, usd=0.25)
             assert journal.take_partial(0, None) == {}
+
+
+def test_a_log_is_read_while_somebody_else_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    assert list(read_log(path)) == []
+    log = Log(path)
+    log.append([1])
+    log.append([2])
+    with path.open("ab") as file:
+        file.write(b'00000000 ["damaged"]\n0a')
+    size = path.stat().st_size
+    assert list(read_log(path)) == [[1], [2]]
+    assert path.stat().st_size == size
+    log.close()

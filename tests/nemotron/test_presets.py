@@ -24,5 +24,5 @@ def test_the_count_is_what_transformers_builds():
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match="choose one of tiny, mini-4b, 15b, 340b"):
+    with pytest.raises(ValueError, match="choose one of tiny, mini-4b, mini-8b, 15b, 340b"):
         preset("70b")

@@ -50,18 +50,20 @@ class Forecast:
     limits: tuple[str, ...]
 
 
-def forecast(config: Given, limit: int | None = None) -> Forecast:
+def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -> Forecast:
     """Read the prompts and add up. Calls no model; raises what `run` would for bad input.
 
-    config: a file, its values, or a `Config`.
+    config: a file, its values, or a `Config`. opening: whether its models are opened, which says
+    what they lack here, a key or an extra; a plan for another machine needs neither.
     """
     config = Config.read(config)
     for source in config.prompts:
         check_source(source)
     generate, judges = config.generate, config.open_judges()
-    open_chat(generate)
-    for judge in judges:
-        judge.open()
+    if opening:
+        open_chat(generate)
+        for judge in judges:
+            judge.open()
     prompts = bad = duplicates = characters = 0
     for item in items(config, limit):
         if isinstance(item, Refused):

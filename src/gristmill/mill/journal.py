@@ -16,8 +16,8 @@ from gristmill.backends import remembered
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
 from gristmill.mill.budget import Spent
-from gristmill.records import Failure, Sample, Verdict
-from gristmill.storage.log import Log
+from gristmill.records import Failure, Response, Sample, Verdict
+from gristmill.storage.log import Log, read_log
 
 PARTIAL_LIMIT = 64 << 20
 """Bytes of `partial.jsonl` after which it is started anew with what is still needed."""
@@ -119,6 +119,23 @@ class Journal:
         """Drop partial results of prompts that are finished by now."""
         records = [r for records in self._partial.values() for r in records]
         self._under_way.restart([*records, [0, None, spent.as_list()]])
+
+
+def read_finished(checkpoint: Path) -> list[tuple[Sample, ...]]:
+    """The samples of every finished prompt of a checkpoint that nobody need be able to write to.
+
+    It may be growing: a half line at its end is passed over. Empty where there is none.
+    """
+    found = {}
+    for key, samples, _ in read_log(checkpoint / LOGS[0]):
+        found[key] = tuple(map(_unpack, samples))
+    return list(found.values())
+
+
+def read_calls(checkpoint: Path) -> list[Response]:
+    """The answers of judges that make many calls for one verdict; see `read_finished`."""
+    records = read_log(checkpoint / CALLS)
+    return [remembered.unpack(answer) for _, answer, _ in records if len(answer) > 2]
 
 
 def _pack(sample: Sample) -> list[Any]:
