@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forests import VOCABULARY, texts
+from gristmill.nemotron import PRESETS
 from gristmill.packing import Sequence, attend, can_attend, pack, run
 
 SIZES: dict[str, Any] = {
@@ -144,6 +146,28 @@ def test_long_segments_with_and_without_ancestors(family: str) -> None:
     sequences = [Sequence(t.astype(np.int32), np.arange(len(t))) for t in found]
     # Sums over a thousand tokens: float32's own noise would be all there is to see.
     compare(family, sequences, 16, torch.float64)
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "tiny"])
+def test_every_shape_of_the_family_scaled_down_is_as_transformers_has_it(name: str) -> None:
+    shape = PRESETS[name]
+    small = replace(
+        shape, layers=3, hidden=shape.hidden // 64, ffn=shape.ffn // 64, heads=shape.heads // 8,
+        kv_heads=shape.kv_heads // 8, head_dim=shape.head_size // 8, vocab=VOCABULARY, context=512,
+        init_std=0.2,
+    )  # fmt: skip
+    torch.manual_seed(3)
+    config = transformers.NemotronConfig(**small.config_kwargs())
+    plain = transformers.NemotronForCausalLM(config).eval()
+    packed = transformers.NemotronForCausalLM(config).eval()
+    packed.load_state_dict(plain.state_dict())
+    attend(packed)
+    rng = np.random.default_rng(5)
+    stem = rng.integers(0, VOCABULARY, 60)
+    found = [stem, *(np.concatenate([stem, rng.integers(0, VOCABULARY, n)]) for n in (1, 30, 90))]
+    sequences = [Sequence(text.astype(np.int32), np.arange(len(text))) for text in found]
+    with torch.no_grad():
+        close(logits_packed(packed, sequences), logits_alone(plain, sequences))
 
 
 @settings(max_examples=15)
