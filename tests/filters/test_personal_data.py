@@ -131,3 +131,31 @@ def test_masking_leaves_nothing_to_mask(text: str) -> None:
 )
 def test_long_texts_take_no_longer_than_they_must(piece: str) -> None:
     find(piece * 20000, EVERY)
+
+
+BESIDE = {
+    "Chinese": ("请写信给", "谢谢"),
+    "Japanese": ("連絡先は", "です"),
+    "Thai": ("ติดต่อ", "ได้"),
+    "Korean": ("연락처는", "입니다"),
+    "Arabic": ("اتصل", "الآن"),
+    "Devanagari": ("संपर्क", "करें"),
+}
+
+
+@pytest.mark.parametrize("script", BESIDE)
+@pytest.mark.parametrize(("kind", "text"), [(k, texts[0]) for k, texts in FOUND.items()])
+def test_it_is_found_where_letters_without_spaces_touch_it(
+    script: str, kind: str, text: str
+) -> None:
+    before, after = BESIDE[script]
+    said = f"{before}{text}{after}"
+    (datum,) = find(said, EVERY)
+    assert (datum.kind, datum.text, datum.start) == (kind, text, len(before))
+    mask = PersonalData(action="mask")
+    assert mask.change(prompt("x"), sample(0, said)) == f"{before}[{kind.upper()}]{after}"
+
+
+def test_digits_of_full_width_are_digits() -> None:
+    (datum,) = find("电话是１３９６８５２７４１３。", EVERY)
+    assert (datum.kind, datum.text) == ("phone", "１３９６８５２７４１３")

@@ -293,3 +293,42 @@ def test_the_answers_of_math_equal_their_solutions_and_no_other(shared_data: Pat
     equal = [pair for pair, r in zip(shifted, rewards(shifted), strict=True) if r]
     # Neighbours with the same answer by chance: "x=5" and "5", and two of 7.
     assert len(equal) <= 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "right"),
+    [
+        ("9", "The answer is $5$ or $9$.", 0),
+        ("5", "The answer is $5$ or $9$.", 0),
+        ("9", "So it is $5$ or $9$", 0),
+        ("9", "It is 5 or 9.", 0),
+        ("5, 9", "The answer is $5$ or $9$.", 1),
+        ("7", "The answer is $7$, which is less than $10$.", 1),
+        ("10", "The answer is $7$, which is less than $10$.", 0),
+        ("5", "The answer is the value of $x$, which is $5$.", 1),
+        ("-2(x-2i)(x+2)", "\\boxed{-2(x-2 i)(x+2)}", 1),
+        ("i", "\\boxed{\\sqrt{-1}}", 1),
+        ("2i", "\\boxed{\\sqrt{-4}}", 1),
+        ("-i", "\\boxed{\\sqrt{-1}}", 0),
+        ("5000000", "The answer is 5 million.", 1),
+        ("5", "So there are 5 million.", 1),
+        ("39", "答案是39。", 1),
+        ("39", "全部で 74-35=39 個残る。答えは40個です。", 0),
+        ("40", "全部で 74-35=39 個残る。答えは40個です。", 1),
+        ("39", "คำตอบคือ39บาท", 1),
+        ("39", "정답은39입니다", 1),
+        ("39", "الجواب ٣٩", 1),
+        ("39", "उत्तर ३९ है", 1),
+        ("1234.5", "Die Antwort ist 1.234,5.", 1),
+    ],
+)
+def test_the_answer_is_what_the_sentence_concludes(answer: str, text: str, right: int) -> None:
+    assert rewards([(answer, text)]) == [right]
+
+
+def test_worked_answers_of_five_languages_are_told_right_from_wrong(shared_data: Path) -> None:
+    lines = (shared_data / "mgsm" / "worked.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    pairs = [(r["answer"], text) for r in rows for text in (*r["right"], *r["wrong"])]
+    wanted = [right for r in rows for right in [1.0] * len(r["right"]) + [0.0] * len(r["wrong"])]
+    assert rewards(pairs) == wanted

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 
+from gristmill.languages.scripts import blanked, western
+
 Kind = Literal["email", "phone", "iban", "card", "ip", "ssn", "key"]
 
 
@@ -38,8 +40,10 @@ _PHONE = re.compile(
     r"|(?:\+?1[\s.-]?)?(?:\([2-9]\d\d\)\s?|[2-9]\d\d[.-])[2-9]\d\d[.-]\d{4})(?![\w-]|[.,]\d)"
 )
 _CALLED = re.compile(
-    r"(?i)(?<!\w)(?:tel(?:ephone|efon|éfono|éphone|efono|efone)?|phone|mobile|cell|fax|call|handy|"
-    r"telefonnummer|whatsapp|电话|電話|手机|전화|тел)\b[^\S\n]*(?:number|no\.?|is|:|：|\.|#)*[^\S\n]*"
+    r"(?i)(?:(?<!\w)(?:tel(?:ephone|efon|éfono|éphone|efono|efone)?|phone|mobile|cell|fax|call|handy|"
+    r"telefonnummer|whatsapp|тел)\b"
+    r"|(?:电话|電話|手机|手機|전화)(?:号码|號碼|番号|번호)?[是は은는]?)"
+    r"[^\S\n]*(?:number|no\.?|is|:|：|\.|#)*[^\S\n]*"
     r"(?:me at\s*|us at\s*)?(\(?\d(?:[\s./()-]{0,2}\d){6,13})(?!\w)"
 )
 _ISSUED = re.compile(
@@ -95,13 +99,18 @@ def find(text: str, kinds: frozenset[Kind]) -> list[Datum]:
     """All personal data of the kinds in a text, by place; of those that overlap the first kind in
     the order of `FINDERS`."""
     found: list[Datum] = []
+    # Letters that write no spaces may touch what is looked for; every place stays where it is.
+    text, given = western(text), text
+    plain = blanked(text)
     # Most texts have too few digits together for any of these.
-    numbers = _DIGITS.search(text) is not None
+    numbers = _DIGITS.search(plain) is not None
     for kind, finder in FINDERS.items():
         if kind in kinds and (numbers or kind in ("key", "email")):
-            for start, end in finder(text):
+            spans = list(finder(plain))
+            spans += finder(text) if kind == "phone" and plain != text else ()
+            for start, end in spans:
                 if all(end <= d.start or start >= d.end for d in found):
-                    found.append(Datum(kind, start, end, text[start:end]))
+                    found.append(Datum(kind, start, end, given[start:end]))
     return sorted(found, key=lambda datum: datum.start)
 
 

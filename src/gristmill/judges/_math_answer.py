@@ -21,11 +21,14 @@ _SPACE = "[ \u00a0\u2009\u202f]"
 _LAST = re.compile(
     r"(?:(?<![\w.)])[-+\u2212])?[$\u20ac\u00a3]?(?<![\w.^\u221a])(?>"
     # Of what is more than a number all: a root, a number in another base, a time.
-    rf"\d*\u221a(?:\d+|\([^()]*\))|\d+(?:_\{{?\d+\}}?|[{LOWERED}]+)|\d+(?::\d\d)+|"
+    rf"\d*\u221a(?:\d+|\([^()]*\))|\d+(?:_\{{?\d+\}}?|[{LOWERED}]+)|\d+(?::\d\d)+(?!\d)|"
     rf"[1-9]\d{{0,2}}(?:{_SPACE}\d{{3}})+(?![\d,/])(?:\.\d+)?|{_NUMBER})"
     rf"(?![_^\u221a{RAISED}{LOWERED}])(?: \d+/\d+|/\d+(?:\.\d+)?)?"
     r"(?:\s?(?:%|percent\b))?"
 )
+_OR = re.compile(r"\s*,?\s*(?:or|oder|ou|o|или)\s+", re.I)
+_AND = re.compile(rf"\s*(?:,|;|&|,?\s*(?:and|und|et|y|e|и))\s*|{_OR.pattern}", re.I)
+"""What stands between answers that are told together."""
 _BASED = re.compile(r"\(?([0-9A-Za-z.]+)\)?\s*_\s*\{?\s*\(?(\w+)\)?\s*\}?")
 _MOST = 400
 """Digits of a number that is compared as a number."""
@@ -153,12 +156,14 @@ def _boxed(text: str) -> str | None:
 
 
 def _core(said: str) -> str:
-    """The answer in a sentence's rest: all of it if it is a quantity, else a formula in it, else
-    the number that it begins with, else all of it."""
+    """The answer in a sentence's rest: all of it if it is a quantity, else the formula that it
+    begins with, or its last one, else the number that it begins with, else all of it. Of several
+    that are told as one answer, all."""
     if quantity(said) is not None:
         return said
-    if formulas := [next(filter(None, f)) for f in _FORMULA.findall(said)]:
-        return formulas[-1].strip()
+    if formulas := list(_FORMULA.finditer(said)):
+        first = formulas[0].start() == 0
+        return _told(said, formulas, 0) if first else _told(said, formulas, -1)
     begins = _LAST.match(said)
     rest = said[begins.end() :] if begins else ""
     # "6 because ..." is 6; "6 or 7" and "6, 7" are what they are.
@@ -170,8 +175,26 @@ def _last(text: str) -> str | None:
     formulas = list(_FORMULA.finditer(text))
     numbers = list(_LAST.finditer(text))
     if formulas and (not numbers or formulas[-1].end() >= numbers[-1].end()):
-        return next(filter(None, formulas[-1].groups())).strip()
+        return _told(text, formulas, -1)
+    if len(numbers) > 1 and _OR.fullmatch(text, numbers[-2].end(), numbers[-1].start()):
+        before = text[: numbers[-2].start()].rstrip(" ")[-1:]
+        # "1.2Y / 1.2 or 160 = Y" is one equation after another.
+        if before not in ("/", "*", "+", "-", "=", "^") and not before.isdigit():
+            return f"{numbers[-2][0]}, {numbers[-1][0]}"
     return numbers[-1][0] if numbers else None
+
+
+def _told(text: str, formulas: list[re.Match[str]], place: int) -> str:
+    """The first or the last formula of a text, with those that are told with it: "$5$ or $9$" is
+    neither of them."""
+    first = last = range(len(formulas))[place]
+    while first and _AND.fullmatch(text, formulas[first - 1].end(), formulas[first].start()):
+        first -= 1
+    while last + 1 < len(formulas) and _AND.fullmatch(
+        text, formulas[last].end(), formulas[last + 1].start()
+    ):
+        last += 1
+    return ", ".join(next(filter(None, f.groups())).strip() for f in formulas[first : last + 1])
 
 
 def _trimmed(text: str) -> str:

@@ -1,7 +1,7 @@
 """A process that compares answers, for the judge `math`, which kills it when it takes too long.
 
-It reads one JSON object a line, `{"gold": ..., "text": ...}`, and answers with two: what it made of
-the gold answer, and what of the other.
+It reads one JSON object a line, `{"gold": ..., "text": ..., "language": ...}`, and answers with
+two: what it made of the gold answer, and what of the other.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any
 
 from gristmill.judges._math_answer import final_answer, in_base, plain, quantity, without_unit
 from gristmill.judges._math_spelling import simple, spelled
+from gristmill.languages.numbers import written
 
 _AS_TEXT = re.compile(r"\\[lc]?dots|\u2026|\.\.\.|\d\s*:\s*\d")
 """What goes on in the same way, times of day and ratios: a text is all that they equal."""
+_ROOT = re.compile(r"\\sqrt\s*\{?\s*-")
+"""Of a negative number."""
 _NEAR = 2e-6
 """How far two numbers may be apart, as a share: what a third is from 0.333333."""
 _WORDS = re.compile(r"[^\W\d_][\w\s'-]*")
@@ -61,8 +64,20 @@ def compared(gold: str, read: list[Any], found: str) -> bool:
     from math_verify import verify
 
     read, answer = read or _parsed(gold), _parsed(found)
+    if any(_ROOT.search(spelled(text)) for text in (gold, found)):
+        read, answer = _imaginary(read), _imaginary(answer)
     equal = bool(read) and verify(read, answer, timeout_seconds=None)
     return equal and not _apart(read[0], answer[0])
+
+
+def _imaginary(read: list[Any]) -> list[Any]:
+    """What was read with the letter `i` as the imaginary unit, which a root of -1 beside it is."""
+    from sympy import I
+
+    return [
+        one.subs({s: I for s in getattr(one, "free_symbols", ()) if s.name == "i"}).doit()
+        for one in read
+    ]
 
 
 def _apart(one: Any, other: Any) -> bool:
@@ -81,7 +96,8 @@ def _same_text(gold: str, found: str) -> bool:
 
 
 def _tight(text: str) -> str:
-    return re.sub(r"\s*([^\w\s.])\s*", r"\1", simple(text))
+    text = re.sub(r"(?<=\d) (?=[A-Za-z](?![A-Za-z]))", "", simple(text))
+    return re.sub(r"\s*([^\w\s.])\s*", r"\1", text)
 
 
 def _parsed(text: str) -> list[Any]:
@@ -128,7 +144,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            gold, read = gold_of(asked["gold"])
+            gold, read = gold_of(written(asked["gold"], asked.get("language")))
         except (Exception, MemoryError) as error:
             _say(bad=f"{error}" or type(error).__name__)
             _say()
@@ -136,8 +152,14 @@ def main() -> None:
         _say(gold=gold)
         found = None
         try:
-            found = final_answer(asked["text"])
-            right = found is not None and compared(gold, read, found)
+            right = False
+            # "4 million" answers how many there are, and how many millions.
+            for powers in (True, False):
+                said = final_answer(written(asked["text"], asked.get("language"), powers=powers))
+                right = said is not None and said != found and compared(gold, read, said)
+                found = said if right or powers else found
+                if right:
+                    break
             _say(found=found, right=right)
         except (Exception, MemoryError) as error:
             _say(found=found, right=False, why=type(error).__name__)

@@ -53,7 +53,7 @@ class Math(GroundTruth):
             return Verdict("math", "math-verify", None)
         bad, told = "", None
         for answer in answers:
-            found = await cast(Comparers, backend).compare(answer, response.text)
+            found = await cast(Comparers, backend).compare(answer, response.text, prompt.language)
             if "bad" in found:
                 bad = bad or found["bad"]
                 continue
@@ -85,14 +85,15 @@ class Comparers(Rules):
         for process in list(self._all):
             await self._end(process)
 
-    async def compare(self, gold: str, text: str) -> dict[str, Any]:
+    async def compare(self, gold: str, text: str, language: str | None = None) -> dict[str, Any]:
         """What the comparison found: `right`, `gold` and `found`; or `bad`, what is wrong with the
-        gold answer. Raises BackendError("judge") where a process cannot be started or broke."""
+        gold answer. language: of both, where it is known. Raises BackendError("judge") where a
+        process cannot be started or broke."""
         process = await self._free.get()
         try:
             if process is None:
                 process = await self._begin()
-            found = await self._ask(process, gold, text)
+            found = await self._ask(process, {"gold": gold, "text": text, "language": language})
         except BaseException:
             if process is not None:
                 await self._end(process)
@@ -104,9 +105,9 @@ class Comparers(Rules):
         self._free.put_nowait(process)
         return found
 
-    async def _ask(self, process: Process, gold: str, text: str) -> dict[str, Any]:
+    async def _ask(self, process: Process, asked: dict[str, Any]) -> dict[str, Any]:
         assert process.stdin is not None
-        line = json.dumps({"gold": gold, "text": text}) + "\n"
+        line = json.dumps(asked) + "\n"
         with suppress(BrokenPipeError, ConnectionResetError):
             process.stdin.write(line.encode())
             await process.stdin.drain()

@@ -13,6 +13,8 @@ from gristmill.backends.base import Backend
 from gristmill.errors import BackendError
 from gristmill.judges._answers import right_answers
 from gristmill.judges.base import GroundTruth
+from gristmill.languages.numbers import written
+from gristmill.languages.scripts import HANGUL, SPACELESS, apart, western
 from gristmill.records import Prompt, Response, Verdict
 
 _NUMBER = re.compile(
@@ -24,6 +26,7 @@ _DROPPED = re.compile(r"(?<!\d)[.'](?!\d)|['\u2019`]|(?<=\d)\.(?!\d)")
 """What joins the parts of a word or ends a sentence: U.S., don't."""
 _SPACED = re.compile(r"(?<![\w])-(?=[\d.])|[.,](?=\d)|([^\w\s])")
 """Signs and points of numbers, and, as a group, what else is neither letter, digit nor space."""
+_SPACELESS, _HANGUL = re.compile(f"[{SPACELESS}]"), re.compile(f"[{HANGUL}]")
 _DIGITS = 400
 """The most that a number's exponent may be, either way."""
 _SHOWN = 100
@@ -76,7 +79,7 @@ class Truth(GroundTruth):
         found = self._part(response.text)
         if found is None:
             return Verdict("truth", "rules", 0.0, detail=f"no '{self.marker}' found")
-        right = any(self._matches(found, one) for one in wanted)
+        right = any(self._matches(found, one, prompt.language) for one in wanted)
         sign = "matches" if right else "does not match"
         detail = f"{_short(found)} {sign} {' or '.join(map(_short, wanted[:3]))}"
         return Verdict("truth", "rules", float(right), detail=detail)
@@ -100,7 +103,7 @@ class Truth(GroundTruth):
             return None
         return (text[marks[-1].end() :].strip("*_ \t").splitlines() or [""])[0]
 
-    def _matches(self, found: str, wanted: str) -> bool:
+    def _matches(self, found: str, wanted: str, language: str | None) -> bool:
         match self.match:
             case "exact":
                 return _whole(found.strip()) == _whole(wanted.strip())
@@ -110,9 +113,12 @@ class Truth(GroundTruth):
                 words, one = normalised(found), _whole(normalised(wanted))
                 if one.isdigit():
                     words = " ".join(map(_whole, words.split()))
-                return f" {one} " in f" {words} "
+                # Scripts without spaces have no words' ends, and Korean's particles stand at them.
+                begin = "" if _SPACELESS.match(one) else " "
+                end = "" if _SPACELESS.search(one[-1:]) or _HANGUL.search(one[-1:]) else " "
+                return f"{begin}{one}{end}" in f" {words} "
             case "number":
-                one, other = number_in(found), number_in(wanted)
+                one, other = (number_in(text, language) for text in (found, wanted))
                 if one is None or other is None:
                     return False
                 margin = max(_exact(self.absolute), _exact(self.tolerance) * abs(other))
@@ -122,7 +128,7 @@ class Truth(GroundTruth):
 def normalised(text: str) -> str:
     """NFKC, case-folded, without punctuation and articles, white space squeezed; signs and points
     of numbers stay. A text that would be nothing then keeps its articles, or its punctuation."""
-    text = _plain(text).casefold()
+    text = apart(western(_plain(text))).casefold()
     bare = _DROPPED.sub("", text)
     bare = _SPACED.sub(lambda m: m[0] if m[1] is None or _is_sign(m[1]) else " ", bare)
     bare = bare if bare.strip() else text
@@ -134,10 +140,10 @@ def _whole(text: str) -> str:
     return re.sub(r"\A([-+]?\d+)\.0+\Z", r"\1", text)
 
 
-def number_in(text: str) -> Fraction | None:
-    """The last number of a text, thousands separators aside; None without one, and for one that is
-    too long to be meant."""
-    found = _NUMBER.findall(_plain(text))
+def number_in(text: str, language: str | None = None) -> Fraction | None:
+    """The last number of a text, as `languages.numbers` reads it; None without one, and for one
+    that is too long to be meant. language: the text's, where it is known."""
+    found = _NUMBER.findall(written(_plain(text), language))
     if not found or len(found[-1]) > _DIGITS:
         return None
     exponent = re.search(r"[eE]([-+]?\d+)$", found[-1])
