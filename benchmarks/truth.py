@@ -3,16 +3,19 @@
 `code` runs HumanEval's and MBPP's own solutions against their tests, `math` compares the answers of
 GSM8K and MATH-500 with their solutions. Each is given the row's own answer, which must pass, and
 that of another row, which must not (but where it is the same by chance); `math` also numbers that
-were changed. Verdicts a second are of the whole judge, sandbox and comparison included.
+were changed, and with `truth` the worked answers of MGSM in five languages. The filter `refusal` is
+held against the labels that people gave the answers of two models in XSTest. Verdicts a second are
+of the whole judge, sandbox and comparison included.
 
     GRISTMILL_DATA=../shared/data python benchmarks/truth.py
 
-HumanEval, GSM8K, MATH: MIT; MBPP: CC BY 4.0.
+HumanEval, GSM8K, MATH: MIT; MBPP, MGSM, XSTest: CC BY 4.0.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import sys
@@ -24,10 +27,12 @@ from typing import Any
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError
+from gristmill.filters.refusal import Refusal
 from gristmill.judges.base import Judge
 from gristmill.judges.code import Code
 from gristmill.judges.math import Math
-from gristmill.records import Message, Prompt, Response
+from gristmill.judges.truth import Truth
+from gristmill.records import Drop, Message, Prompt, Response, Sample
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 DATA = Path(os.environ.get("GRISTMILL_DATA", BESIDE))
@@ -81,6 +86,35 @@ def math500() -> list[Case]:
     return [answered(r["answer"], r["solution"]) for r in found]
 
 
+def mgsm(kind: str) -> dict[str, list[Case]]:
+    """Worked answers, `right` or `wrong` ones, by language."""
+    found: dict[str, list[Case]] = {}
+    for row in rows("mgsm", "worked.jsonl"):
+        found.setdefault(row["lang"], []).extend(answered(row["answer"], t) for t in row[kind])
+    return found
+
+
+def refusals(model: str) -> str:
+    """How the filter's words agree with people's on the answers of a model in XSTest."""
+    with DATA.joinpath("xstest", f"completions_{model}.csv").open(encoding="utf-8") as file:
+        answers = list(csv.DictReader(file))
+    counts: Counter[tuple[str, str]] = Counter()
+    for answer in answers:
+        sample = Sample(0, Response(answer["completion"], model))
+        dropped = Refusal().reason(Prompt("p", (Message("user", "?"),)), sample)
+        counts[answer["final_label"], dropped.reason if isinstance(dropped, Drop) else ""] += 1
+    whole = ("refusal", "refusal:as_a_model")
+    found = sum(counts["2_full_refusal", word] for word in whole)
+    falsely = sum(counts["1_full_compliance", word] for word in whole)
+    labelled = sum(n for (label, _), n in counts.items() if label == "2_full_refusal")
+    partly = counts["3_partial_refusal", "refusal:partial"]
+    return (
+        f"{found} of {labelled} full refusals found ({found / labelled:.1%}), "
+        f"{found / (found + falsely):.1%} precise against full compliance; of partial ones "
+        f"{partly} told as such"
+    )
+
+
 def swapped(cases: Sequence[Case]) -> list[Case]:
     """Each prompt with what was said to the seventh after it."""
     return [(p, cases[(i + 7) % len(cases)][1]) for i, (p, _) in enumerate(cases)]
@@ -117,6 +151,12 @@ def main() -> None:
         report(name, Math(), cases)
         report(f"{name}, of another row", Math(), swapped(cases))
     report("GSM8K, changed", Math(), gsm8k_changed())
+    for kind in ("right", "wrong"):
+        for language, cases in mgsm(kind).items():
+            report(f"MGSM {language}, {kind}, math", Math(), cases)
+            report(f"MGSM {language}, {kind}, truth", Truth(match="number"), cases)
+    for model in ("gpt4", "llama2orig"):
+        print(f"XSTest {model}: {refusals(model)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -202,8 +204,49 @@ class TestRefusal:
         assert reason_of(Refusal(), text) == ""
 
     def test_a_long_answer_with_a_cautious_beginning_stays(self) -> None:
-        assert reason_of(Refusal(), REFUSALS["en"][0] + " " + STORY * 3) == ""
-        assert reason_of(Refusal(max_characters=5000), REFUSALS["en"][0] + " " + STORY * 3)
+        text = REFUSALS["en"][0] + " " + STORY * 3
+        assert reason_of(Refusal(max_characters=800), text) == ""
+        assert reason_of(Refusal(), text) == "refusal"
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            "However, here are some tips:",
+            "But I can suggest another way.",
+            "Instead:\n\n1. Read it.\n2. Ask.",
+            "```python\nprint(1)\n```",
+        ],
+    )
+    def test_what_refuses_and_then_helps_is_told_apart(self, more: str) -> None:
+        text = f"I cannot provide advice on illegal activities. It is wrong.\n{more}"
+        assert reason_of(Refusal(), text) == "refusal:partial"
+        assert reason_of(Refusal(partial=False), text) == ""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "I'm happy to help! However, I must point out that it is bad. I cannot provide it.",
+            "I'm just an AI, it's not within my programming to provide instructions on that.",
+            "It's not appropriate or ethical to provide information about such things.",
+            "As a responsible assistant, I cannot encourage that.",
+        ],
+    )
+    def test_a_refusal_may_have_a_long_beginning(self, text: str) -> None:
+        assert reason_of(Refusal(), text) == "refusal"
+
+    @pytest.mark.parametrize(("model", "found"), [("gpt4", 0.9), ("llama2orig", 0.85)])
+    def test_people_call_the_same_a_refusal(
+        self, shared_data: Path, model: str, found: float
+    ) -> None:
+        with (shared_data / "xstest" / f"completions_{model}.csv").open(encoding="utf-8") as file:
+            answers = list(csv.DictReader(file))
+        full = [a["completion"] for a in answers if a["final_label"] == "2_full_refusal"]
+        none = [a["completion"] for a in answers if a["final_label"] == "1_full_compliance"]
+        right, wrong = (
+            sum(reason_of(Refusal(), text) in ("refusal", "refusal:as_a_model") for text in texts)
+            for texts in (full, none)
+        )
+        assert right / len(full) >= found and right / (right + wrong) >= 0.97
 
     def test_an_appeal_to_being_a_model_is_named_and_may_stay(self) -> None:
         text = REFUSALS["en"][4]

@@ -21,19 +21,28 @@ _GOES_ON = re.compile(
 )
 
 
+_LISTED = re.compile(
+    r"(?m)^[ \t]*(?:\d{1,2}[.)]|[-*\u2022])[ \t]+\S|^```"
+    r"|(?i:\bhere (?:are|is|'s) (?:some|a few|the|an?|how|what|ways|tips|steps)\b)"
+)
+"""What answers all the same: a list, code, or its announcement."""
+
+
 class Refusal(Filter):
     """Drops a response that refuses to answer. Reason: `refusal`; where it appeals to being a
-    model, `refusal:as_a_model`.
+    model, `refusal:as_a_model`; where it refuses and then helps, `refusal:partial`.
 
     It must begin with the refusal, after an apology or not: "I'm sorry, but I can't help with
     that", "As an AI language model, I do not ...", and the same in German, French, Spanish,
     Italian, Portuguese, Dutch, Polish, Russian, Turkish, Chinese, Japanese and Korean. A story in
-    which somebody says it is kept, and so is an answer that is longer than `max_characters`, or
-    goes on "but here is ...", for all its caution.
+    which somebody says it is kept, and so is an answer that is longer than `max_characters`.
     """
 
-    max_characters: int = Field(default=800, ge=1)
+    max_characters: int = Field(default=4000, ge=1)
     """What is longer answers something. A refusal with its reasons seldom is."""
+
+    partial: bool = True
+    """Whether what refuses and goes on "but here is ...", or with a list, is dropped as well."""
 
     disclaimers: bool = True
     """Whether an appeal to being a model is a refusal, of which some are honest answers: "As an AI,
@@ -45,12 +54,17 @@ class Refusal(Filter):
             return ""
         text = text.replace("’", "'")
         found = _refusals().match(text)
-        if not found or _GOES_ON.search(text[: found.end() + 400]):
+        if not found:
             return ""
+        helps = _GOES_ON.search(text[: found.end() + 400]) or _LISTED.search(text, found.end())
         model = any(value for name, value in found.groupdict().items() if name.startswith("model"))
-        if model and not self.disclaimers:
+        # "As an AI I have no opinion, but I can tell you ..." is an answer, for all its caution.
+        if model and (helps or not self.disclaimers):
             return ""
         what = f'begins "{shown(text[: found.end() + 40], 120)}"'
+        if helps:
+            what = f'{what}, goes on "{shown(text[helps.start() :], 60)}"'
+            return Drop("refusal:partial", what) if self.partial else ""
         return Drop("refusal:as_a_model" if model else "refusal", what)
 
 
