@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gristmill.arena.run import rank
     from gristmill.bench.run import judge_eval, rewardbench
+    from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
     from gristmill.jobs.run import run
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
+    from gristmill.precision.quantize import quantize
     from gristmill.train.command import train
 
 __version__ = "0.1.0"
@@ -31,9 +33,11 @@ __all__ = [
     "Config",
     "GristmillError",
     "Outcome",
+    "compare",
     "flywheel",
     "forecast",
     "judge_eval",
+    "quantize",
     "rank",
     "rewardbench",
     "run",
@@ -46,8 +50,10 @@ _HOMES = {
     "Config": "gristmill.mill",
     "GristmillError": "gristmill.errors",
     "Outcome": "gristmill.mill",
+    "compare": "gristmill.comparing.run",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
+    "quantize": "gristmill.precision.quantize",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",
     "run": "gristmill.jobs.run",
