@@ -86,8 +86,9 @@ def quantize(
 ) -> None:
     """Write a model in fewer bits, on a CPU, shard by shard; `compare` then says what it costs.
 
-    The head, embeddings, norms and routers keep their numbers. The folder is one that vLLM and
-    `hf:DIR` load as it is. It needs the extra `quantize` (llm-compressor).
+    The head, embeddings, norms and routers keep their numbers. The folder is in the format of
+    compressed-tensors: vLLM reads it, and `hf:DIR` does with the extra `fp8`. Writing it needs the
+    extra `quantize` (llm-compressor).
     """
     from gristmill.precision.quantize import quantize as run
     from gristmill.precision.quantize import told

@@ -14,7 +14,9 @@ def verdict(m: dict[str, Any]) -> str:
     b = label(m["models"][1]["name"], 80)
     found = m["accuracy"]["paired"] if m["kind"] == REWARD and m["accuracy"] else m.get("right")
     rows = plural(m["rows"], "row")
-    if not found:
+    if found:
+        rows = plural(found["items"] if m["kind"] == REWARD else found["n"], "row")
+    else:
         return f"{rows}; no row says what is right, so that only agreement was measured."
     gap = found["difference"]
     what = "prefers the better answer" if m["kind"] == REWARD else "is right"
@@ -48,9 +50,9 @@ def warnings(m: dict[str, Any]) -> list[str]:
             )
         if one["rounded"]:
             found.append(
-                f"{label(one['name'], 80)}: its weights were rounded ({label(one['rounded'])}), "
-                "and what goes into a layer is rounded here as an engine would; the speed is not "
-                "that of an engine."
+                f"{label(one['name'], 80)}: its weights are stored in fewer bits "
+                f"({label(one['rounded'])}) and run here by rounding alone; the speed is not that "
+                "of an engine."
             )
     return [*found, *(_of_rewards(m) if m["kind"] == REWARD else _of_chats(m))]
 
@@ -119,7 +121,7 @@ def rules(m: dict[str, Any]) -> list[str]:
             *found,
             "Same verdict: of two answers to one prompt both models prefer the same, or call both "
             "equal; the share of a prompt's pairs, averaged over prompts. Kendall's tau is tau-b, "
-            "averaged over prompts. r is Pearson's, over all answers; `differ by` is the mean of "
+            "averaged over prompts. r is Pearson's, over all answers; “differ by” is the mean of "
             "absolute differences.",
             "Who prefers the better answer is counted as by gristmill rewardbench: equal scores "
             "are a loss.",

@@ -41,7 +41,7 @@ class Quantized:
 
 
 def quantize(model: str, out: str | Path, *, scheme: str = "fp8", quiet: bool = False) -> Quantized:
-    """Write `out`: the model in fewer bits, a folder that `hf:DIR` and vLLM load as it is.
+    """Write `out`: the model in fewer bits, in the format of compressed-tensors.
 
     model: `tiny:...`, `hf:./dir` or `hf:org/name`. The head, embeddings, norms and routers keep
     their numbers. The weights are read shard by shard. quiet: no progress of the library's.
