@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 import compared
 from commands import Gristmill
+from gristmill import cli
 from gristmill.comparing.plot import scatter
+from gristmill.comparing.read import SOURCES
 from pages import Page
 from processes import start, wait_until
 
@@ -120,3 +125,30 @@ def test_points_stay_within_the_square() -> None:
     assert scatter([(1.0, 1.0)], one_scale=True) is None
     many = scatter([(float(n), float(n)) for n in range(5000)], one_scale=True)
     assert many is not None and 1000 <= len(many.points) <= 1200
+
+
+PAGE = (Path(__file__).parents[2] / "docs/compare.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_option_and_source() -> None:
+    for command in ("compare", "quantize"):
+        for parameter in vars(typer.main.get_command(cli.app))["commands"][command].params:
+            if parameter.param_type_name == "option" and parameter.name != "help":
+                assert f"{parameter.opts[0]}`" in PAGE or f"{parameter.opts[0]} " in PAGE
+    for source in (*SOURCES["reward"], *SOURCES["chat"]):
+        assert f"`{source}`" in PAGE
+
+
+def test_the_pages_code_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    runpy.run_path(str(_written(tmp_path / "page.py", code)))
+    p, equal = map(float, capsys.readouterr().out.splitlines()[-1].split())
+    assert 0 <= p <= 1 and 0 < equal < 1
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

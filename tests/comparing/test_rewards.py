@@ -15,6 +15,7 @@ from gristmill.comparing.run import compare
 from gristmill.comparing.table import lines
 from gristmill.comparing.words import verdict, warnings
 from gristmill.errors import ConfigError, RunError
+from servers import FaultyServer
 
 UP, HALF, SCALAR = (f"scripted:compared:{name}" for name in ("up", "half", "scalar"))
 
@@ -120,6 +121,21 @@ def test_half_of_the_calls_fail_and_the_rest_counts(tmp_path: Path) -> None:
     lines_ = (tmp_path / "out/rows.jsonl").read_text().splitlines()
     assert len(lines_) == 60
     assert sum(json.loads(line)["b"] is None for line in lines_) > 10
+
+
+def test_an_endpoint_that_fails_half_of_its_calls(tmp_path: Path) -> None:
+    data = compared.pairs(tmp_path, 30)
+    with FaultyServer(faults=("500", "broken"), share=0.5, repeat=99) as server:
+        found = of("tiny:reward", server.reward, data=data, retries=0)
+        lost = sum(found["models"][1]["failed"].values())
+        assert 15 < lost < 45
+        assert found["answers"] == 60 - lost
+        assert found["accuracy"]["items"] == found["verdicts"]["pairs"] > 0
+        assert found["models"][0]["failed"] == {}
+        server.faults = ()
+        again = of("tiny:reward", server.reward, data=data, retries=0)
+        assert server.requests == 60 + lost
+    assert again["accuracy"]["items"] == 30
 
 
 def test_a_model_that_never_answers_is_an_error_that_says_why(tmp_path: Path) -> None:

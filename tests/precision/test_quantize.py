@@ -154,7 +154,15 @@ def test_layers_are_told_apart_by_their_names() -> None:
         "other": ["model.layers.0.mixer"],
         "head": ["lm_head"],
     }
-    assert patterns(found)[-1] == "re:.*norm.*"
+    assert patterns(found) == [
+        *("model.layers.0.mlp.gate", "transformer.wte", "model.layers.0.mixer", "lm_head"),
+        "re:.*norm.*",
+    ]
+
+
+def test_a_head_that_shares_the_embeddings_numbers_is_left_alone_too() -> None:
+    weights = [Weight("model.embed_tokens.weight", "BF16", (100, 64), 2)]
+    assert patterns(left_alone(weights)) == ["model.embed_tokens", "lm_head"]
 
 
 @pytest.mark.slow

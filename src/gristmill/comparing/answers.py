@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import exp, log
 from typing import Any
@@ -107,11 +108,12 @@ def _likely_of(said: Said, given: dict[str, int]) -> dict[str, Any] | None:
     if said.likely is None:
         return None
     found = [(kept, size) for key, size in given.items() if (kept := said.likely.get(key))]
+    failed = Counter(one.kind for key in given if (one := said.likely.failure(key)))
     total = sum(kept["total"] for kept, _ in found)
     tokens, size = sum(kept["of"] for kept, _ in found), sum(size for _, size in found)
     return {
         "rows": len(found),
-        "failed": len(given) - len(found),
+        "failed": dict(failed.most_common()),
         "tokens": tokens,
         # Beyond that it says nothing but that the answer was impossible.
         "perplexity": exp(min(-total / tokens, 700)) if tokens else None,

@@ -99,9 +99,9 @@ def _of_chats(m: dict[str, Any]) -> list[str]:
                     "has no perplexity here."
                 )
             elif found_["failed"]:
+                kinds = ", ".join(f"{kind} {whole(n)}" for kind, n in found_["failed"].items())
                 found.append(
-                    f"{label(one['name'], 80)}: {plural(found_['failed'], 'given answer')} left "
-                    "out of its perplexity (too long, or refused by its chat template)."
+                    f"{label(one['name'], 80)}: given answers left out of its perplexity: {kinds}."
                 )
     else:
         found.append("No row gives an answer: perplexity was not measured.")

@@ -87,4 +87,6 @@ def patterns(left: dict[str, list[str]]) -> list[str]:
     """What is left alone, as the library and engines read it: full names, and one pattern for the
     norms, of which there are many."""
     named = [name for why, names in left.items() if why != "norm" for name in names]
-    return [*named, *(["re:.*norm.*"] if left.get("norm") else [])]
+    # A head that shares the embeddings' numbers is in no file, and still a layer of the model.
+    tied = [] if left.get("head") else [HEADS[0]]
+    return [*named, *tied, *(["re:.*norm.*"] if left.get("norm") else [])]
