@@ -114,3 +114,14 @@ def test_bars_are_silent_while_asked_and_back_afterwards(capsys: Any) -> None:
     assert capsys.readouterr().err == ""
     list(tqdm([1, 2]))
     assert "2/2" in capsys.readouterr().err
+
+
+@needs_package
+def test_it_is_no_model_to_train_on(tmp_path: Path) -> None:
+    from gristmill.train import config_of
+    from gristmill.train.model import load
+
+    model = rounded(tmp_path, chat_model(tmp_path / "whole"))
+    config = config_of("sft", {"model": model, "data": {"file": "chats.jsonl"}})
+    with pytest.raises(ConfigError, match="train the model that it was made from"):
+        load(config, "tokens")

@@ -16,6 +16,7 @@ from typing import Any
 from gristmill.backends.local_load import Source, find
 from gristmill.backends.local_quantized import method_of, silent
 from gristmill.errors import ConfigError, MissingExtra, RunError, StorageError
+from gristmill.page.text import plural
 from gristmill.precision.weights import Weight, left_alone, patterns, weights_of
 
 SCHEMES = {"fp8": "FP8_DYNAMIC"}
@@ -162,8 +163,6 @@ def _hand_over(made: Path, out: Path) -> None:
 
 def told(found: Quantized) -> list[str]:
     """What was done, line by line."""
-    from gristmill.page.text import plural
-
     lines = [
         f"{plural(found.rounded, 'matrix', 'matrices')} in {found.scheme}, "
         f"{100 * found.share:.0f} % of all numbers",
@@ -176,7 +175,7 @@ def told(found: Quantized) -> list[str]:
     return lines
 
 
-_WORDS: dict[str, Any] = {
+_WORDS = {
     "head": "head",
     "embedding": "embeddings",
     "router": "routers",
