@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gristmill.arena.run import rank
     from gristmill.bench.run import judge_eval, rewardbench
+    from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
     from gristmill.jobs.run import run
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
     from gristmill.plan.command import plan
+    from gristmill.precision.quantize import quantize
     from gristmill.train.command import train
 
 __version__ = "0.1.0"
@@ -32,10 +34,12 @@ __all__ = [
     "Config",
     "GristmillError",
     "Outcome",
+    "compare",
     "flywheel",
     "forecast",
     "judge_eval",
     "plan",
+    "quantize",
     "rank",
     "rewardbench",
     "run",
@@ -48,8 +52,10 @@ _HOMES = {
     "Config": "gristmill.mill",
     "GristmillError": "gristmill.errors",
     "Outcome": "gristmill.mill",
+    "compare": "gristmill.comparing.run",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
+    "quantize": "gristmill.precision.quantize",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",
     "run": "gristmill.jobs.run",

@@ -9,8 +9,9 @@ scripted:name              answers from a function or file, for tests and dry ru
 
 from gristmill.backends.base import Backend, ChatBackend, Meter, RewardBackend, Traffic
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
+from gristmill.backends.likelihood import Likelihood, LikelihoodBackend
 from gristmill.backends.remembered import Calls, Remembered
-from gristmill.backends.resolve import open_chat, open_embedding, open_reward
+from gristmill.backends.resolve import open_chat, open_embedding, open_likelihood, open_reward
 
 __all__ = [
     "Backend",
@@ -18,11 +19,14 @@ __all__ = [
     "ChatBackend",
     "Embedded",
     "EmbeddingBackend",
+    "Likelihood",
+    "LikelihoodBackend",
     "Meter",
     "Remembered",
     "RewardBackend",
     "Traffic",
     "open_chat",
     "open_embedding",
+    "open_likelihood",
     "open_reward",
 ]

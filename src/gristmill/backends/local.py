@@ -20,6 +20,7 @@ from typing import Any
 
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import Calling
+from gristmill.backends.likelihood import Likelihood, LikelihoodBackend
 from gristmill.backends.local_load import (
     Source,
     card_licence,
@@ -58,6 +59,14 @@ def open_reward(calling: Calling) -> LocalReward:
     if source.local:
         check_reward(calling.model, source.config)
     return LocalReward(source, calling)
+
+
+def open_likelihood(calling: Calling) -> LocalLikelihood:
+    """A chat model that is asked how likely answers are. Raises ConfigError or MissingExtra."""
+    source = find(calling.model)
+    if source.local:
+        check_chat(calling.model, source.config)
+    return LocalLikelihood(source, calling)
 
 
 class Local(Backend):
@@ -130,6 +139,20 @@ class LocalChat(Local, ChatBackend):
         stops = stop_tokens(tokenizer, model.generation_config)
         decoder = Decoder(model, stops, context_length(model.config, tokenizer))
         return Answering(self.model, tokenizer, decoder, self._rows)
+
+
+class LocalLikelihood(Local, LikelihoodBackend):
+    """A causal language model that reads answers and writes none."""
+
+    async def likelihood(self, messages: Sequence[Message]) -> Likelihood:
+        """See LikelihoodBackend. Raises BackendError as a reward model's `score` does."""
+        return await self._submit(tuple(messages))
+
+    def _open(self) -> Any:
+        check_chat(self.model, load_config(self._source))
+        from gristmill.backends.local_likelihood import load_likelihood
+
+        return load_likelihood(self._source, self._rows)
 
 
 class LocalReward(Local, RewardBackend):

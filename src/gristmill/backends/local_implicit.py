@@ -33,7 +33,7 @@ from gristmill.backends.local_load import (
     load_tokenizer,
 )
 from gristmill.backends.local_pair import check_pair, check_sizes, check_vocabularies
-from gristmill.backends.local_work import Grading, token_ids
+from gristmill.backends.local_work import Grades, Grading, token_ids
 from gristmill.errors import BackendError, ConfigError
 from gristmill.packing import Pack
 from gristmill.records import Message
@@ -112,7 +112,8 @@ class LogProbabilities:
     def _check(self, name: str) -> None:
         refusal = ConfigError(
             f"model '{name}' is a {type(self.model).__name__}, whose logits cannot be made for an "
-            "answer alone: a policy with `reference` needs another kind of model"
+            "answer alone: to be asked how likely one is, as a policy with `reference` is, needs "
+            "another kind of model"
         )
         if self.model.base_model is self.model:
             raise refusal
@@ -186,7 +187,7 @@ class ImplicitGrading(Grading):
     """`microbatch.Work` of a policy and its reference, which read what the policy's tokenizer and
     chat template make of a conversation."""
 
-    def __init__(self, model: str, tokenizer: Any, grader: ImplicitGrader, rows: int) -> None:
+    def __init__(self, model: str, tokenizer: Any, grader: Grades, rows: int) -> None:
         super().__init__(model, tokenizer, grader, (0,), rows)
         # The answers to a prompt come as calls of their own.
         self._opened = lru_cache(maxsize=1024)(self._open)

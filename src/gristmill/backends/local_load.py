@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from gristmill.backends.local_quantized import check_readable, silent, unpack
 from gristmill.errors import ConfigError, MissingExtra
 from gristmill.nemotron.tiny import tiny_path
 
@@ -47,7 +48,8 @@ class Source:
 def find(model: str) -> Source:
     """Where `tiny:...` or `hf:...` lies.
 
-    Raises MissingExtra without torch or transformers, and ConfigError where there is no model.
+    Raises MissingExtra without torch or transformers, or what its weights need to be read, and
+    ConfigError where there is no model.
     """
     for package in EXTRA:
         if importlib.util.find_spec(package) is None:
@@ -91,6 +93,7 @@ def _config(model: str, directory: Path) -> dict[str, Any]:
         raise ConfigError(f"model '{model}': cannot read {path}: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"model '{model}': {path} is not a JSON object")
+    check_readable(model, config)
     return config
 
 
@@ -158,14 +161,16 @@ def load_config(source: Source) -> dict[str, Any]:
     from transformers import PreTrainedConfig
 
     with reading(source):
-        return PreTrainedConfig.get_config_dict(source.place)[0]
+        config = PreTrainedConfig.get_config_dict(source.place)[0]
+    check_readable(source.model, config)
+    return config
 
 
 @contextmanager
 def reading(source: Source) -> Iterator[None]:
     """What transformers raises for a model it cannot read, as one line."""
     try:
-        with quietly():
+        with quietly(), silent():
             yield
     # EnvironmentError: files missing or no network. ValueError, KeyError: an unknown kind.
     # SafetensorError and RuntimeError: damaged weights, or shapes that do not fit.
@@ -194,14 +199,15 @@ def load_model(source: Source, kind: Any) -> Any:
     import torch
 
     with reading(source):
-        model = kind.from_pretrained(source.place, dtype="auto", use_safetensors=True)
+        model = unpack(kind.from_pretrained(source.place, dtype="auto", use_safetensors=True))
     model.eval()
     if torch.cuda.is_available():
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return model.to("cuda", half)
     # On two cores bfloat16 gains a tenth at best and costs the repeatability of float32.
     if sum(p.numel() for p in model.parameters()) <= LARGE:
-        model.float()
+        # transformers' own refuses where weights were quantised, whatever they are by now.
+        torch.nn.Module.float(model)
     return model
 
 

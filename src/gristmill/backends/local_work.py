@@ -156,7 +156,8 @@ class Grading:
             outputs = self._grader.run([call.job for call in batch])
         settle([(call, self._score(call, row)) for call, row in zip(batch, outputs, strict=True)])
 
-    def _score(self, call: Call, outputs: Sequence[float]) -> Score | BackendError:
+    def _score(self, call: Call, outputs: Sequence[float]) -> object:
+        """What a call is answered with, or the BackendError that it raises."""
         values = tuple(outputs[column] for column in self._columns)
         if not all(map(math.isfinite, values)):
             return BackendError(

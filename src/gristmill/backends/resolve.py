@@ -10,6 +10,7 @@ from typing import Any, cast
 from gristmill.backends.base import ChatBackend, RewardBackend
 from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import EmbeddingBackend
+from gristmill.backends.likelihood import LikelihoodBackend
 from gristmill.errors import ConfigError
 from gristmill.parts import build
 
@@ -83,6 +84,25 @@ def open_reward(model: str | Calling, options: Mapping[str, Any] | None = None) 
             "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
         )
     return cast(RewardBackend, module.open_reward(calling))
+
+
+def gives_likelihoods(model: str) -> bool:
+    """Whether a model can be asked how likely a given answer is: its weights must be here."""
+    return MODULES.get(model.partition(":")[0]) == "local"
+
+
+def open_likelihood(
+    model: str | Calling, options: Mapping[str, Any] | None = None
+) -> LikelihoodBackend:
+    """The backend of a chat model that is asked how likely given answers are; see `open_chat`."""
+    calling = _settings(model, options)
+    module, model = _module(calling.model), calling.model
+    if not gives_likelihoods(model):
+        raise ConfigError(
+            f"model '{model}' gives no log-probabilities of a given answer: name tiny:..., "
+            "hf:org/name or hf:./dir"
+        )
+    return cast(LikelihoodBackend, module.open_likelihood(calling))
 
 
 def open_embedding(

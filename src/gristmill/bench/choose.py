@@ -44,7 +44,7 @@ def judges_of(request: Request) -> list[Judge]:
     named = [*((m, True) for m in request.models), *((m, False) for m in request.chats)]
     if not named:
         raise ConfigError("no judge: name a reward model with --model or a chat model with --judge")
-    found = [_judge(model, scores, request) for model, scores in named]
+    found = [judge_of(model, scores, request) for model, scores in named]
     folders = [folder_name(judge) for judge in found]
     for judge, folder in zip(found, folders, strict=True):
         if folders.count(folder) > 1:
@@ -54,7 +54,9 @@ def judges_of(request: Request) -> list[Judge]:
     return found
 
 
-def _judge(named: str, scores: bool, request: Request) -> Judge:
+def judge_of(named: str, scores: bool, request: Request) -> Judge:
+    """Whoever is named, a model or a .yaml of one; a reward model if it `scores`, where no files
+    say what it is. Not opened. Raises ConfigError or MissingExtra."""
     given = {k: v for k, v in request.settings.items() if v is not None} | {"model": named}
     where = called = ""
     if named.endswith((".yaml", ".yml")):
@@ -67,18 +69,18 @@ def _judge(named: str, scores: bool, request: Request) -> Judge:
             raise ConfigError(f"{named}: model: missing; add it")
     if scores and request.reference:
         given.setdefault("reference", request.reference)
-    known = True if given.get("reference") else _is_reward(given["model"])
+    known = True if given.get("reference") else is_reward(given["model"])
     if scores if known is None else known:
         return ByScore(build(Reward, given, where), called)
     asking = build(Asking, {"max_tokens": request.max_tokens, **given}, where)
     return ByChoice(asking, request.orders, called)
 
 
-def _is_reward(model: str) -> bool | None:
+def is_reward(model: str) -> bool | None:
     """Whether a local model's files make it a reward model; None for what is not here."""
     if model.partition(":")[0] not in ("tiny", "hf"):
         return None
-    from gristmill.backends.local_load import find, is_reward
+    from gristmill.backends import local_load
 
-    source = find(model)
-    return is_reward(source.config) if source.local else None
+    source = local_load.find(model)
+    return local_load.is_reward(source.config) if source.local else None

@@ -63,12 +63,14 @@ def items_of(source: Source, unused: Counter[str] | None = None) -> Iterator[Ite
 
     unused: counts columns that nothing used. Raises DataError.
     """
-    subsets = _subsets(source.files(EVALUATED))
+    subsets = subsets_of(source.files(EVALUATED))
     for record in source.records(ITEM, unused=unused, splits=EVALUATED):
-        yield record if isinstance(record, Refused) else _item(record, subsets)
+        yield record if isinstance(record, Refused) else item_of(record, subsets)
 
 
-def _item(record: Record, subsets: dict[str, str]) -> Item:
+def item_of(record: Record, subsets: dict[str, str]) -> Item:
+    """A row as an item; `right` is 0 where nobody says which answer is better. subsets: see
+    `subsets_of`."""
     content, about = record.content, record.facts
     return Item(
         about.get("id", record.where),
@@ -81,7 +83,7 @@ def _item(record: Record, subsets: dict[str, str]) -> Item:
     )
 
 
-def _subsets(files: Sequence[File]) -> dict[str, str]:
+def subsets_of(files: Sequence[File]) -> dict[str, str]:
     """What rows of each file are counted under: the file's name without its ending, or its folder's
     where files of several folders have that name (LLMBar's are all `dataset.json`)."""
     folders = defaultdict(set)

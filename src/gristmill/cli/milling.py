@@ -12,6 +12,7 @@ import typer
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.columns import Columns, columns_of
+from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
@@ -179,7 +180,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, rows, plan):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")

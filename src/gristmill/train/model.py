@@ -22,6 +22,7 @@ from gristmill.backends.local_load import (
     quietly,
     reading,
 )
+from gristmill.backends.local_quantized import method_of
 from gristmill.backends.local_reward import columns, reward_class
 from gristmill.errors import ConfigError
 from gristmill.nemotron import STOPS, preset
@@ -91,6 +92,11 @@ def load(config: TrainConfig, head: str) -> Learner:
         return _fresh(config)
     source = find(config.model)
     stated = load_config(source)
+    if method := method_of(stated):
+        raise ConfigError(
+            f"model: {config.model} has weights in fewer bits ({method}); train the model that it "
+            "was made from"
+        )
     tokenizer = _tokenizer(source, config, reward=head != "tokens")
     if head == "tokens":
         if is_reward(stated):
