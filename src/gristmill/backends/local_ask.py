@@ -50,11 +50,12 @@ class Ask:
 
 class Grown(NamedTuple):
     """A token of an answer that is not yet whole. place: from 0; likelihood: where it was asked
-    for."""
+    for; prompt: the token ids that it answers."""
 
     place: int
     token: int
     likelihood: Likelihood | None
+    prompt: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)

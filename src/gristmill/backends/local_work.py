@@ -148,8 +148,10 @@ def _grow(
 ) -> Callable[[int, Likelihood | None], bool]:
     """Follows an answer that is handed over token by token."""
 
+    ids = call.job.ids
+
     def watch(token: int, likelihood: Likelihood | None) -> bool:
-        told.append((call, Part(Grown(len(following.tokens), token, likelihood))))
+        told.append((call, Part(Grown(len(following.tokens), token, likelihood, ids))))
         return following.add(token, likelihood)
 
     return watch

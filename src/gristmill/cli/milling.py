@@ -14,6 +14,7 @@ from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
 from gristmill.cli.prompts import prompts
+from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import GristmillError, RunError
 
@@ -178,7 +179,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, rows):
+for command in (rewardbench, judge_eval, rows, serve):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")
