@@ -200,7 +200,7 @@ class Grading:
 
     def admit(self, call: Call) -> None:
         """The text of a conversation, whole or not at all; its thoughts are not graded."""
-        if not (call.item and isinstance(call.item, tuple) and isinstance(call.item[0], Message)):
+        if isinstance(call.item, str) or (call.item and not isinstance(call.item[0], Message)):
             call.job = self._raw(call.item)
             _check_length(self._model, len(call.job), self._grader.context)
             call.width, call.group = len(call.job), call.item

@@ -39,6 +39,10 @@ class Growing:
     def more(self, text: str) -> tuple[str, str]:
         """What of the thought and of the answer can be given out, now that `text` has come."""
         self._left += text
+        place = first(self._left, self._stops)
+        if place >= 0:
+            # A word has ended it: the rest is said when that is known.
+            self._left = self._left[:place]
         if self._state == "start":
             self._begin()
         thought = answer = ""
@@ -46,6 +50,8 @@ class Growing:
             thought = self._think()
         if self._state == "answer":
             answer = self._answer()
+        if place >= 0:
+            self._state = "held"
         return thought, answer
 
     def rest(self, said: Said) -> tuple[str, str]:
@@ -84,7 +90,7 @@ class Growing:
         if self._closing:
             # Who has thought may think again, at the beginning of a line.
             signs = (*signs, *TAGS, "<|begin_of_solution|>")
-        place = min((p for sign in signs if (p := self._left.find(sign)) >= 0), default=-1)
+        place = first(self._left, signs)
         if place < 0:
             return self._give("answer", (*signs, *self._stops))
         # What comes from here on is read when it is all there.
@@ -108,11 +114,15 @@ class Plain:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._left = ""
+        self._over = False
         self._sent = 0
 
     def more(self, text: str) -> str:
         """What can be given out now that `text` has come."""
-        self._left += text
+        self._left += "" if self._over else text
+        place = first(self._left, self._stops)
+        if place >= 0:
+            self._left, self._over = self._left[:place], True
         end = len(self._left) - open_end(self._left, self._stops)
         given, self._left = self._left[:end], self._left[end:]
         self._sent += len(given)
@@ -121,6 +131,11 @@ class Plain:
     def rest(self, whole: str) -> str:
         """What was not yet given out of the whole text."""
         return whole[self._sent :]
+
+
+def first(text: str, words: Sequence[str]) -> int:
+    """Where the first of the words stands in a text; -1 where none does."""
+    return min((place for word in words if (place := text.find(word)) >= 0), default=-1)
 
 
 def open_end(text: str, words: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,20 @@ OPEN = ("/health",)
 
 SECONDS = 30.0
 """How long the next piece of a body may take."""
+
+DRAIN = 32 * 2**20
+"""Bytes of a refused body that are read and forgotten: who still sends does not read."""
+
+
+async def _drain(receive: Receive) -> None:
+    left = DRAIN
+    with suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 class Guard:
@@ -34,6 +49,7 @@ class Guard:
         try:
             self._check(scope)
         except Refused as refused:
+            await _drain(receive)
             await refusal(refused)(scope, receive, send)
             return
         await self._app(scope, self._limited(receive), send)
@@ -73,6 +89,8 @@ class Guard:
                 came += len(message.get("body", b""))
                 whole = not message.get("more_body", False)
                 if came > self._limit:
+                    if not whole:
+                        await _drain(receive)
                     raise self._too_large()
             return message
 
