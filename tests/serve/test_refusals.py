@@ -122,6 +122,7 @@ def test_routes_that_are_none(there: Serving) -> None:
         found, reply = there.get(path)
         assert found == status
         assert reply["error"]["message"]
+    assert there.full("/health", {})[2]["allow"] == "GET"
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(there: Serving) -> None:

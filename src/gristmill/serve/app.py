@@ -26,7 +26,7 @@ from gristmill.serve.asked import (
     read,
 )
 from gristmill.serve.figures import CONTENT_TYPE, Figures
-from gristmill.serve.models import Models, Served
+from gristmill.serve.models import Kind, Models, Served
 from gristmill.serve.refusal import Gone, Refused, refused_by
 from gristmill.serve.reply import Ends, Events, json_reply, refusal, while_wanted
 from gristmill.serve.schema import operation
@@ -185,16 +185,16 @@ def application(models: Models, ends: Ends, room: int) -> FastAPI:
     """All routes, over models that are open."""
     service = Service(models, ends, room)
     app = FastAPI(title="gristmill serve", version=__version__, docs_url=None, redoc_url=None)
-    names = [served.name for served in models]
-    routes: list[tuple[str, type[Asked], Answer]] = [
-        ("/v1/chat/completions", ChatAsked, service.chat),
-        ("/v1/completions", CompletionAsked, service.completions),
-        ("/v1/embeddings", EmbeddingAsked, service.embeddings),
-        ("/v1/rewards", RewardsAsked, service.rewards),
-        ("/classify", PoolingAsked, service.classify),
-        ("/pooling", PoolingAsked, service.pooling),
+    routes: list[tuple[str, type[Asked], Answer, tuple[Kind, ...]]] = [
+        ("/v1/chat/completions", ChatAsked, service.chat, ("chat", "reward")),
+        ("/v1/completions", CompletionAsked, service.completions, ("chat",)),
+        ("/v1/embeddings", EmbeddingAsked, service.embeddings, ("embedding",)),
+        ("/v1/rewards", RewardsAsked, service.rewards, ("reward",)),
+        ("/classify", PoolingAsked, service.classify, ("reward",)),
+        ("/pooling", PoolingAsked, service.pooling, ("reward", "embedding")),
     ]
-    for path, kind, answer in routes:
+    for path, kind, answer, kinds in routes:
+        names = [served.name for served in models if served.kind in kinds]
         app.add_api_route(
             path,
             service.route(path, kind, answer),
@@ -204,20 +204,20 @@ def application(models: Models, ends: Ends, room: int) -> FastAPI:
             **operation(kind, names),
         )
 
-    @app.get("/v1/models", response_class=Response, **operation(None, names))
+    @app.get("/v1/models", response_class=Response, **operation(None))
     async def models_there() -> Response:
         return json_reply({"object": "list", "data": [served.card for served in models]})
 
-    @app.get("/v1/models/{name:path}", response_class=Response, **operation(None, names))
+    @app.get("/v1/models/{name:path}", response_class=Response, **operation(None))
     async def model_there(name: str) -> Response:
         return json_reply(models.named(name).card)
 
-    @app.get("/health", response_class=Response, **operation(None, names))
+    @app.get("/health", response_class=Response, **operation(None))
     async def health() -> Response:
         over = ends.over.is_set()
         return json_reply({"status": "stopping" if over else "ok"}, 503 if over else 200)
 
-    @app.get("/metrics", response_class=Response, **operation(None, names))
+    @app.get("/metrics", response_class=Response, **operation(None))
     async def metrics() -> Response:
         return Response(service.figures.text(), media_type=CONTENT_TYPE)
 
@@ -228,7 +228,9 @@ def application(models: Models, ends: Ends, room: int) -> FastAPI:
 
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return refusal(Refused(error.status_code, str(error.detail).lower(), "no_such_route"))
+    code = "method_not_allowed" if error.status_code == 405 else "no_such_route"
+    allow = (error.headers or {}).get("Allow")
+    return refusal(Refused(error.status_code, str(error.detail).lower(), code, allow=allow))
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -12,7 +12,15 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from gristmill.serve.refusal import Refused
 
@@ -52,6 +60,19 @@ class Asked(BaseModel):
 
     model: str
     """The name of a model, as `/v1/models` has it."""
+
+
+_MESSAGE = {
+    "type": "object",
+    "required": ["role", "content"],
+    "properties": {
+        "role": {"enum": ["system", "user", "assistant", "tool"]},
+        "content": {"type": "string"},
+    },
+}
+Turn = Annotated[dict[str, Any], WithJsonSchema(_MESSAGE)]
+"""A message; `conversation` reads more forms of it than the schema says."""
+Turns = Annotated[list[Turn], Field(min_length=1)]
 
 
 class StreamOptions(BaseModel):
@@ -103,7 +124,7 @@ class Sampled(Asked):
 class ChatAsked(Sampled):
     """`POST /v1/chat/completions`"""
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    messages: Turns
     """The turns, each with `role` and `content`."""
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     """As `max_tokens`, which it goes before."""
@@ -149,7 +170,7 @@ class EmbeddingAsked(Asked):
 class RewardsAsked(Asked):
     """`POST /v1/rewards`"""
 
-    input: Annotated[list[list[dict[str, Any]] | dict[str, Any]], Field(min_length=1)]
+    input: Annotated[list[list[Turn] | dict[str, Any]], Field(min_length=1)]
     """Conversations that end with the answer to be graded: lists of messages, or objects with
     `messages`."""
 
@@ -159,7 +180,7 @@ class PoolingAsked(Asked):
 
     input: str | Tokens | Texts | Many | None = None
     """A text, several, or their token ids, taken as they are."""
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)] | None = None
+    messages: Turns | None = None
     """A conversation, which the model's chat template writes."""
     use_activation: bool | None = None
     """Either way the values are the model's own: the activation of a regression is none."""

@@ -21,7 +21,7 @@ class Refused(Exception):
     """A request that is not answered.
 
     status: of the HTTP reply. code: a short stable word. param: the field of the request that is
-    wrong. after: seconds after which it is worth asking again.
+    wrong. after: seconds after which it is worth asking again. allow: methods that a path knows.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Refused(Exception):
         *,
         param: str | None = None,
         after: int | None = None,
+        allow: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -39,6 +40,7 @@ class Refused(Exception):
         self.code = code
         self.param = param
         self.after = after
+        self.allow = allow
 
     @property
     def body(self) -> dict[str, Any]:
@@ -56,8 +58,10 @@ class Refused(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """What the reply says beside them."""
-        headers = {} if self.after is None else {"Retry-After": str(self.after)}
-        return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
+        after = None if self.after is None else str(self.after)
+        key = "Bearer" if self.status == 401 else None
+        said = {"Retry-After": after, "WWW-Authenticate": key, "Allow": self.allow}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 class Gone(Exception):

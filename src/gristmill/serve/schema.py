@@ -27,6 +27,7 @@ _REFUSALS = {
     400: "The request is wrong; `param` names what",
     401: "No key, or a wrong one",
     404: "There is no such model or route",
+    405: "The route knows another method",
     408: "The body did not come",
     413: "The body is too large",
     429: "The model is busy; ask again after `Retry-After` seconds",
@@ -35,8 +36,8 @@ _REFUSALS = {
 }
 
 
-def operation(kind: type[Asked] | None, names: Sequence[str]) -> dict[str, Any]:
-    """FastAPI's arguments for a route that takes such a request, or none. names: of the models."""
+def operation(kind: type[Asked] | None, names: Sequence[str] = ()) -> dict[str, Any]:
+    """FastAPI's arguments for a route that takes such a request, or none. names: of its models."""
     refusals = {
         status: {"description": said, "content": {"application/json": {"schema": _ERROR}}}
         for status, said in _REFUSALS.items()
@@ -44,7 +45,8 @@ def operation(kind: type[Asked] | None, names: Sequence[str]) -> dict[str, Any]:
     if kind is None:
         return {"responses": refusals}
     schema = inlined(kind.model_json_schema())
-    schema["properties"]["model"]["enum"] = list(names)
+    if names:
+        schema["properties"]["model"]["enum"] = list(names)
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"responses": refusals, "openapi_extra": {"requestBody": body}}
 
