@@ -72,6 +72,8 @@ def refused_by(error: BackendError, where: str = "") -> Refused:
     """What a model's refusal is to whoever asked. where: the part of the request it concerns."""
     message = f"{where}: {error}" if where else str(error)
     if error.kind == "too_long":
+        # Clients know it by OpenAI's words, and not by its code.
+        message = f"{message} (this model's maximum context length is exceeded: send less)"
         return Refused(400, message, "context_length_exceeded", param=where or None)
     if error.kind == "bad_request":
         return Refused(400, message, "invalid_value", param=where or None)
