@@ -190,11 +190,15 @@ async def streams(url: str, pid: int, args: argparse.Namespace) -> None:
             await asyncio.sleep(args.seconds / 12)
             taken.append(memory(pid))
         await asyncio.gather(*asking)
+        # Who hung up last is seen at the next step; and what is free is given back.
+        await asyncio.sleep(args.idle)
+        rested = memory(pid)
         async with session.get(f"{url}/metrics") as reply:
             figures = await reply.text()
     places = re.search(r'gristmill_places_taken\{model="tiny:instruct"\} (\S+)', figures)
     print("streams:", ", ".join(f"{count:,} {name}" for name, count in counts.items()))
     print("MiB of the server, over time:", " ".join(f"{m:.0f}" for m in taken))
+    print(f"MiB {args.idle:.0f} s after the last: {rested:.0f}")
     print("places still taken:", places[1] if places else "?")
 
 
@@ -208,6 +212,7 @@ def main() -> None:
     parser.add_argument("--no-transformers", action="store_true")
     parser.add_argument("--streams", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--idle", type=float, default=12)
     args = parser.parse_args()
     if not args.streams:
         throughput(args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -141,6 +141,3 @@ class Events(Response):
     async def _last(self, send: Send, refused: Refused) -> None:
         said = event(refused.body) + DONE
         await send({"type": "http.response.body", "body": said, "more_body": False})
-
-
-Handler = Callable[[Any], Awaitable[Any]]

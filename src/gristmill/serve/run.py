@@ -66,6 +66,7 @@ async def _serve(models, settings: Settings, key: Secret, listening, say: Say) -
     from gristmill.serve.app import application
     from gristmill.serve.guard import Guard
     from gristmill.serve.http import server
+    from gristmill.serve.memory import give_back
     from gristmill.serve.reply import Ends
 
     ends = Ends()
@@ -86,8 +87,9 @@ async def _serve(models, settings: Settings, key: Secret, listening, say: Say) -
             url = address(listening)
             for served in models:
                 say(f"{served.kind:9} {url}/v1#{served.name}")
+            trimming = asyncio.ensure_future(give_back())
             await serving.serve(sockets=[listening])
-        for task in ending:
+        for task in (trimming, *ending):
             task.cancel()
 
 
