@@ -15,7 +15,9 @@ import gristmill
 
 PACKAGE = Path(gristmill.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = ("torch", "transformers", "ray", "pandas", "vllm", "gradio", "pyarrow", "aiohttp")
+HEAVY = (
+    "torch", "transformers", "ray", "pandas", "vllm", "gradio", "pyarrow", "aiohttp", "fastapi",
+)  # fmt: skip
 
 FLOORS = {
     # room or module: floor; imports go to lower floors only, or stay in the room.

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gristmill.backends.local_generate import Decoder, Draw, Row, uniform
+from gristmill.backends.local_draw import Draw, uniform
+from gristmill.backends.local_generate import Decoder, Row
 from gristmill.backends.microbatch import _one_core
 from gristmill.errors import BackendError
 from local_models import chat_model, one_thread
@@ -114,6 +116,62 @@ def test_rows_may_reach_the_end_of_the_context(model):
     rows = [row([7] * 90, limit=context - 90), row([8, 9], limit=context - 2)]
     tokens = decode(Decoder(model, [], context), rows)
     assert [len(t) for t, _ in tokens] == [6, context - 2]
+
+
+def test_rows_that_join_a_running_batch_are_drawn_as_if_alone(model):
+    decoder = Decoder(model, [3, 8, 21])
+    waves = [
+        [row(PROMPTS[i % 4], seed=10 * w + i, temperature=0.9, limit=25 + 7 * i) for i in range(3)]
+        for w in range(3)
+    ]
+    # A prompt that is longer than all that those before it have come to.
+    waves[1].append(row([7] * 60, seed=5, temperature=0.9, limit=30))
+    waves[2].append(row([4, 2], limit=70))
+    coming, found = waves[1:], {}
+
+    def more(rows: int, width: int, ahead: int):
+        assert 0 < rows <= sum(map(len, waves))
+        assert ahead <= 70
+        return coming.pop(0) if coming else []
+
+    decoder.run(waves[0], lambda ended: found.update({i: e for i, *e in ended}), more)
+    every = [row for wave in waves for row in wave]
+    assert not coming
+    assert [tuple(found[i]) for i in range(len(every))] == [decode(decoder, [r])[0] for r in every]
+
+
+def test_a_batch_that_always_goes_on_forgets_where_nobody_is(model):
+    rows = [row([9, i], seed=i, temperature=1.0, limit=24) for i in range(60)]
+    waiting, widths, found = rows[2:], [], {}
+
+    def more(rows: int, width: int, ahead: int):
+        widths.append(width)
+        fresh, waiting[:] = waiting[: 4 - rows], waiting[4 - rows :]
+        return fresh
+
+    Decoder(model, []).run(rows[:2], lambda e: found.update({i: t for i, t, _ in e}), more)
+    assert [len(found[i]) for i in range(60)] == [24] * 60
+    # Twenty waves of 24 tokens, in the places of four.
+    assert max(widths) < 130
+
+
+def test_a_row_is_watched_and_ended_by_its_watcher(model):
+    seen = []
+
+    def watch(token, likelihood):
+        seen.append((token, likelihood))
+        return len(seen) == 5
+
+    alone = decode(Decoder(model, []), [row(PROMPTS[0], limit=10)])[0][0]
+    watched = replace(row(PROMPTS[0], limit=10), watch=watch, top=3)
+    found = decode(Decoder(model, []), [row(PROMPTS[1]), watched])
+    assert found[1] == (alone[:5], False)
+    assert [token for token, _ in seen] == alone[:5]
+    logits = model(torch.tensor([[*PROMPTS[0], *alone[:4]]])).logits[0, -5:]
+    for (token, said), wanted in zip(seen, torch.log_softmax(logits, -1), strict=True):
+        assert said.top[0][0] == token
+        assert said.logprob == pytest.approx(wanted[token].item(), abs=1e-4)
+        assert [i for i, _ in said.top] == wanted.topk(3).indices.tolist()
 
 
 def test_logits_that_are_not_finite_are_an_error(model):

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from gristmill.backends.microbatch import Batcher, Call, Cost, Lanes, choose, choose_groups
+from gristmill.backends.microbatch import Batcher, Call, Cost, Lanes, Part, choose, choose_groups
 from gristmill.errors import BackendError
 
 
@@ -238,3 +238,48 @@ def test_choose_groups_takes_whole_groups_as_they_came():
     assert chosen(2, 1000) == "aa"
     assert chosen(100, 49) == "a"
     assert chosen(100, 1) == "a"
+
+
+def test_calls_join_a_batch_that_runs_unless_a_lane_is_free_or_another_model_waits(lanes):
+    class Joining(Doubling):
+        def run(self, batch, settle) -> None:
+            self.batches.append([call.job for call in batch])
+            self.started.set()
+            self.hold.wait(10)
+            joined = settle.more(len(batch), 5, 5)
+            self.batches[-1] += [call.job for call in joined]
+            settle([(call, 2 * call.job) for call in (*batch, *joined)])
+
+    async def main(count: int, rows: int, waiting: bool) -> list[list[int]]:
+        work = Joining(rows=rows)
+        work.hold.clear()
+        all_lanes = lanes(count)
+        batcher = Batcher(work, "m", all_lanes)
+        first = asyncio.ensure_future(batcher.submit(1))
+        await asyncio.to_thread(work.started.wait)
+        later = [asyncio.ensure_future(batcher.submit(i)) for i in (2, 3, 4)]
+        await asyncio.sleep(0)
+        if waiting:
+            all_lanes.waiting.add("another model's")
+        work.hold.set()
+        assert await asyncio.gather(first, *later) == [2, 4, 6, 8]
+        return work.batches
+
+    assert asyncio.run(main(1, 100, False)) == [[1, 2, 3, 4]]
+    assert asyncio.run(main(1, 3, False)) == [[1, 2, 3], [4]]
+    assert asyncio.run(main(1, 100, True)) == [[1], [2, 3, 4]]
+
+
+def test_a_caller_is_told_of_parts(lanes):
+    class Telling(Doubling):
+        def run(self, batch, settle) -> None:
+            settle([(call, Part(call.job)) for call in batch])
+            super().run(batch, settle)
+
+    async def main() -> tuple[list[int], list[int]]:
+        told: list[int] = []
+        batcher = Batcher(Telling(), "m", lanes(1))
+        done = await asyncio.gather(batcher.submit(7, told.append), batcher.submit(8))
+        return told, done
+
+    assert asyncio.run(main()) == ([7], [14, 16])

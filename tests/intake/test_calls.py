@@ -125,3 +125,13 @@ def test_tools_written_into_a_system_message(system: str, rest: str) -> None:
 )
 def test_other_system_messages_list_no_tools(system: str) -> None:
     assert written_tools(system) is None
+
+
+def test_a_long_run_of_blanks_is_read_in_one_go() -> None:
+    from gristmill.intake.calls import written_calls, written_responses
+
+    blanks = " " * 400_000
+    # Were each blank looked at for each other one, this would take minutes.
+    assert written_calls(f"{blanks}y<tool_call>{{}}")[1] == ()
+    assert written_responses(f"{blanks}<tool_response>a</tool_response>") == ["a"]
+    assert written_responses(f"{blanks}<think>") == [f"{blanks}<think>"]

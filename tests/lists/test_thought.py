@@ -91,3 +91,20 @@ def test_nothing_is_lost_but_tags_and_white_space(words: list[str]) -> None:
 @given(text=st.text(max_size=60))
 def test_no_text_makes_it_crash(text: str) -> None:
     split_thought(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>a</think>" + "x <think>" * 40_000,
+        "<think>a</think>" + "\n<think>b</think>" * 40_000,
+        "<think>a</think>" + "\n" * 400_000 + "y <think>",
+        "<think>a</think><|begin_of_solution|>" + " " * 400_000 + "y",
+        "<|channel|>a" * 40_000,
+        "<|channel|>a<|message|>b<|start|>" + "a" * 400_000,
+    ],
+    ids=range(6),
+)
+def test_a_long_text_is_read_in_one_go(text: str) -> None:
+    # Were each character looked at for each other one, this would take minutes.
+    assert len(split_thought(text).answer) <= len(text)

@@ -14,13 +14,14 @@ Nothing is imported from torch or transformers before a backend is opened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import Calling
 from gristmill.backends.likelihood import Likelihood, LikelihoodBackend
+from gristmill.backends.local_ask import Answered, Ask, Grown
 from gristmill.backends.local_load import (
     Source,
     card_licence,
@@ -34,6 +35,7 @@ from gristmill.backends.local_load import (
     stop_tokens,
 )
 from gristmill.backends.local_pair import check_pair, find_reference
+from gristmill.backends.local_speech import Speech
 from gristmill.backends.local_work import Answering, Grading
 from gristmill.backends.microbatch import NARROW, WIDE, Batcher
 from gristmill.errors import BackendError
@@ -78,10 +80,11 @@ class Local(Backend):
         self._rows = calling.batch or BATCH
         self.licence = calling.licence or source.licence
         self._batcher: Batcher | None = None
+        self._work: Any = None
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
-        work = await loop.run_in_executor(WIDE.pool, self._open)
+        self._work = work = await loop.run_in_executor(WIDE.pool, self._open)
         lanes = NARROW if work.small else WIDE
         self._batcher = Batcher(work, f"model '{self.model}'", lanes)
         return self
@@ -103,12 +106,17 @@ class Local(Backend):
             card = try_to_load_from_cache(self._source.place, "README.md")
             self.licence = card_licence(Path(card).parent) if isinstance(card, str) else None
 
-    async def _submit(self, item: Any) -> Any:
+    @property
+    def context(self) -> int | None:
+        """Tokens that the model knows places for, once it is open; None where nothing says."""
+        return self._work.context
+
+    async def _submit(self, item: Any, told: Callable[[Any], None] | None = None) -> Any:
         assert self._batcher is not None, "open a backend with `async with` before calling it"
         self.meter.take_request()
         self.traffic.requests += 1
         try:
-            return await self._batcher.submit(item)
+            return await self._batcher.submit(item, told)
         except BackendError as error:
             self.traffic.failures[error.kind] += 1
             raise
@@ -125,6 +133,19 @@ class LocalChat(Local, ChatBackend):
         that leaves no room to answer, `bad_request` for messages the chat template refuses.
         """
         return await self._submit((prompt, index, sampling))
+
+    async def answer(self, ask: Ask, told: Callable[[Grown], None] | None = None) -> Answered:
+        """What is asked for by token; `told` is given each of them where the answer `grows`.
+
+        A limit beyond what the prompt leaves of the context is what it leaves. Raises as `sample`
+        does; cancelled, it leaves its batch at the next step.
+        """
+        return await self._submit(ask, told)
+
+    @property
+    def speech(self) -> Speech:
+        """How its tokens are read, once it is open."""
+        return self._work.speech
 
     def _open(self) -> Answering:
         config = load_config(self._source)
@@ -166,6 +187,10 @@ class LocalReward(Local, RewardBackend):
         are not finite.
         """
         return await self._submit(tuple(messages))
+
+    async def score_text(self, text: str | tuple[int, ...]) -> Score:
+        """The same for a text or token ids that the caller has put together."""
+        return await self._submit(text)
 
     def _open(self) -> Grading:
         config = load_config(self._source)

@@ -165,6 +165,8 @@ class Embedding:
         self._model = model
         self._pooling = layout.pooling
         self._longest = _longest(model, tokenizer, layout)
+        # Longer texts are read in pieces.
+        self.context = None
 
     def admit(self, call: Call) -> None:
         """Token ids of a text, in pieces that the model can read."""

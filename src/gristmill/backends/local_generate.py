@@ -4,6 +4,8 @@
     expand   each prompt's keys and values for its n samples
     step     one token for every row, until all have ended; ended rows are handed over at once
              and leave the batch when a quarter of it is idle
+    join     rows that have come meanwhile: their own pass 1, and their keys and values below the
+             others', the shorter padded on the left
 
 What a row draws depends on its seed and step alone, never on the rows beside it: the same call
 gives the same text in any batch, up to the last bit of floating point (in bfloat16 that bit is
@@ -19,12 +21,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from gristmill.errors import BackendError
+from gristmill.backends.local_ask import Likelihood
+from gristmill.backends.local_cache import Cache
+from gristmill.backends.local_draw import Draw, likelihoods
 
 IDLE_SHARE = 0.25
 """Share of ended rows at which a batch is compacted: copying costs about one step."""
+
+JOIN_STEPS = 8
+"""Steps after which new rows may join: reading a prompt costs the others about one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Row:
 
     prompt: token ids; group: equal for rows with equal prompts; limit: new tokens at most;
     gone: asked before every step, True where nobody waits any more.
+    watch: told each token but a stop token, and how likely it was where `top` is given; True from
+    it ends the row. top: how many of the likeliest tokens it is told.
     """
 
     prompt: Sequence[int]
@@ -42,125 +50,17 @@ class Row:
     top_p: float
     limit: int
     gone: Callable[[], bool]
+    watch: Callable[[int, Likelihood | None], bool] | None = None
+    top: int | None = None
 
 
 Emit = Callable[[list[tuple[int, list[int], bool]]], None]
-"""Takes ended rows: their place in the batch, the new tokens, and whether a stop token ended
-them (it is the last of the tokens) rather than the limit."""
+"""Takes ended rows: their number in order of coming, the new tokens, and whether a stop token ended
+them (it is the last of the tokens). Called after each step in which rows ended or were watched."""
 
-
-class GrowingLayer(DynamicLayer):
-    """Keys and values of one layer in a buffer with room to spare.
-
-    transformers' own layer copies all it has at every step; at 256 rows that is a third of the
-    time.
-    """
-
-    room = 64
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._buffers: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append along the sequence; returns all keys and all values, as views."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        old = self.get_seq_length()
-        length = old + key_states.shape[-2]
-        if self._buffers is None or self._buffers[0].shape[-2] < length:
-            capacity = max(length + self.room, length * 3 // 2)
-            fresh = tuple(
-                new.new_empty(*new.shape[:-2], capacity, new.shape[-1])
-                for new in (key_states, value_states)
-            )
-            if self.keys is not None and self.values is not None and old:
-                fresh[0][..., :old, :] = self.keys
-                fresh[1][..., :old, :] = self.values
-            self._buffers = (fresh[0], fresh[1])
-        keys, values = self._buffers
-        keys[..., old:length, :] = key_states
-        values[..., old:length, :] = value_states
-        self.keys, self.values = keys[..., :length, :], values[..., :length, :]
-        return self.keys, self.values
-
-    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        """Keep these rows, in this order; a row may be named more than once."""
-        if self._buffers is not None:
-            length = self.get_seq_length()
-            keys, values = (buffer[beam_idx] for buffer in self._buffers)
-            self._buffers = (keys, values)
-            self.keys, self.values = keys[..., :length, :], values[..., :length, :]
-
-
-def uniform(seeds: np.ndarray, step: int) -> np.ndarray:
-    """One number in (0, 1) for each 31-bit seed at this step: SplitMix64 of the pair.
-
-    It lies on the middles of a grid of 2**22, so that float32 holds it exactly and never
-    rounds it to 0 or 1.
-    """
-    z = (seeds.astype(np.uint64) << np.uint64(32)) | np.uint64(step)
-    z = z + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return (((z >> np.uint64(42)).astype(np.float64) + 0.5) / 2**22).astype(np.float32)
-
-
-class Draw:
-    """How the rows of a batch draw their next token."""
-
-    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
-        self._device = device
-        self._seeds = np.array([row.seed for row in rows], np.uint64)
-        self._top_p = torch.tensor([row.top_p for row in rows], device=device)
-        temperature = torch.tensor([row.temperature for row in rows], device=device)
-        self._greedy = temperature <= 0
-        self._temperature = temperature.masked_fill(self._greedy, 1.0)
-        self._refresh()
-
-    def keep(self, indices: torch.Tensor) -> None:
-        """Only these rows go on."""
-        self._seeds = self._seeds[indices.cpu().numpy()]
-        self._top_p = self._top_p[indices]
-        self._greedy = self._greedy[indices]
-        self._temperature = self._temperature[indices]
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self._any_greedy = bool(self._greedy.any())
-        self._all_greedy = bool(self._greedy.all())
-        self._cut = (self._top_p < 1).nonzero()[:, 0]
-
-    def tokens(self, logits: torch.Tensor, step: int) -> torch.Tensor:
-        """The next token of every row, from logits [rows, vocabulary]."""
-        logits = logits.float()
-        best = logits.argmax(-1) if self._any_greedy else None
-        if self._all_greedy and best is not None:
-            return best
-        shares = torch.softmax(logits / self._temperature[:, None], -1)
-        if len(self._cut):
-            shares[self._cut] = _nucleus(shares[self._cut], self._top_p[self._cut])
-        # The first token at which the summed shares reach the drawn number.
-        sums = shares.cumsum(-1)
-        total = sums[:, -1:]
-        if not bool(torch.isfinite(total).all()):
-            raise BackendError("bad_reply", "the model's logits are not finite numbers")
-        number = torch.from_numpy(uniform(self._seeds, step)).to(self._device)
-        drawn = torch.searchsorted(sums, number[:, None] * total)[:, 0]
-        return drawn if best is None else torch.where(self._greedy, best, drawn)
-
-
-def _nucleus(shares: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:
-    """Shares outside the smallest set that holds `top_p` of the mass, set to 0."""
-    falling = shares.sort(-1, descending=True).values
-    before = falling.cumsum(-1) - falling
-    inside = before < top_p[:, None]
-    inside[:, 0] = True
-    least = falling.masked_fill(~inside, 2.0).amin(-1, keepdim=True)
-    return shares.masked_fill(shares < least, 0.0)
+More = Callable[[int, int, int], Sequence[Row]]
+"""Rows that are to join: given how many rows there are, how many places each of them takes, and how
+many more it may come to take."""
 
 
 class Decoder:
@@ -179,106 +79,186 @@ class Decoder:
         self._stops = torch.tensor(list(stops), dtype=torch.long, device=self.device)
 
     @torch.inference_mode()
-    def run(self, rows: Sequence[Row], emit: Emit) -> None:
-        """Draw every row to its end; `emit` gets each as soon as it has ended."""
-        state = _Batch(self, rows)
-        for step in range(max(row.limit for row in rows)):
-            tokens = state.draw.tokens(state.logits, step)
-            ended = state.take(tokens, step, torch.isin(tokens, self._stops))
-            if ended:
+    def run(self, rows: Sequence[Row], emit: Emit, more: More | None = None) -> None:
+        """Draw every row to its end; `emit` gets each as soon as it has ended.
+
+        more: asked now and then for rows that join; they are numbered on.
+        """
+        state = _Batch(self, rows, 0)
+        joins = more if state.cache.grows else None
+        step = 0
+        count = len(rows)
+        while True:
+            tokens = state.draw.tokens(state.logits, state.steps)
+            ended = state.take(tokens, torch.isin(tokens, self._stops))
+            if ended or state.watched:
                 emit(ended)
             if not state.compact():
                 return
-            state.forward(step)
+            state.forward()
+            step += 1
+            if joins is not None and step % JOIN_STEPS == 0:
+                fresh = joins(len(state.rows), state.width, state.ahead)
+                if fresh:
+                    state.take_in(_Batch(self, fresh, count))
+                    count += len(fresh)
 
 
 class _Batch:
     """The rows that are being decoded; index i of every field is one row."""
 
-    def __init__(self, decoder: Decoder, rows: Sequence[Row]) -> None:
+    def __init__(self, decoder: Decoder, rows: Sequence[Row], number: int) -> None:
+        """Read the prompts. number: of the first of the rows."""
         self._decoder = decoder
-        self._rows = list(rows)
-        self._places = list(range(len(rows)))
+        self.rows = list(rows)
+        self._places = list(range(number, number + len(rows)))
         self._over = np.zeros(len(rows), bool)
         self._limits = np.array([row.limit for row in rows])
+        self._said: list[list[int]] = [[] for _ in rows]
+        self.steps = np.zeros(len(rows), np.int64)
         self.draw = Draw(rows, decoder.device)
+        self._refresh()
         prompts = {row.group: row.prompt for row in rows}
-        number = {group: i for i, group in enumerate(prompts)}
-        owners = torch.tensor([number[row.group] for row in rows], device=decoder.device)
-        self._prefill(list(prompts.values()), owners, int(self._limits.max()))
+        places = {group: i for i, group in enumerate(prompts)}
+        owners = torch.tensor([places[row.group] for row in rows], device=decoder.device)
+        self._prefill(list(prompts.values()), owners)
 
-    def _prefill(self, prompts: Sequence[Sequence[int]], owners: torch.Tensor, room: int) -> None:
+    def _refresh(self) -> None:
+        self.watched = [i for i, row in enumerate(self.rows) if row.watch is not None]
+        self._likely = [i for i in self.watched if self.rows[i].top is not None]
+
+    @property
+    def ahead(self) -> int:
+        """Tokens that a row may still come to take, at most."""
+        return int((self._limits - self.steps)[~self._over].max(initial=0))
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], owners: torch.Tensor) -> None:
         device = self._decoder.device
-        width = max(map(len, prompts))
-        ids = torch.zeros(len(prompts), width, dtype=torch.long)
-        mask = torch.ones(len(prompts), width + room, dtype=torch.long)
-        for i, prompt in enumerate(prompts):
-            ids[i, width - len(prompt) :] = torch.tensor(prompt)
-            mask[i, : width - len(prompt)] = 0
-        ids, mask = ids.to(device), mask.to(device)
-        positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
-        self._cache = DynamicCache(config=self._decoder.model.config)
-        # Layers of other kinds (sliding windows, recurrent states) keep their own ways.
-        self._cache.layers = [
-            GrowingLayer() if type(layer) is DynamicLayer else layer for layer in self._cache.layers
-        ]
-        logits = self._call(ids, mask[:, :width], positions)
-        self._width = width
+        self.width = max(map(len, prompts))
+        ids = torch.zeros(len(prompts), self.width, dtype=torch.long)
+        pads = torch.tensor([self.width - len(prompt) for prompt in prompts])
+        for row, prompt, pad in zip(ids, prompts, pads.tolist(), strict=True):
+            row[pad:] = torch.tensor(prompt)
+        ids, self._pads = ids.to(device), pads.to(device)
+        positions = torch.arange(self.width, device=device) - self._pads[:, None]
+        self.cache = Cache(self._decoder.model.config)
+        self._room(self.width)
+        logits = self._call(ids, positions.clamp(min=0))
         # One prompt, one sample: nothing to copy.
         if len(owners) > len(prompts):
-            self._cache.reorder_cache(cast(torch.LongTensor, owners))
-            logits, mask, positions = logits[owners], mask[owners], positions[owners]
-        self.logits, self._mask, self._position = logits, mask, positions[:, -1:]
-        self._history = torch.zeros(len(owners), room, dtype=torch.long, device=device)
+            self.cache.reorder_cache(cast(torch.LongTensor, owners))
+            logits, self._pads = logits[owners], self._pads[owners]
+            self._room(self.width)
+        self.logits = logits
 
-    def _call(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    def _room(self, width: int) -> None:
+        """An attention mask for all rows with places to spare: 0 where a row has not begun."""
+        places = torch.arange(width + 64, device=self._decoder.device)
+        self._mask = (places >= self._pads[:, None]).long()
+
+    def _call(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        if self.width > self._mask.shape[1]:
+            self._room(self.width)
         out = self._decoder.model(
             input_ids=ids,
-            attention_mask=mask,
+            attention_mask=self._mask[:, : self.width],
             position_ids=positions,
-            **{self._decoder.cache_name: self._cache},
+            **{self._decoder.cache_name: self.cache},
             use_cache=True,
             logits_to_keep=1,
         )
         return out.logits[:, -1]
 
     def take(
-        self, tokens: torch.Tensor, step: int, stopped: torch.Tensor
+        self, tokens: torch.Tensor, stopped: torch.Tensor
     ) -> list[tuple[int, list[int], bool]]:
         """Note this step's tokens; returns the rows that end with them."""
-        self._history[:, step] = tokens
+        drawn = tokens.tolist()
+        for said, token in zip(self._said, drawn, strict=True):
+            said.append(token)
+        self.steps += 1
+        self.last = tokens
         stops = stopped.cpu().numpy()
-        ends = (stops | (self._limits <= step + 1)) & ~self._over
+        ends = (stops | (self._limits <= self.steps)) & ~self._over
+        for i in self._told(tokens, drawn, stops):
+            ends[i] = True
         result = [
-            (self._places[i], self._history[i, : step + 1].tolist(), bool(stops[i]))
-            for i in np.flatnonzero(ends)
+            (self._places[i], self._said[i].copy(), bool(stops[i])) for i in np.flatnonzero(ends)
         ]
-        gone = np.fromiter((row.gone() for row in self._rows), bool, len(self._rows))
+        gone = np.fromiter((row.gone() for row in self.rows), bool, len(self.rows))
         self._over |= ends | gone
         return result
+
+    def _told(self, tokens: torch.Tensor, drawn: list[int], stops: np.ndarray) -> list[int]:
+        """Show the watchers their tokens; returns the rows that they end."""
+        likely: dict[int, Likelihood] = {}
+        if self._likely:
+            which = torch.tensor(self._likely, device=tokens.device)
+            most = max(self.rows[i].top or 0 for i in self._likely)
+            found = likelihoods(self.logits[which], tokens[which], most)
+            likely = dict(zip(self._likely, found, strict=True))
+        ended = []
+        for i in self.watched:
+            watch = self.rows[i].watch
+            if watch is None or stops[i] or self._over[i]:
+                continue
+            if watch(drawn[i], likely.get(i)):
+                ended.append(i)
+        return ended
 
     def compact(self) -> bool:
         """Drop ended rows once they are many; False when none is left."""
         over = int(self._over.sum())
-        if over == len(self._rows):
+        if over == len(self.rows):
             return False
-        if over >= IDLE_SHARE * len(self._rows):
+        if over >= IDLE_SHARE * len(self.rows):
             kept = np.flatnonzero(~self._over)
             indices = torch.from_numpy(kept).to(self._decoder.device)
-            self._rows = [self._rows[i] for i in kept]
+            self.rows = [self.rows[i] for i in kept]
             self._places = [self._places[i] for i in kept]
+            self._said = [self._said[i] for i in kept]
             self._limits, self._over = self._limits[kept], self._over[kept]
-            self._cache.reorder_cache(cast(torch.LongTensor, indices))
-            self._mask, self._history = self._mask[indices], self._history[indices]
-            self._position = self._position[indices]
+            self.steps, self.last = self.steps[kept], self.last[indices]
+            self.cache.reorder_cache(cast(torch.LongTensor, indices))
+            self._pads, self._mask = self._pads[indices], self._mask[indices]
             self.draw.keep(indices)
+            self._refresh()
+            self._trim()
         return True
 
-    def forward(self, step: int) -> None:
-        """Feed the tokens of `step`, so that `logits` are those of the next."""
-        self._position = self._position + 1
+    def _trim(self) -> None:
+        """Forget the places in which no row has begun, once they are many."""
+        empty = int(self._pads.min())
+        if empty >= 64 and self.cache.grows:
+            self.cache.cut(empty)
+            self.width -= empty
+            self._pads = self._pads - empty
+            self._room(self.width)
+
+    def forward(self) -> None:
+        """Feed the last tokens, so that `logits` are those of the next."""
+        positions = self.width - self._pads[:, None]
+        self.width += 1
         if self._decoder.context is not None:
             # Ended rows that are still carried along must not count beyond what exists.
-            self._position = self._position.clamp(max=self._decoder.context - 1)
-        mask = self._mask[:, : self._width + step + 1]
-        self.logits = self._call(self._history[:, step : step + 1], mask, self._position)
+            positions = positions.clamp(max=self._decoder.context - 1)
+        self.logits = self._call(self.last[:, None], positions)
+
+    def take_in(self, other: _Batch) -> None:
+        """The rows of a batch that has read its prompts."""
+        width = max(self.width, other.width)
+        self.cache.take_in(other.cache)
+        self._pads = torch.cat(
+            [self._pads + (width - self.width), other._pads + (width - other.width)]
+        )
+        self.width = width
+        self._room(width)
+        self.rows += other.rows
+        self._places += other._places
+        self._said += other._said
+        self._over = np.concatenate([self._over, other._over])
+        self._limits = np.concatenate([self._limits, other._limits])
+        self.steps = np.concatenate([self.steps, other.steps])
+        self.logits = torch.cat([self.logits, other.logits])
+        self.draw = Draw(self.rows, self._decoder.device)
+        self._refresh()

@@ -7,20 +7,22 @@ runs on the threads of the lanes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gristmill.backends.local_ask import Answered, Ask, Following, Grown, Likelihood
 from gristmill.backends.local_load import is_small, token_budget
 from gristmill.backends.local_speech import Speech
 from gristmill.backends.local_template import Template, unthinking
-from gristmill.backends.microbatch import Call, Settle
+from gristmill.backends.microbatch import Call, Part, Settle, Turn
 from gristmill.errors import BackendError
 from gristmill.records import Message, Response, Score, sample_seed
 
 if TYPE_CHECKING:
-    from gristmill.backends.local_generate import Decoder
+    from gristmill.backends.local_generate import Decoder, Row
 
 GRADING_TOKENS = 32_768
 """Tokens in one batch of a reward model, which bounds what its activations take."""
@@ -39,8 +41,9 @@ class Answering:
         self.small = is_small(decoder.model)
         self._model = model
         self._template = Template(tokenizer)
+        self.context = decoder.context
         self._decoder = decoder
-        self._speech = Speech(model, tokenizer)
+        self.speech = Speech(model, tokenizer)
         # The n samples of a prompt come as n calls.
         self._ids = lru_cache(maxsize=1024)(self._encode)
 
@@ -51,41 +54,107 @@ class Answering:
 
     def admit(self, call: Call) -> None:
         """Token ids of the prompt, and room for the answer."""
-        prompt, index, sampling = call.item
-        ids = self._ids(prompt.messages, prompt.tools)
-        limit = sampling.max_tokens
+        if isinstance(call.item, Ask):
+            ask = call.item
+        else:
+            prompt, index, how = call.item
+            seed = sample_seed(how.seed, prompt.id, index)
+            said = (prompt.messages, seed, how.max_tokens, how.temperature, how.top_p)
+            ask = Ask(*said, prompt.tools)
+        ids = self._read(ask)
+        limit = ask.limit
         if self._decoder.context is not None:
             limit = min(limit, self._decoder.context - len(ids))
         call.width = len(ids) + limit
-        call.group = (prompt.messages, prompt.tools)
-        call.job = (ids, sample_seed(sampling.seed, prompt.id, index), limit)
+        call.group = (ask.prompt, ask.tools)
+        call.job = _Job(ask, ids, limit)
+
+    def _read(self, ask: Ask) -> Sequence[int]:
+        if isinstance(ask.prompt, str):
+            ids = raw_ids(self._model, self._template.tokenizer, ask.prompt)
+        elif ask.prompt and isinstance(ask.prompt[0], Message):
+            return self._ids(ask.prompt, ask.tools)
+        else:
+            ids = checked_ids(self._model, self._template.tokenizer, ask.prompt)
+        _check_length(self._model, len(ids) + 1, self._decoder.context)
+        return ids
 
     def run(self, batch: Sequence[Call], settle: Settle) -> None:
         """Draw all of them; each goes back as soon as it has ended."""
 
+        calls = list(batch)
+        # What the watchers saw in a step goes over with what ended in it.
+        told: list[tuple[Call, Any]] = []
+
         def emit(ended: list[tuple[int, list[int], bool]]) -> None:
-            settle([(batch[i], self._response(batch[i], ids, stop)) for i, ids, stop in ended])
+            told.extend((calls[i], self._outcome(calls[i], ids, stop)) for i, ids, stop in ended)
+            if told:
+                settle(told.copy())
+            told.clear()
+
+        def more(rows: int, width: int, ahead: int) -> list[Row]:
+            joined = settle.more(rows, width, ahead) if isinstance(settle, Turn) else []
+            calls.extend(joined)
+            return [self._row(call, told) for call in joined]
 
         with memory_errors():
-            self._decoder.run([self._row(call) for call in batch], emit)
+            self._decoder.run([self._row(call, told) for call in batch], emit, more)
 
-    def _row(self, call: Call) -> Any:
+    def _row(self, call: Call, told: list[tuple[Call, Any]]) -> Row:
         from gristmill.backends.local_generate import Row
 
-        ids, seed, limit = call.job
-        sampling = call.item[2]
+        ask, job = call.job.ask, call.job
+        watch = None
+        if ask.followed:
+            # Anew where a batch is run again: who is told knows how many tokens there were.
+            job.following = Following(ask, self._template.tokenizer, special=self.speech.marked)
+            watch = _grow(call, job.following, told) if ask.grows else job.following.add
         return Row(
-            prompt=ids,
+            prompt=job.ids,
             group=call.group,
-            seed=seed,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            limit=limit,
+            seed=ask.seed,
+            temperature=ask.temperature,
+            top_p=ask.top_p,
+            limit=job.limit,
             gone=lambda: call.gone,
+            watch=watch,
+            top=ask.top,
         )
 
-    def _response(self, call: Call, tokens: list[int], stopped: bool) -> Response | BackendError:
-        return self._speech.response(call.job[0], tokens, stopped=stopped)
+    def _outcome(
+        self, call: Call, tokens: list[int], stopped: bool
+    ) -> Response | Answered | BackendError:
+        ids = call.job.ids
+        if not isinstance(call.item, Ask):
+            return self.speech.response(ids, tokens, stopped=stopped)
+        if call.job.following is not None:
+            return call.job.following.answered(ids, len(tokens), stopped=stopped)
+        kept = tokens[:-1] if stopped else tokens
+        return Answered(ids, kept, len(tokens), "stop" if stopped else "length")
+
+
+@dataclass(slots=True)
+class _Job:
+    """A call's tokens. limit: new ones at most."""
+
+    ask: Ask
+    ids: Sequence[int]
+    limit: int
+    following: Following | None = None
+
+
+def _grow(
+    call: Call, following: Following, told: list[tuple[Call, Any]]
+) -> Callable[[int, Likelihood | None], bool]:
+    """Follows an answer that is handed over token by token."""
+
+    ids = call.job.ids
+
+    def watch(token: int, likelihood: Likelihood | None) -> bool:
+        told.append((call, Part(Grown(len(following.tokens), token, likelihood, ids))))
+        return following.add(token, likelihood)
+
+    return watch
 
 
 class Grades(Protocol):
@@ -121,6 +190,7 @@ class Grading:
     ) -> None:
         self.rows = rows
         self.small = grader.small
+        self.context = grader.context
         self.tokens = SMALL_GRADING_TOKENS if self.small else GRADING_TOKENS
         self.cost = self._cost if grader.packs else None
         self._model = model
@@ -130,6 +200,11 @@ class Grading:
 
     def admit(self, call: Call) -> None:
         """The text of a conversation, whole or not at all; its thoughts are not graded."""
+        if isinstance(call.item, str) or (call.item and not isinstance(call.item[0], Message)):
+            call.job = self._raw(call.item)
+            _check_length(self._model, len(call.job), self._grader.context)
+            call.width, call.group = len(call.job), call.item
+            return
         messages = unthinking(call.item)
         if not messages or messages[-1].role != "assistant":
             raise BackendError(
@@ -141,6 +216,12 @@ class Grading:
         call.width = len(ids)
         # Responses to one prompt, which is read once for all of them.
         call.group = hash(messages[:-1])
+
+    def _raw(self, given: str | tuple[int, ...]) -> Any:
+        """Token ids of a text that no template wrote."""
+        if isinstance(given, str):
+            return raw_ids(self._model, self._template.tokenizer, given)
+        return checked_ids(self._model, self._template.tokenizer, given)
 
     def _encode(self, messages: tuple[Message, ...]) -> tuple[list[int], Any]:
         """Token ids of a conversation, and what the grader takes for it."""
@@ -192,6 +273,24 @@ def token_ids(
     if not ids:
         raise BackendError("bad_request", f"model '{model}': the messages make an empty text")
     return ids
+
+
+def raw_ids(model: str, tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text as it is, with the tokens that the model expects around one."""
+    ids = tokenizer.encode(text, verbose=False)
+    if not ids:
+        raise BackendError("bad_request", f"model '{model}': the text has no token")
+    return ids
+
+
+def checked_ids(model: str, tokenizer: Any, ids: Sequence[Any]) -> list[int]:
+    """Token ids that somebody gave. Raises BackendError for what the vocabulary does not hold."""
+    size = len(tokenizer)
+    wrong = next((i for i in ids if not 0 <= i < size), None)
+    if wrong is not None or not ids:
+        said = "no token" if wrong is None else f"no token {wrong} (0 to {size - 1:,})"
+        raise BackendError("bad_request", f"model '{model}': there is {said}")
+    return list(ids)
 
 
 def _check_length(model: str, tokens: int, context: int | None) -> None:

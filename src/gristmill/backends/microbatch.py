@@ -9,6 +9,9 @@ of them do not fight for the cores or the GPU:
 Small models take the narrow lanes, a batch on each. Spreading operations that last microseconds
 makes every one of them wait for the slowest core: with two other processes on two cores the tiny
 model decoded 200 to 1,100 tokens a second that way, and 4,400 to 6,000 on narrow lanes.
+
+A batch that runs can take in calls that have come since (`Turn.more`), as long as all lanes are
+busy and no other model waits for one.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from gristmill.errors import BackendError
 
@@ -43,10 +46,12 @@ def _one_core() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """`count` threads that run batches. They start with the first task."""
+    """`count` threads that run batches. They start with the first task. waiting: pumps whose turn
+    has no thread yet."""
 
     count: int
     pool: ThreadPoolExecutor
+    waiting: set[Any] = field(default_factory=set)
 
 
 def _lanes(name: str, count: int, start: Callable[[], None] | None = None) -> Lanes:
@@ -80,11 +85,17 @@ class Call:
     three are set by `Work.admit`.
     """
 
-    __slots__ = ("_future", "group", "item", "job", "width")
+    __slots__ = ("_future", "_told", "group", "item", "job", "width")
 
-    def __init__(self, item: Any, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self,
+        item: Any,
+        future: asyncio.Future[Any],
+        told: Callable[[Any], None] | None = None,
+    ) -> None:
         self.item = item
         self._future = future
+        self._told = told
         self.width = 0
         self.group: Hashable = None
         self.job: Any = None
@@ -95,18 +106,27 @@ class Call:
         return self._future.done()
 
     def settle(self, outcome: Any) -> None:
-        """Hand over a result or an exception, on the event loop's thread."""
+        """Hand over a result, a `Part` of one, or an exception, on the event loop's thread."""
         if self._future.done():
             return
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, Part):
+            if self._told is not None:
+                self._told(outcome.value)
+        elif isinstance(outcome, BaseException):
             self._future.set_exception(outcome)
         else:
             self._future.set_result(outcome)
 
 
+class Part(NamedTuple):
+    """What is known of a result before it is whole, for a call that is told of it."""
+
+    value: Any
+
+
 Settle = Callable[[Sequence[tuple[Call, Any]]], None]
-"""Hands over results, each a value or an exception, from a lane's thread; the earlier the
-better, for the callers go on at once."""
+"""Hands over results, each a value, a `Part` of one or an exception, from a lane's thread; the
+earlier the better, for the callers go on at once."""
 
 
 Cost = Callable[[Sequence[Call]], int]
@@ -131,7 +151,8 @@ class Work(Protocol):
         """
 
     def run(self, batch: Sequence[Call], settle: Settle) -> None:
-        """Settle every call of the batch; an exception fails those not yet settled."""
+        """Settle every call of the batch; an exception fails those not yet settled. `settle` is
+        the batch's `Turn`."""
 
 
 def choose(waiting: Sequence[Call], rows: int, tokens: int) -> list[Call]:
@@ -174,6 +195,25 @@ def choose_groups(waiting: Sequence[Call], rows: int, tokens: int, cost: Cost) -
     return batch
 
 
+class Turn:
+    """One batch on a lane. Called, it hands over results (`Settle`)."""
+
+    def __init__(self, batcher: Batcher, settle: Settle, calls: list[Call]) -> None:
+        self._batcher = batcher
+        self._settle = settle
+        self.calls = calls
+
+    def __call__(self, outcomes: Sequence[tuple[Call, Any]]) -> None:
+        self._settle(outcomes)
+
+    def more(self, rows: int, width: int, ahead: int) -> list[Call]:
+        """Calls that join, and are to be settled like the others. rows: that go on; width: tokens
+        that each of them takes; ahead: that it may still come to take."""
+        joined = self._batcher.joining(self._settle, rows, width, ahead)
+        self.calls += joined
+        return joined
+
+
 class Batcher:
     """Between the event loop, where calls come from, and the lanes, where they are computed."""
 
@@ -188,10 +228,13 @@ class Batcher:
         self._busy = 0
         self._pumps: set[asyncio.Task[None]] = set()
 
-    async def submit(self, item: Any) -> Any:
-        """The result for `item`. Raises BackendError for a call that failed."""
+    async def submit(self, item: Any, told: Callable[[Any], None] | None = None) -> Any:
+        """The result for `item`. Raises BackendError for a call that failed.
+
+        told: called with each part of the result, on the event loop's thread.
+        """
         loop = asyncio.get_running_loop()
-        call = Call(item, loop.create_future())
+        call = Call(item, loop.create_future(), told)
         self._inbox.append(call)
         if len(self._pumps) < self._lanes.count:
             self._pumps.add(loop.create_task(self._run(loop)))
@@ -209,11 +252,14 @@ class Batcher:
         try:
             while self._inbox or self._backlog:
                 await self._gather()
-                await loop.run_in_executor(self._lanes.pool, self._turn, loop)
+                self._lanes.waiting.add(pump)
+                await loop.run_in_executor(self._lanes.pool, self._turn, loop, pump)
         finally:
             # Here and not in a callback, which comes a moment later: a call in that moment would
             # wait for a pump that has ended.
             self._pumps.discard(pump)
+            # Where it was cancelled before its turn came.
+            self._lanes.waiting.discard(pump)
 
     async def _gather(self) -> None:
         for _ in range(PATIENCE):
@@ -224,8 +270,9 @@ class Batcher:
             if len(self._inbox) == before:
                 return
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _turn(self, loop: asyncio.AbstractEventLoop, pump: object) -> None:
         """Take in what has arrived and run one batch. Never raises."""
+        self._lanes.waiting.discard(pump)
 
         def settle(outcomes: Sequence[tuple[Call, Any]]) -> None:
             # A closed loop has nobody waiting.
@@ -235,8 +282,9 @@ class Batcher:
         batch = self._take(settle)
         if not batch:
             return
+        turn = Turn(self, settle, batch)
         try:
-            self._work.run(batch, settle)
+            self._work.run(tuple(batch), turn)
         except MemoryError as error:
             if len(batch) > 1:
                 self._work.rows = len(batch) // 2
@@ -254,9 +302,7 @@ class Batcher:
         """The next batch: a fair share of what waits, for each lane that has nothing to do."""
         with self._taking:
             # What has arrived since the turn was queued behind another model comes along.
-            while self._inbox:
-                self._admit(self._inbox.popleft(), settle)
-            self._backlog = [call for call in self._backlog if not call.gone]
+            self._arrive(settle)
             if not self._backlog:
                 return []
             share = -(-len(self._backlog) // (self._lanes.count - self._busy))
@@ -271,6 +317,28 @@ class Batcher:
             self._backlog = [call for call in self._backlog if call not in taken]
             self._busy += 1
             return batch
+
+    def joining(self, settle: Settle, rows: int, width: int, ahead: int) -> list[Call]:
+        """See `Turn.more`. Nobody joins where a lane is free, or another model waits for one."""
+        if not (self._inbox or self._backlog):
+            return []
+        with self._taking:
+            if self._busy < self._lanes.count or self._lanes.waiting:
+                return []
+            self._arrive(settle)
+            joined: list[Call] = []
+            for call in self._backlog[: max(0, self._work.rows - rows)]:
+                ahead = max(ahead, call.width)
+                if (rows + len(joined) + 1) * (width + ahead) > self._work.tokens:
+                    break
+                joined.append(call)
+            self._backlog = self._backlog[len(joined) :]
+            return joined
+
+    def _arrive(self, settle: Settle) -> None:
+        while self._inbox:
+            self._admit(self._inbox.popleft(), settle)
+        self._backlog = [call for call in self._backlog if not call.gone]
 
     def _choice(self, rows: int) -> list[Call]:
         tokens, cost = self._work.tokens, self._work.cost

@@ -16,6 +16,7 @@ from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
+from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import GristmillError, RunError
 
@@ -180,7 +181,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")

@@ -20,8 +20,9 @@ from gristmill.intake.cells import Unusable, json_of
 from gristmill.lists.thought import in_code
 from gristmill.records import ToolCall
 
-_CALL = re.compile(r"\s*<tool_call>\s*(.*?)\s*(?:</tool_call>\s*|\Z)", re.DOTALL)
-_RESPONSE = re.compile(r"\s*<tool_response>\s*(.*?)\s*</tool_response>\s*", re.DOTALL)
+# Blanks are stripped, not matched: a pattern that begins with them takes minutes for a long run.
+_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_RESPONSE = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 _TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)
 _HEADING = re.compile(r"^# Tools\s*$", re.MULTILINE)
 
@@ -59,16 +60,22 @@ def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
     place = text.find("<tool_call>")
     if place < 0 or in_code(text, place):
         return text, ()
+    # Texts and calls by turns.
+    parts = _CALL.split(text)
     try:
-        calls = tuple(_call(_json(said, ""), "") for said in _CALL.findall(text))
+        calls = tuple(_call(_json(said, ""), "") for said in parts[1::2])
     except Unusable:
         return text, ()
-    return _CALL.sub("\n", text).strip(), calls
+    before, *between, after = parts[::2]
+    rest = (before.rstrip(), *(part.strip() for part in between), after.lstrip())
+    return "\n".join(rest).strip(), calls
 
 
 def written_responses(text: str) -> list[str]:
     """What the tools answered in a turn in Hermes' form; the text itself in any other."""
-    return _RESPONSE.findall(text) or [text]
+    if "</tool_response>" not in text:
+        return [text]
+    return [said.strip() for said in _RESPONSE.findall(text)] or [text]
 
 
 def written_tools(system: str) -> tuple[Any, str] | None:

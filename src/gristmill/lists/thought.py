@@ -28,9 +28,9 @@ _OPEN = re.compile("|".join(map(re.escape, TAGS)))
 _BEGINS = re.compile(rf"\s*({_OPEN.pattern})")
 # Only those that templates are known to open themselves: the others always come in pairs.
 _CLOSED = re.compile(r"(?<!`)(?:</think>|\[/THINK\]|<channel\|>)(?!`)")
-_WRAPPED = re.compile(r"\s*<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>)?\s*\Z", re.DOTALL)
+_WRAPPED = ("<|begin_of_solution|>", "<|end_of_solution|>")
 _HARMONY = re.compile(
-    r"(?:<\|start\|>\w*([^<]*))?<\|channel\|>\s*(\w+)(.*?)<\|message\|>(.*?)"
+    r"(?:<\|start\|>([^<]*))?<\|channel\|>\s*(\w+)((?:(?!<\|channel\|>).)*?)<\|message\|>(.*?)"
     r"(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
     re.DOTALL,
 )
@@ -38,7 +38,7 @@ _SPEAKS_HARMONY = re.compile(r"\s*(?:<\|start\|>assistant[^<]*)?<\|channel\|>")
 # The same where the server left out the special tokens.
 _BARE_HARMONY = re.compile(r"analysis(.*?)assistantfinal(.*)", re.DOTALL)
 _CALLED = re.compile(r"\bto=(?:functions\.)?([\w.-]+)")
-_CODE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+_CODE = re.compile(r"^[^\S\n]*(?:```|~~~)", re.MULTILINE)
 
 
 class Spoken(NamedTuple):
@@ -87,23 +87,42 @@ def _ends_thought(text: str) -> bool:
 def _later(thoughts: list[str], text: str) -> Spoken:
     """The thoughts between parts of an answer, which begin a line."""
     said: list[str] = []
-    place = 0
-    while (opened := _OPEN.search(text, place)) is not None:
-        line = text.rfind("\n", 0, opened.start()) + 1
-        if text[line : opened.start()].strip() or in_code(text, opened.start()):
-            place = opened.end()
+    # Where what is not yet read begins, and how far it was looked at for fences and line ends: each
+    # character is seen a few times, however many tags there are.
+    begin, seen, fences, blank = 0, *_fence_at(text, 0)
+    for opened in _OPEN.finditer(text):
+        start = opened.start()
+        if start < begin:
             continue
-        before = text[: opened.start()]
-        thought, found, rest = text[opened.end() :].partition(TAGS[opened[0]])
-        thoughts.append(thought.strip())
-        if not found:
-            return Spoken(_joined(thoughts), "".join([*said, before]).strip(), closed=False)
-        said.append(before)
-        text, place = rest.lstrip(), 0
-    answer = "".join([*said, text])
-    if wrapped := _WRAPPED.fullmatch(answer):
-        answer = wrapped[1].strip()
+        fences += len(_CODE.findall(text, seen, start))
+        line = text.rfind("\n", seen, start) + 1
+        blank = (blank or line > 0) and not text[max(line, seen) : start].strip()
+        seen = start
+        if fences % 2 or not blank:
+            continue
+        end = text.find(TAGS[opened[0]], opened.end())
+        if end < 0:
+            thoughts.append(text[opened.end() :].strip())
+            answer = "".join([*said, text[begin:start]]).strip()
+            return Spoken(_joined(thoughts), answer, closed=False)
+        thoughts.append(text[opened.end() : end].strip())
+        said.append(text[begin:start])
+        begin = end + len(TAGS[opened[0]])
+        while begin < len(text) and text[begin].isspace():
+            begin += 1
+        seen, fences, blank = _fence_at(text, begin)
+    answer = "".join([*said, text[begin:]])
+    first, last = _WRAPPED
+    if answer.lstrip().startswith(first):
+        answer = answer.strip().removeprefix(first).removesuffix(last).strip()
     return Spoken(_joined(thoughts), answer)
+
+
+def _fence_at(text: str, begin: int) -> tuple[int, int, bool]:
+    """What a part of a text that begins there begins with: where it goes on, the fences until then,
+    and whether its first line is blank until then."""
+    fenced = text.startswith(("```", "~~~"), begin)
+    return begin + 3 * fenced, int(fenced), not fenced
 
 
 def _channels(text: str) -> Spoken:
