@@ -183,6 +183,21 @@ class TestLine:
         line = self.line(gristmill, "tiny:instruct", "--vllm", "/opt/v/bin/python3")
         assert line.startswith("/opt/v/bin/python3 -m vllm.entrypoints.openai.api_server --model /")
 
+    def test_the_split_comes_from_the_plan(self, gristmill: Gristmill) -> None:
+        # Shapes alone: a folder with the config of Nemotron-4 15B, and none of its weights.
+        Path("big").mkdir()
+        config = {
+            "architectures": ["NemotronForCausalLM"], "model_type": "nemotron",
+            "hidden_size": 6144, "num_hidden_layers": 32, "num_attention_heads": 48,
+            "num_key_value_heads": 8, "intermediate_size": 24576, "vocab_size": 256000,
+            "max_position_embeddings": 4096,
+        }  # fmt: skip
+        Path("big/config.json").write_text(json.dumps(config))
+        line = self.line(gristmill, "hf:./big", "--gpu", "rtx-4090", "--max-length", 2048)
+        assert "--tensor-parallel-size 2" in line
+        result = gristmill("serve", "hf:./big", "--engine", "vllm", "--gpu", "h100", "--tensor", 2)
+        assert "--gpu plans the split" in result.line
+
     def test_weights_that_are_quantised_already(self, gristmill: Gristmill) -> None:
         Path("m").mkdir()
         config = {"architectures": ["NemotronForCausalLM"], "quantization_config": {"bits": 8}}

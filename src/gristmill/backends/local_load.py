@@ -45,8 +45,9 @@ class Source:
     licence: str | None
 
 
-def find(model: str) -> Source:
-    """Where `tiny:...` or `hf:...` lies.
+def find(model: str, *, here: bool = True) -> Source:
+    """Where `tiny:...` or `hf:...` lies. here: whether it is to run in this process, which weights
+    of some forms cannot.
 
     Raises MissingExtra without torch or transformers, or what its weights need to be read, and
     ConfigError where there is no model.
@@ -60,7 +61,7 @@ def find(model: str) -> Source:
             directory = tiny_path(rest)
         except ValueError as error:
             raise ConfigError(f"model '{model}': {error}") from None
-        return Source(model, str(directory), True, _config(model, directory), TINY_LICENCE)
+        return Source(model, str(directory), True, _config(model, directory, here), TINY_LICENCE)
     if prefix != "hf":
         raise ConfigError(
             f"model '{model}': its weights are needed here; name tiny:..., hf:org/name or hf:./dir"
@@ -68,7 +69,7 @@ def find(model: str) -> Source:
     directory = Path(rest).expanduser()
     if rest.startswith((".", "/", "~")) or directory.is_dir():
         return Source(
-            model, str(directory), True, _config(model, directory), card_licence(directory)
+            model, str(directory), True, _config(model, directory, here), card_licence(directory)
         )
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", rest):
         raise ConfigError(
@@ -78,7 +79,7 @@ def find(model: str) -> Source:
     return Source(model, rest, False, {}, None)
 
 
-def _config(model: str, directory: Path) -> dict[str, Any]:
+def _config(model: str, directory: Path, here: bool) -> dict[str, Any]:
     if not directory.is_dir():
         raise ConfigError(f"model '{model}': no directory {directory}; check the path")
     path = directory / "config.json"
@@ -93,7 +94,8 @@ def _config(model: str, directory: Path) -> dict[str, Any]:
         raise ConfigError(f"model '{model}': cannot read {path}: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"model '{model}': {path} is not a JSON object")
-    check_readable(model, config)
+    if here:
+        check_readable(model, config)
     return config
 
 

@@ -55,6 +55,13 @@ def serve(
     pipeline: Annotated[
         int, typer.Option(min=1, help="vLLM: groups of GPUs over which the layers are spread.")
     ] = 1,
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            help="vLLM: the kind of GPU, h200 or another of `gristmill plan`, which then says how "
+            "the model is split."
+        ),
+    ] = None,
     gpus: Annotated[int, typer.Option(min=1, help="vLLM: GPUs of one machine.")] = 8,
     precision: Annotated[
         str | None, typer.Option(help="vLLM: bf16, fp16, fp32 or fp8; by default as the files are.")
@@ -97,6 +104,13 @@ def serve(
     from gristmill.serve.jobs import job as job_file
     from gristmill.serve.vllm import Engine, start
 
+    if gpu is not None:
+        if (tensor, pipeline) != (1, 1):
+            raise ConfigError("--gpu plans the split: leave out --tensor and --pipeline")
+        from gristmill.plan.model import plan_model
+
+        layout = plan_model(models[0], precision=precision, gpu=gpu, context=max_length).layout
+        tensor, pipeline = layout.tensor, layout.pipeline
     asked = Engine(
         models[0],
         host=host,

@@ -76,7 +76,7 @@ def start(engine: Engine) -> Started:
     if engine.precision is not None and engine.precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise ConfigError(f"--precision {engine.precision}: not one of {known}")
-    source = find(engine.model)
+    source = find(engine.model, here=False)
     config = load_config(source)
     kind = kind_of(source)
     # A job does not start where this does.
@@ -123,7 +123,7 @@ def _overrides(source: Source, config: Mapping[str, Any]) -> dict[str, Any]:
     if ours and source.local and _has_bias(Path(source.place)):
         raise ConfigError(
             f"model '{source.model}': its reward head has a bias, for which vLLM has no place; "
-            "fold it into the last norm (docs/serve.md says how), or leave `--engine vllm` out"
+            "`gristmill train reward` saves one without: train it on, or leave `--engine vllm` out"
         )
     if ours:
         outputs = int(config.get("num_outputs") or 5)
