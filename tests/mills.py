@@ -14,11 +14,12 @@ from gristmill.records import Graded, Message, Prompt, Response, Sample, Verdict
 TABLES = ("sft", "preference", "scored", "rejected")
 
 
-def write_prompts(folder: Path, count: int, name: str = "prompts.jsonl") -> Path:
-    """A file of `count` prompts, each with an id."""
+def write_prompts(folder: Path, count: int, name: str = "prompts.jsonl", **beside: Any) -> Path:
+    """A file of `count` prompts, each with an id; the last has `beside`, too."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    rows = ({"id": f"p{i}", "prompt": f"Question {i}?"} for i in range(count))
+    rows = [{"id": f"p{i}", "prompt": f"Question {i}?"} for i in range(count)]
+    rows[-1:] = [row | beside for row in rows[-1:]]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

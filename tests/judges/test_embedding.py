@@ -202,7 +202,7 @@ def test_no_vector_leaves_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_report_counts_it_neither_among_the_judges_nor_their_failures(tmp_path: Path) -> None:
-    prompts = write_prompts(tmp_path, 8)
+    prompts = write_prompts(tmp_path, 8, answer="7")
     even = {"truth": {}}
     failing.add("Question 1?/0")
     scripts.ungradable.add("Question 2?/1")

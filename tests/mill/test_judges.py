@@ -254,7 +254,7 @@ def test_a_missing_extra_is_named_before_anything_is_asked(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     ours = config(
-        write_prompts(tmp_path, 2),
+        write_prompts(tmp_path, 2, answer="7"),
         **{"generate": {"model": "scripted:scripts:answer"}, "judges": [GRADE], **changes},
     )
     with pytest.raises(MissingExtra, match=r"pip install 'gristmill\[curate\]'"):

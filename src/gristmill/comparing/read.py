@@ -12,7 +12,7 @@ from gristmill.bench.items import EVALUATED, Item, item_of, subsets_of
 from gristmill.comparing.sides import REWARD
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
-from gristmill.intake.forms import FORMS
+from gristmill.intake.reading import answer_columns
 from gristmill.intake.record import CONVERSATION, ITEM, PROMPT, Record
 from gristmill.intake.source import Source
 from gristmill.intake.turns import Turns
@@ -71,7 +71,7 @@ def read(kind: str, data: Sequence[str] | None, columns: dict[str, str], limit: 
                 rows.items.append(replace(item, subset=spelt(item.subset)))
             else:
                 rows.asked.append(_asked(record))
-                used.update(FORMS[record.form].answers)
+                used.update(answer_columns(record.form))
     # People's labels: how near a model is to them is another question.
     for name in {*used, *ATTRIBUTES}:
         rows.unused.pop(name, None)

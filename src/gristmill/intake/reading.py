@@ -67,6 +67,11 @@ def unused_of(
     return tuple(name for name in columns if name not in used)
 
 
+def answer_columns(form: str) -> tuple[str, ...]:
+    """The columns of a form that hold answers, which a prompt alone does not need."""
+    return FORMS[form].answers
+
+
 _FACTS = {
     PROMPT: facts.OF_PROMPT,
     CONVERSATION: (*facts.OF_TRAINING, *facts.THOUGHT),

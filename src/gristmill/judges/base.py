@@ -22,6 +22,12 @@ class Judge(Options):
         A judge that embeds gives no reward, and a run with no other has no scores."""
         return ""
 
+    @property
+    def needs(self) -> str:
+        """The fact of a prompt without which it has no say, such as `answer`; empty where there is
+        none. A run in which no prompt has it does not begin."""
+        return ""
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError

@@ -68,6 +68,10 @@ class Code(GroundTruth):
         interpreter(find_language(self.language))
         return Sandboxes(self.concurrency or len(os.sched_getaffinity(0)))
 
+    @property
+    def needs(self) -> str:
+        return "tests"
+
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         if prompt.tests is None:
             return Verdict("code", "sandbox", None)

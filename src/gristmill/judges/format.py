@@ -27,6 +27,10 @@ class Format(GroundTruth):
     """`strict` takes the response as it stands; `loose`, as IFEval has it, is content if it keeps
     to a constraint without its first line, its last line or its asterisks."""
 
+    @property
+    def needs(self) -> str:
+        return "constraints"
+
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         if not prompt.constraints:
             return Verdict("format", "rules", None)

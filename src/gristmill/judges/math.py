@@ -41,6 +41,10 @@ class Math(GroundTruth):
     """Processes that compare, about 100 MB each; at most four where it is not given, and no more
     than there are processors."""
 
+    @property
+    def needs(self) -> str:
+        return "answer"
+
     def open(self) -> Comparers:
         """Raises MissingExtra where math-verify is not installed."""
         if find_spec("math_verify") is None:

@@ -71,6 +71,10 @@ class Truth(GroundTruth):
             raise ValueError("tolerance and absolute are for match: number; add it, or leave out")
         return self
 
+    @property
+    def needs(self) -> str:
+        return "answer"
+
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         wanted = right_answers(prompt)
         if not wanted:

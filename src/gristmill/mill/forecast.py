@@ -12,6 +12,7 @@ from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
 from gristmill.mill.supply import first_counts
+from gristmill.mill.truths import check_truths
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -59,6 +60,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     config = Config.read(config)
     for source in config.prompts:
         check_source(source)
+    check_truths(config)
     generate, judges = config.generate, config.open_judges()
     if opening:
         open_chat(generate)

@@ -31,6 +31,7 @@ from gristmill.mill.rows import Origin
 from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
+from gristmill.mill.truths import check_truths
 from gristmill.mill.write import Counts, Passage, as_metrics, write
 from gristmill.parts import name_of
 from gristmill.storage import versions, write_atomically
@@ -112,6 +113,7 @@ def run(
     folder = Folder(Path(out))
     for source in config.prompts:
         check_source(source)
+    check_truths(config)
     for part in config.open_filters():
         part.check()
     watch = watch or (lambda _: None)

@@ -1,0 +1,34 @@
+"""Whether judges that compare with what a prompt says have anything to compare with."""
+
+from __future__ import annotations
+
+from gristmill.errors import DataError
+from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
+from gristmill.mill.config import Config
+from gristmill.mill.feed import items
+from gristmill.parts import name_of
+
+
+def check_truths(config: Config) -> None:
+    """Raises DataError where a judge would have nothing to say of any prompt, before one is asked.
+
+    The files are read as far as the first prompt of which each judge has something to say: the
+    first one, nearly always. What recipes write is not known yet, and is not looked at.
+    """
+    if not all(isinstance(source, Source) for source in config.prompts):
+        return
+    silent = {name_of(judge): judge.needs for judge in config.open_judges() if judge.needs}
+    there = False
+    for item in items(config, None):
+        if isinstance(item, Refused):
+            continue
+        there = True
+        silent = {name: fact for name, fact in silent.items() if not getattr(item[0], fact)}
+        if not silent:
+            return
+    for name, fact in silent.items() if there else ():
+        raise DataError(
+            f"judges.{name}: no prompt has '{fact}', so that it could say nothing of any response; "
+            f"add the column, name it (columns: {{{fact}: yours}}), or leave the judge out"
+        )

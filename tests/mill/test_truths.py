@@ -1,0 +1,54 @@
+"""Judges that would have nothing to say are told before anything is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import scripts
+from gristmill import mill
+from gristmill.errors import DataError
+from mills import config, settings, write_prompts
+
+ASKING = {"generate": {"model": "scripted:scripts:answer"}}
+
+
+@pytest.mark.parametrize(
+    ("judge", "fact"),
+    [("truth", "answer"), ("math", "answer"), ("format", "constraints"), ("code", "tests")],
+)
+def test_a_judge_that_could_say_nothing_of_any_prompt_is_an_error(
+    tmp_path: Path, judge: str, fact: str
+) -> None:
+    scripts.asked.clear()
+    ours = config(write_prompts(tmp_path, 5), judges=[judge], keep=[], **ASKING)
+    with pytest.raises(DataError, match=f"judges.{judge}: no prompt has '{fact}'"):
+        mill.run(ours, tmp_path / "run")
+    with pytest.raises(DataError, match=f"judges.{judge}: no prompt has '{fact}'"):
+        mill.forecast(ours)
+    assert not scripts.asked and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("beside", [{"answer": "7"}, {"ground_truth": 7}])
+def test_where_some_have_it_the_run_begins(tmp_path: Path, beside: dict[str, Any]) -> None:
+    ours = config(write_prompts(tmp_path, 5, **beside), judges=["truth"], keep=[], **ASKING)
+    assert mill.run(ours, tmp_path / "run").metrics["prompts"]["finished"] == 5
+
+
+def test_what_lies_beyond_the_limit_counts(tmp_path: Path) -> None:
+    ours = config(write_prompts(tmp_path, 5, answer="7"), judges=["truth"], keep=[], **ASKING)
+    assert mill.run(ours, tmp_path / "run", limit=3).metrics["prompts"]["finished"] == 3
+
+
+def test_a_column_of_another_name_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps({"prompt": "What is 3 plus 4?", "solution_text": "7"}) + "\n")
+    plain = config(path, judges=["truth"], keep=[], **ASKING)
+    with pytest.raises(DataError, match=r"name it \(columns: \{answer: yours\}\)"):
+        mill.run(plain, tmp_path / "run")
+    named = {"file": str(path), "columns": {"answer": "solution_text"}}
+    ours = mill.Config.of(settings(path, judges=["truth"], keep=[], **ASKING) | {"prompts": named})
+    assert mill.run(ours, tmp_path / "run").metrics["prompts"]["finished"] == 1
