@@ -43,6 +43,9 @@ OTHERS: dict[str, dict[str, Any]] = {
 }
 """Those that look at verdicts."""
 
+ALONE = [name for name in TRIPS if name != "personal_data"]
+"""Those that look at the answer alone; personal data must not go out in a thought either."""
+
 
 def opened(name: str, options: dict[str, Any], folder: Path) -> Filter:
     (folder / "items.jsonl").write_text(json.dumps({"prompt": RUN}) + "\n")
@@ -64,7 +67,7 @@ def test_every_filter_is_walked() -> None:
     assert {n for n in names if n[0] != "_"} - {"base"} == {*TRIPS, *OTHERS}
 
 
-@pytest.mark.parametrize("name", TRIPS)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_thought_trips_no_filter(name: str, tmp_path: Path) -> None:
     options, text = TRIPS[name]
     if name in ("language", "near_duplicates"):
@@ -88,7 +91,8 @@ def test_calls_without_a_text_break_no_filter(name: str, tmp_path: Path) -> None
     calls = (ToolCall("look_up", '{"city": "Paris"}', "c1"),)
     asked = replace(prompt("Code it."), category="coding")
     for blank in ("", " \n"):
-        response = Response(blank, "m", "tool_calls", reasoning=text, tool_calls=calls)
+        thought = text if name in ALONE else ""
+        response = Response(blank, "m", "tool_calls", reasoning=thought, tool_calls=calls)
         graded = Graded(0, asked, (Sample(0, response, (verdict(2.0),)),))
         (decision,) = decide([opened(name, options or {}, tmp_path)], graded)
         assert decision.keep or name in OTHERS, decision

@@ -11,6 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gristmill.lists import parse_list
+from gristmill.lists.thought import split_thought
 
 NAMED = [
     "1984",
@@ -126,7 +127,10 @@ def clear_on_a_line(items: list[str]) -> bool:
     - Boxes after a bullet, code fences, horizontal rules: these are Markdown's.
     - Every item begins with another mark, or with the same label: models mark twice.
     - Commas, semicolons or backslashes after all items but the last: they join the list.
+    - A mark that ends a thought: what stands before it was thought (lists/thought.py).
     """
+    if any(split_thought(f"1. {item}").thought for item in items):
+        return False
     if any(_FORMED.fullmatch(item) for item in items):
         return False
     if any(re.match(r"\[[ xX✓✔]\](\s|$)|[`~]{3}|[|>][-+1-9]{0,2}( #.*)?$", item) for item in items):
