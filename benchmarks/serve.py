@@ -31,20 +31,10 @@ import aiohttp
 
 from gristmill.backends import open_chat, open_reward
 from gristmill.nemotron.tiny import tiny_path
-from gristmill.records import Message, Prompt, Sampling, prompt_id
+from gristmill.records import Message, Prompt, Sampling
+from local import make_prompts
 
 HOW = Sampling(temperature=0.8, max_tokens=64)
-
-
-def make_prompts(count: int) -> list[Prompt]:
-    """Short questions of different lengths, the same every time."""
-    dice = random.Random(0)
-    prompts = []
-    for _ in range(count):
-        numbers = ", ".join(str(dice.randrange(100)) for _ in range(dice.randrange(2, 8)))
-        messages = (Message("user", f"What is the sum of {numbers}?"),)
-        prompts.append(Prompt(prompt_id(messages), messages))
-    return prompts
 
 
 @contextmanager

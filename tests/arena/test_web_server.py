@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from gristmill.arena.web import serve
-from gristmill.arena.web.server import _listen
 from gristmill.arena.web.wall import is_open
+from gristmill.backends.listening import listen
 from gristmill.errors import ConfigError, InputError, MissingExtra
 
 MODELS = [{"model": "scripted:echo", "name": name} for name in ("a", "b")]
@@ -28,9 +28,9 @@ def test_a_port_in_use(config):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port}: Address already in use.*--port"):
-            _listen("127.0.0.1", port)
+            listen("127.0.0.1", port)
     with pytest.raises(InputError, match=r"cannot listen on 203\.0\.113\.1"):
-        _listen("203.0.113.1", 0)
+        listen("203.0.113.1", 0)
 
 
 def test_gradio_is_named_where_it_is_missing(config, monkeypatch):

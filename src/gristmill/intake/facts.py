@@ -52,6 +52,7 @@ def prompt_of(row: Row, messages: Turns, where: str, tools: str = "") -> tuple[P
     readers = _readers(tuple(row))
     source = _origin(row, where)
     if not readers:
+        # Nearly every row of a large file has none of them, and is read twice.
         content = prompt_id(messages, tools)
         return Prompt(content, messages, source=source, tools=tools), content
     found = {fact: read(row) for fact, read in readers}

@@ -7,9 +7,7 @@ import shlex
 from gristmill.plan.layout import SHARE, Layout
 from gristmill.plan.precision import Scheme
 from gristmill.plan.shape import Shape
-
-ONLINE = {"fp8": "fp8_per_tensor"}
-"""Schemes that vLLM makes from BF16 weights while it loads them, and its name for each."""
+from gristmill.serve.vllm import PRECISIONS
 
 
 def vllm_words(
@@ -39,9 +37,7 @@ def vllm_words(
         words += ["--distributed-executor-backend", "ray"]
     words += ["--max-model-len", str(context)]
     if shape.stored == "bf16":
-        words += ["--dtype", "bfloat16"]
-        if scheme.name in ONLINE:
-            words += ["--quantization", ONLINE[scheme.name]]
+        words += PRECISIONS.get(scheme.name, PRECISIONS["bf16"])
     if kv_fp8:
         words += ["--kv-cache-dtype", "fp8"]
     return [*words, "--gpu-memory-utilization", f"{share:g}"]

@@ -7,14 +7,14 @@ import importlib.util
 import ipaddress
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from gristmill.backends.listening import address, listen
 from gristmill.backends.loop import run
 from gristmill.backends.secret import Secret
-from gristmill.errors import ConfigError, InputError, MissingExtra
+from gristmill.errors import ConfigError, MissingExtra
 
 EXTRA = ("fastapi", "uvicorn", "httptools", "prometheus_client")
 
@@ -137,29 +137,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises InputError."""
-    made = None
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-        made.listen(1024)
-        return made
-    except OSError as error:
-        if made is not None:
-            made.close()
-        said = error.strerror or str(error)
-        raise InputError(f"cannot listen on {host}, port {port}: {said}; name another") from None
-
-
-def address(listening: socket.socket) -> str:
-    """Where this machine reaches it."""
-    host, port, *_ = listening.getsockname()
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"

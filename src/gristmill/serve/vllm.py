@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gristmill.backends.listening import url
 from gristmill.backends.local_load import Source, find, load_config
 from gristmill.errors import ConfigError
 from gristmill.serve.models import kind_of
@@ -97,8 +98,7 @@ def start(engine: Engine) -> Started:
         arguments += ["--hf-overrides", json.dumps(overrides, separators=(",", ":"))]
     arguments += engine.flags
     route = "?route=classify" if kind == "reward" else ""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(engine.host, engine.host)
-    return Started(tuple(arguments), f"http://{host}:{engine.port}/v1{route}#{engine.model}")
+    return Started(tuple(arguments), f"{url(engine.host, engine.port)}/v1{route}#{engine.model}")
 
 
 def _executable(command: str, place: str) -> list[str]:

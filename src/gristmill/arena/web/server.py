@@ -14,8 +14,9 @@ from gristmill.arena.web.arena import Arena
 from gristmill.arena.web.config import PageConfig
 from gristmill.arena.web.leaderboard import Leaderboard
 from gristmill.backends import ChatBackend
+from gristmill.backends.listening import address, listen
 from gristmill.backends.loop import run
-from gristmill.errors import InputError, MissingExtra
+from gristmill.errors import MissingExtra
 
 GOODBYE = 3
 """Seconds that answers under way have when the server ends."""
@@ -41,7 +42,7 @@ def serve(
     except ImportError:
         raise MissingExtra("the arena's web page", "arena") from None
     backends = {model.called: model.open() for model in config.models}
-    listening = _listen(host, port)
+    listening = listen(host, port)
     with listening:
         votes = Votes(Path(config.votes))
         try:
@@ -70,34 +71,8 @@ async def _serve(
         settings: dict[str, Any] = {"access_log": False, "log_level": "warning"}
         server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GOODBYE, **settings))
         if ready is not None:
-            ready(_address(listening))
+            ready(address(listening))
         await server.serve(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises InputError."""
-    made = None
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-        made.listen(1024)
-        return made
-    except OSError as error:
-        if made is not None:
-            made.close()
-        raise InputError(
-            f"cannot listen on {host}, port {port}: {error.strerror}; name another with --port"
-        ) from None
-
-
-def _address(listening: socket.socket) -> str:
-    host, port, *_ = listening.getsockname()
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
 
 
 def _without_telemetry() -> None:
