@@ -468,6 +468,12 @@ TESTS: dict[str, tuple[dict[str, Any], str]] = {
     "HumanEval": ({"task_id": "HumanEval/0", "prompt": "Q?", "entry_point": "f",
                    "test": "def check(candidate):\n    assert candidate(1)"},
                   "def check(candidate):\n    assert candidate(1)\n\ncheck(f)"),
+    "HumanEvalPack": ({"task_id": "Python/0", "prompt": "Q?", "entry_point": "f",
+                       "test": "def check(f):\n    assert f(1)\n\ncheck(f)"},
+                      "def check(f):\n    assert f(1)\n\ncheck(f)"),
+    "HumanEvalPack's Go": ({"task_id": "Go/0", "prompt": "Q?", "entry_point": "F",
+                            "test_setup": "package main", "test": "func TestF() {}"},
+                           "package main\nfunc TestF() {}"),
     "inputs and outputs": ({"question": "Q?", "tests": [{"input": "1", "output": "2"}]},
                            '[{"input":"1","output":"2"}]'),
 }  # fmt: skip

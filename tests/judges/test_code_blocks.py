@@ -143,10 +143,10 @@ def test_a_block_without_a_tag_counts_where_it_defines_something() -> None:
     [("sum(xs)", 1), ("sum(xs) + 1", 0), ("Counter(xs)[1] + 2", 0), ("cast(int, sum(xs))", 0)],
 )
 def test_hints_of_types_need_no_import(future: str, gives: str, reward: float) -> None:
-    """Names that do something need theirs."""
+    """Names that do something need theirs, where it is strict."""
     code = "class Solution:\n    def add(self, xs: List[int]) -> Optional[int]:\n        return "
     tests = "assert Solution().add([1, 2]) == 3"
-    assert judged(fenced(f"{future}{code}{gives}"), tests).reward == reward
+    assert judged(fenced(f"{future}{code}{gives}"), tests, strict=True).reward == reward
 
 
 @pytest.mark.parametrize(

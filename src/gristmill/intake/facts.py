@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
@@ -24,7 +25,7 @@ ANSWERS = ("answer", "ground_truth", "expected_answer", "final_answer", "reward_
 """`reward_model` is verl's: an object with `ground_truth`; `answers` is a list of texts, as in
 Natural Questions, or an object with one, as in SQuAD."""
 TESTS = ("tests", "test_list", "test")
-BEFORE_TESTS = ("test_imports", "test_setup_code")
+BEFORE_TESTS = ("test_imports", "test_setup_code", "test_setup")
 IFEVAL = ("instruction_id_list", "kwargs")
 NAMES = (
     *IDS, "source", "dataset", "data_source", "license", "version", "generator", "provenance",
@@ -160,15 +161,22 @@ def _origin(row: Row, where: str) -> str:
 
 def _tests(row: Row, names: tuple[str, ...]) -> str | None:
     """A test program; of a list of texts (MBPP's) the lines, of input and output pairs the JSON.
-    HumanEval's `test` is called with its `entry_point`."""
+    HumanEval's `test` is called with its `entry_point`; that of HumanEvalPack, in six languages,
+    calls itself, and stands behind its `test_setup`."""
     name = names[0]
     if name == "test" and "entry_point" not in row:
         return None
     given = row[name]
     if not isinstance(given, list):
         tests = name_of(given, name)
-        called = name_of(row["entry_point"], "entry_point") if name == "test" else None
-        return f"{tests}\n\ncheck({called})" if tests and called else tests
+        if tests is None or name != "test":
+            return tests
+        tests = "\n".join([*_before_tests(row), tests])
+        called = name_of(row["entry_point"], "entry_point")
+        defined = re.search(r"^def check\(", tests, re.M)
+        if called and defined and not re.search(r"^check\(", tests, re.M):
+            return f"{tests}\n\ncheck({called})"
+        return tests
     if all(isinstance(test, str) for test in given):
         return "\n".join([*_before_tests(row), *given]) or None
     if not all(isinstance(test, dict) and {"input", "output"} <= set(test) for test in given):
@@ -178,7 +186,7 @@ def _tests(row: Row, names: tuple[str, ...]) -> str | None:
 
 
 def _before_tests(row: Row) -> Iterator[str]:
-    """MBPP's imports and preparations."""
+    """MBPP's imports and preparations, and those of HumanEvalPack's Go."""
     for name in BEFORE_TESTS:
         given = row.get(name)
         for line in given if isinstance(given, list) else [given]:

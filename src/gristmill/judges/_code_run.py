@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import json
 import py_compile
+import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,13 +16,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from gristmill.errors import BackendError
-from gristmill.sandbox import Finished, Language, Limits, find_language, interpreter, run
+from gristmill.sandbox import Finished, Language, Limits, build, find_language, interpreter, run
 
 _SOURCES = Path(__file__).parent / "_code"
 _PACKAGE = "lib/gristmill/judges/_code"
 _GRACE = 10.0
 """Seconds that the tests have beyond what the answer has."""
 _SHOWN = 200
+_ERROR = re.compile(
+    r"^.*?(?:\b(?:fatal )?error(?:\[\w+\])?: |\berror TS\d+: |^[./\w]+\.go:\d+:).*$", re.M
+)
+_THROWN = re.compile(
+    # Behind it, other languages than Python show where it was.
+    r"^(?:Exception in thread .*|\w*Error(?: \[\w+\])?: .*|\s+Error: .*|.*Assertion .* failed\.?"
+    r"|thread '.*' panicked at .*|panic: .*)$",
+    re.M,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +42,19 @@ class Report:
     total: int
     detail: str
 
+    def noting(self, added: Sequence[str]) -> Report:
+        """The same, saying which imports were added to the answer."""
+        notes = [f"with `{line}`, which it left out" for line in added]
+        return replace(self, detail="; ".join(filter(None, [self.detail, *notes])))
 
-async def run_program(
-    blocks: Sequence[str], outside: str, tests: str, asked: str, limits: Limits
-) -> Report:
+
+async def run_program(task: Mapping[str, Any], limits: Limits) -> Report:
     """Test an answer in Python with a program of tests.
 
-    blocks: the answer's fenced code; outside: its other text, for an answer without any. asked: the
-    prompt's text. Raises BackendError where there is no verdict.
+    task: `blocks`: the answer's fenced code; `outside`: its other text, for an answer without any;
+    `tests`; `asked`: the prompt's text; `given`: its fenced code; `strict`: whether no import is
+    added. Raises BackendError where there is no verdict.
     """
-    task = {"blocks": list(blocks), "outside": outside, "tests": tests, "asked": asked}
     files = {**_inside(), "task.json": json.dumps(task)}
     longer = replace(
         limits,
@@ -76,13 +89,14 @@ async def run_pairs(
 ) -> Report:
     """Run a program on each input and compare what it prints, white space at the ends of lines
     and of the text aside. every: go on after one that failed."""
-    command = (*interpreter(language), language.file)
+    program = await build(code, language)
+    if program.error:
+        return Report(0, len(pairs), f"it does not compile: {first_error(program.error)}")
     limits = replace(limits, address=language.address)
     passed, detail = 0, ""
     for number, (given, wanted) in enumerate(pairs, 1):
-        files = {language.file: code}
         stdin = given.encode("utf-8", "replace")
-        done = await run(command, files=files, stdin=stdin, limits=limits)
+        done = await run(program.command, files=program.files, stdin=stdin, limits=limits)
         printed = done.stdout.decode("utf-8", "replace")
         if done.ok and _lines(printed) == _lines(wanted):
             passed += 1
@@ -90,7 +104,7 @@ async def run_pairs(
         if done.ok:
             failure = f"printed {_short(printed)}, expected {_short(wanted)}"
         else:
-            failure = _ended(done, limits)
+            failure = ended(done, limits)
         detail = detail or f"test {number} of {len(pairs)}: {failure}"
         if not every:
             break
@@ -128,17 +142,18 @@ def _count(tested: Finished) -> dict[str, Any]:
 
 def _report(found: dict[str, Any], limits: Limits) -> Report:
     if found.get("gone"):
-        ended = found.get("ended")
-        why = _ended(ended, limits) if ended else found["gone"]
+        last = found.get("ended")
+        why = ended(last, limits) if last else found["gone"]
         return Report(0, found.get("total", 1), f"the answer's code {why}")
     if why := found.get("bad") or found.get("unsendable"):
         raise BackendError("bad_tests", why)
     if "none" in found:
         return Report(0, 1, found["none"])
-    return Report(found["passed"], found["total"], "; ".join(found["failures"][:1]))
+    report = Report(found["passed"], found["total"], "; ".join(found["failures"][:1]))
+    return report.noting(found["added"])
 
 
-def _ended(done: Finished, limits: Limits) -> str:
+def ended(done: Finished, limits: Limits) -> str:
     """How a program ended that should not have."""
     match done.reason:
         case "time":
@@ -149,8 +164,20 @@ def _ended(done: Finished, limits: Limits) -> str:
             return f"printed more than {limits.output} bytes"
         case "disk":
             return f"made more than {limits.entries} files"
-    said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    said = _last_words(done.stderr.decode("utf-8", "replace"))
     return f"ended with status {done.status}: {said}"[:_SHOWN].removesuffix(": ")
+
+
+def first_error(said: str) -> str:
+    """The first error of a compiler's words, or their first line."""
+    found = _ERROR.search(said)
+    return (found[0] if found else said.strip().partition("\n")[0]).strip()[:_SHOWN]
+
+
+def _last_words(said: str) -> str:
+    """What says why a program ended: the line of its error, else the last line."""
+    found = _THROWN.search(said)
+    return found[0].strip() if found else said.strip().rpartition("\n")[2]
 
 
 def _lines(text: str) -> list[str]:

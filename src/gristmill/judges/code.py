@@ -1,8 +1,9 @@
 """The judge of code: runs what an answer proposes against the prompt's tests, in a sandbox.
 
-The answer and its tests never share a process (see `_code/`): an answer that ends the process,
-patches the interpreter, returns objects that equal everything or prints what a pass would print
-gains nothing by it. What is trusted is the tests.
+In Python the answer and its tests never share a process (see `_code/`): an answer that ends the
+process, patches the interpreter, returns objects that equal everything or prints what a pass would
+print gains nothing by it. In other languages they are one program (see `_programs/`). What is
+trusted is the tests.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, ConfigError
 from gristmill.judges._code import pick
 from gristmill.judges._code_run import Report, run_pairs, run_program
+from gristmill.judges._programs import forms
+from gristmill.judges._programs.run import run_whole
+from gristmill.judges._programs.whole import answer, unfenced
 from gristmill.judges.base import GroundTruth, Rules
 from gristmill.lists.fences import Fence, one_line_end, parts
 from gristmill.records import Prompt, Response, Verdict
@@ -36,14 +40,15 @@ class Code(GroundTruth):
     """Runs the code of an answer against the prompt's `tests`; reward 1 if all pass, else 0.
 
     `tests` is a Python program: asserts (as in MBPP), a function `check(candidate)` (as in
-    HumanEval), functions and classes for pytest or unittest. Or, for any language, JSON:
-    `[{"input": "1 2", "output": "3"}]`, what the program reads and must print. Standard library
-    alone. Needs bubblewrap, and refuses to open without it.
+    HumanEval), functions and classes for pytest or unittest. In another language it is a program
+    of that language, with its `main`, Go's `Test...` or Rust's `#[test]`. Or, for any language,
+    JSON: `[{"input": "1 2", "output": "3"}]`, what the program reads and must print. Standard
+    library alone. Needs bubblewrap, and refuses to open without it.
     """
 
     language: str = "python"
     """What answers are written in, where the prompt's own `language` is none of those that can be
-    run: python, javascript, bash, perl, ruby, lua, php, r."""
+    run: python, javascript, typescript, java, go, rust, cpp, bash, perl, ruby, lua, php, r."""
     seconds: float = Field(default=10.0, gt=0, le=3600)
     """Processor time for all tests of one answer, or for each pair of input and output. It may
     take three times as long by the clock, as a busy machine must not fail an answer."""
@@ -53,6 +58,8 @@ class Code(GroundTruth):
     """Answers that run at once; as many as there are processors where it is not given."""
     partial: bool = False
     """The share of tests that passed as the reward, and not 1 for all and 0 for less."""
+    strict: bool = False
+    """Take the code as it is: no import of the standard library is added that it left out."""
 
     @field_validator("language")
     @classmethod
@@ -92,25 +99,34 @@ class Code(GroundTruth):
         limits = Limits(cpu=self.seconds, wall=3 * self.seconds, memory=self.memory_mb << 20)
         blocks, outside = code_in(text, language)
         if pairs := pairs_in(tests):
-            code = blocks[-1] if blocks else outside
-            if language.name == "python" and (pieces := pick.blocks_of(blocks, outside)):
-                code = pick.program(pieces)
-            return await run_pairs(code, pairs, language, limits, self.partial)
-        if language.name != "python":
-            raise BackendError(
-                "bad_tests",
-                f"tests of code in {language.name} must be pairs of input and output: "
-                '[{"input": "...", "output": "..."}]',
-            )
+            code, added = self._program(blocks, outside, language)
+            report = await run_pairs(code, pairs, language, limits, self.partial)
+            return report.noting(added)
         asked = prompt.messages[-1].content
-        return await run_program(blocks, outside, tests, asked, limits)
+        given, around = code_in(asked, language)
+        if language.name != "python":
+            head = given[-1] if given else unfenced(around, language.name)
+            return await run_whole(
+                blocks, outside, tests, head, language, limits, strict=self.strict
+            )
+        task = {"blocks": blocks, "outside": outside, "tests": tests, "asked": asked}
+        return await run_program({**task, "given": given, "strict": self.strict}, limits)
+
+    def _program(
+        self, blocks: list[str], outside: str, language: Language
+    ) -> tuple[str, tuple[str, ...]]:
+        """The program that reads input and prints, and the imports that it lacked."""
+        if language.name == "python" and (pieces := pick.blocks_of(blocks, outside)):
+            return pick.program(pieces, self.strict)
+        code = answer(blocks, outside, "", language.name)
+        return forms.program(code, language.name), ()
 
     def _language(self, prompt: Prompt) -> Language:
-        # By name alone: `pl` is Polish there, not Perl.
+        # Not by two letters: `pl` is Polish there, not Perl.
         named = (prompt.language or "").lower()
-        return next(
-            (kind for kind in LANGUAGES if kind.name == named), find_language(self.language)
-        )
+        known = (kind for kind in LANGUAGES if named in (kind.name, *kind.aliases))
+        own = find_language(self.language)
+        return own if len(named) < 3 and named != "go" else next(known, own)
 
 
 def code_in(text: str, language: Language) -> tuple[list[str], str]:

@@ -4,6 +4,7 @@ What a sandbox keeps out, and what it does not, is told in `bubble.py` and `limi
 """
 
 from gristmill.sandbox.bubble import check
+from gristmill.sandbox.build import Program, build
 from gristmill.sandbox.languages import LANGUAGES, Language, find_language, interpreter
 from gristmill.sandbox.limits import Finished, Limits
 from gristmill.sandbox.run import run
@@ -13,6 +14,8 @@ __all__ = [
     "Finished",
     "Language",
     "Limits",
+    "Program",
+    "build",
     "check",
     "find_language",
     "interpreter",

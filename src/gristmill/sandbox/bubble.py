@@ -34,7 +34,7 @@ NOBODY = "65534"
 """Who a sandbox runs as when we are root: the kernel holds no limit of processes against root."""
 
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
-_CONFIGURATION = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/R")
+_CONFIGURATION = ("alternatives", "ld.so.cache", "R", "java-*-openjdk")
 _HIDDEN = "/mnt/python"
 _AS_NOBODY = (
     # nobody may not walk through /root to a Python that lies there, so root binds it first to a
@@ -59,8 +59,9 @@ def command_line(
             shown += ["--symlink", str(path.readlink()), folder]
         elif path.is_dir():
             shown += ["--ro-bind", folder, folder]
-    for path in _CONFIGURATION:
-        shown += ["--ro-bind-try", path, path]
+    for pattern in _CONFIGURATION:
+        for path in map(str, Path("/etc").glob(pattern)):
+            shown += ["--ro-bind-try", path, path]
     before, hidden = _drop_root()
     if prefix := _own_prefix():
         shown += ["--ro-bind", hidden or prefix, prefix]

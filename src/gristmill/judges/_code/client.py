@@ -27,6 +27,9 @@ class Client(Wire):
         self._errors: dict[int, type[BaseException]] = {}
         self._given: list[Any] = []
         self._remotes: dict[int, Remote] = {}
+        self.hides_end = False
+        """Whether an answer's function that raises StopIteration raises RuntimeError instead, as
+        a generator's does since Python 3.7 (PEP 479)."""
 
     def load(self, source: str) -> list[str]:
         """Execute the answer's code. Its public names; raises what it raises."""
@@ -50,6 +53,10 @@ class Client(Wire):
                     if now:
                         _become(arg, self.decode(now[0]))
             return self._result(reply)
+        except StopIteration as error:
+            if not self.hides_end:
+                raise
+            raise RuntimeError("the answer's function raised StopIteration") from error
         finally:
             self._given = before
 

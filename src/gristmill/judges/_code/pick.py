@@ -4,7 +4,7 @@ An answer may be told in several blocks. Each name that the tests use, and each 
 in turn, is taken from the last block that writes such a function or class; of imports and values
 the nearest counts. These blocks, joined in their order, are the answer. So a helper is found before
 and after the function that needs it, of two versions the later counts, and what nobody needs, such
-as an example of use, is left out.
+as an example of use, is left out. The prompt's own code is a block before all of the answer's.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import symtable
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from textwrap import indent
+from typing import NamedTuple
 
-_HINTS = {
-    *("Any", "Callable", "Dict", "FrozenSet", "Generator", "Iterable", "Iterator", "List"),
-    *("Mapping", "Optional", "Sequence", "Set", "Tuple", "Type", "Union"),
-}
-"""Names of `typing` that say what is meant and do nothing: LeetCode, and the prompts of HumanEval,
-have them ready, so that answers leave their import out."""
+from gristmill.judges._code import heads
+from gristmill.judges._code.heads import Head
+from gristmill.judges._code.imports import hints, missing
+
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _DEFINITION = (*_FUNCTION, ast.ClassDef)
 _SCOPE = (*_DEFINITION, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -29,6 +29,13 @@ _QUIET = (*_DEFINITION, ast.Import, ast.ImportFrom, ast.Pass)
 _BEGUN = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.M)
 _FUTURE = re.compile(r"^from __future__ import .*$", re.M)
 _READS = re.compile(r"\binput\b|\bstdin\b|\bopen\(0\b")
+
+
+class Code(NamedTuple):
+    """Code that can be run, and the imports that were added to it, hints of types aside."""
+
+    source: str
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,25 @@ class Block:
     def has_definition(self) -> bool:
         return any(isinstance(node, _DEFINITION) for node in self.statements)
 
+    def has(self, name: str) -> bool:
+        """Whether it writes a function of that name, at its top level or in a class."""
+        nodes = ast.walk(self.tree) if self.tree else ()
+        return any(
+            isinstance(n, _FUNCTION) and n.name == name and not _is_outline(n) for n in nodes
+        )
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is a module: it can be parsed, and returns from nothing but functions."""
+        left: list[ast.AST] = [self.tree] if self.tree else []
+        while left:
+            node = left.pop()
+            if isinstance(node, ast.Return):
+                return False
+            if not isinstance(node, _SCOPE):
+                left += ast.iter_child_nodes(node)
+        return self.tree is not None
+
     @property
     def statements(self) -> Sequence[ast.stmt]:
         return self.tree.body if self.tree else ()
@@ -97,14 +123,36 @@ class Block:
                 left += ast.iter_child_nodes(node)
 
 
-def blocks_of(fenced: Sequence[str], outside: str) -> list[Block]:
+def blocks_of(fenced: Sequence[str], outside: str, head: Head | None = None) -> list[Block]:
     """The pieces of an answer: its fenced blocks, if one of them is code; else the text outside of
-    them, if that is; else nothing."""
+    them, if that is; else what is code in that text; else nothing. Where they are the body of the
+    function that the prompt begins, they are that function."""
     for sources in (fenced, [outside]):
         blocks = [Block.of(source) for source in sources]
+        if head and (whole := _completed(head, blocks)):
+            return [*(block for block in blocks if block.tree and block.has_definition), whole]
         if any(block.tree for block in blocks):
             return blocks
-    return []
+    return [Block.of(piece) for piece in heads.pieces(outside)]
+
+
+def _completed(head: Head, blocks: Sequence[Block]) -> Block | None:
+    """The prompt's function with the last of the blocks that can be its body, or the prompt's class
+    with a block that is its method; nothing where one of them writes the whole of it."""
+    for block in reversed(blocks):
+        if head.name in block.writes and len(head.indent) > 4:
+            method = indent(block.source, head.indent[4:])
+            return Block.of(f"{head.before}\n{method}")
+        if head.name in block.values | block.imports or block.has(head.name):
+            return None
+    # What cannot stand alone, because it returns, is a body rather than an example.
+    alone = [block for block in blocks if block.stands_alone]
+    for block in [*(b for b in reversed(blocks) if b not in alone), *reversed(alone)]:
+        for source in heads.bodies(head, block.source):
+            whole = Block.of(source)
+            if whole.tree and whole.has(head.name):
+                return whole
+    return None
 
 
 def entry(blocks: Sequence[Block], asked: str) -> str | None:
@@ -117,25 +165,34 @@ def entry(blocks: Sequence[Block], asked: str) -> str | None:
     return (begun[-1:] or named[:1] or own[-1:] or [None])[0]
 
 
-def joined(blocks: Sequence[Block], names: set[str]) -> str:
-    """The code that gives the names; where no block defines any of them, all that can be parsed."""
+def joined(
+    blocks: Sequence[Block], names: set[str], given: Sequence[Block] = (), strict: bool = False
+) -> Code:
+    """The code that gives the names; where no block defines any of them, all that can be parsed.
+
+    given: the prompt's code, for what the answer's leaves out of it. strict: nothing but hints of
+    types is imported that the code does not import itself.
+    """
     needed = _needed(blocks, [(name, None) for name in names])
-    return _together(needed or [block for block in blocks if block.tree])
+    if needed and given:
+        needed = _needed([*given, *blocks], [(name, None) for name in names])
+    return _together(needed or [block for block in blocks if block.tree], strict)
 
 
-def program(blocks: Sequence[Block]) -> str:
+def program(blocks: Sequence[Block], strict: bool = False) -> Code:
     """What is run as a whole: the last block that does something by itself and, with those that
     give it what it lacks, reads its input; else the last that does something."""
-    found = []
+    found: list[Code] = []
     for place, main in reversed(list(enumerate(blocks))):
         if main.tree and not all(isinstance(n, _QUIET) or _is_data(n) for n in main.statements):
             helpers = _needed(blocks, [(name, place) for name in main.uses])
-            found.append(_together([*(block for block in helpers if block is not main), main]))
+            helpers = [block for block in helpers if block is not main]
+            found.append(_together([*helpers, main], strict))
         elif main.tree is None:
-            found.append(main.source)
-        if found and _READS.search(found[-1]):
+            found.append(Code(main.source))
+        if found and _READS.search(found[-1].source):
             return found[-1]
-    return found[0] if found else joined(blocks, set())
+    return found[0] if found else joined(blocks, set(), strict=strict)
 
 
 def _needed(blocks: Sequence[Block], wanted: Sequence[tuple[str, int | None]]) -> list[Block]:
@@ -164,16 +221,17 @@ def _giver(blocks: Sequence[Block], name: str, place: int | None) -> int | None:
     return max((n for n in giving if n <= place), default=giving[0])
 
 
-def _together(blocks: Sequence[Block]) -> str:
+def _together(blocks: Sequence[Block], strict: bool) -> Code:
     """The blocks as one source, in which what one of them only outlines is what another wrote."""
     code = "\n\n".join(_without_outlines(block, blocks) for block in blocks)
-    lacking = {name for block in blocks for name in block.uses & _HINTS}
+    lacking = {name for block in blocks for name in block.uses}
     lacking -= {name for block in blocks for name in block.defines}
+    added = [] if strict else missing(lacking)
     futures = list(dict.fromkeys(_FUTURE.findall(code)))
-    hints = [f"from typing import {', '.join(sorted(lacking))}"] if lacking else []
-    if not hints and (len(blocks) == 1 or not futures):
-        return code
-    return "\n".join([*futures, *hints, _FUTURE.sub("", code)])
+    lines = [*added, *hints(lacking)]
+    if not lines and (len(blocks) == 1 or not futures):
+        return Code(code)
+    return Code("\n".join([*futures, *lines, _FUTURE.sub("", code)]), tuple(added))
 
 
 def _without_outlines(block: Block, blocks: Sequence[Block]) -> str:

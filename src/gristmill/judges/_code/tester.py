@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
-from gristmill.judges._code import pick, pytest_like, wanted
+from gristmill.judges._code import heads, pick, pytest_like, wanted
 from gristmill.judges._code.client import Client
 from gristmill.judges._code.wire import Broken, Unsendable
 
@@ -32,12 +32,14 @@ class Bad(Exception):
 
 
 class Tally:
-    """What passed and what did not. `total` is at least what was found to be run."""
+    """What passed and what did not, and the imports that the answer lacked. `total` is at least
+    what was found to be run."""
 
     def __init__(self) -> None:
         self.passed = 0
         self.total = 0
         self.failures: list[str] = []
+        self.added: tuple[str, ...] = ()
 
     def run(self, name: str, work: Callable[[], Any]) -> None:
         """Run one test, whatever it does."""
@@ -120,24 +122,30 @@ def run(task: dict[str, Any], client: Client) -> dict[str, Any]:
         return {"bad": f"the tests cannot be parsed: {error}"}
     if missing := _missing_modules(tree):
         return {"bad": f"the tests import what is not in the standard library: {missing}"}
-    blocks = pick.blocks_of(task["blocks"], task["outside"])
+    given = task["given"] or heads.pieces(task["asked"])
+    blocks = pick.blocks_of(task["blocks"], task["outside"], heads.head_of(given))
     if not blocks:
         return {"none": "no code was found in the answer"}
     checks, imported = _uncalled_check(tree), wanted.imported(tree, MODULES)
     names = wanted.from_answer(used, otherwise=checks or imported is not None)
     entry = pick.entry(blocks, task["asked"]) if checks else None
+    named = {*names, *(imported or ()), entry or ""}
+    code = pick.joined(blocks, named, [pick.Block.of(source) for source in given], task["strict"])
     tally = Tally()
+    tally.added = code.added
+    # `map`, `zip` and all that loop take it for their end, and test nothing that is behind it.
+    client.hides_end = "StopIteration" not in tests
     try:
-        public = client.load(pick.joined(blocks, {*names, *(imported or ()), entry or ""}))
+        public = client.load(code.source)
     except BaseException as error:
         tally.total = 1
         tally.fail("the answer's code, when it is loaded", error)
         return _report(tally)
     for name in MODULES:
         sys.modules[name] = Answer(name, client, public)
-    given = {name: value for name in sorted(names) if (value := _of(client, name)) is not _ABSENT}
+    values = {name: value for name in sorted(names) if (value := _of(client, name)) is not _ABSENT}
     try:
-        _execute(tests, given, tally, (client, entry) if checks else None)
+        _execute(tests, values, tally, (client, entry) if checks else None)
     except Bad as error:
         return {"bad": str(error)}
     if not any(isinstance(n, ast.Assert | ast.Raise) for n in ast.walk(tree)) and (
@@ -237,7 +245,12 @@ def _unit_tests(module: types.ModuleType) -> Iterator[tuple[str, str]]:
 def _report(tally: Tally) -> dict[str, Any]:
     passed = 0 if Broken.first else min(tally.passed, tally.total)
     failures = tally.failures[:3]
-    return {"passed": passed, "total": max(1, tally.total), "failures": failures}
+    return {
+        "passed": passed,
+        "total": max(1, tally.total),
+        "failures": failures,
+        "added": tally.added,
+    }
 
 
 def main() -> None:
