@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import ConfigError
-from gristmill.sandbox import Finished, Limits, check, find_language, interpreter, run
+from gristmill.sandbox import Finished, Limits, build, check, find_language, run
 
 
 def _missing() -> str:
@@ -29,9 +29,14 @@ def boxed(code: str, stdin: bytes = b"", language: str = "python", **limits: flo
     allowed = {"cpu": 5, "wall": 10, **limits}
     if not kind.address:
         allowed["address"] = False
-    command = [*interpreter(kind), kind.file]
     chosen = Limits(**allowed)  # type: ignore[arg-type]
-    return asyncio.run(run(command, files={kind.file: code}, stdin=stdin, limits=chosen))
+
+    async def work() -> Finished:
+        made = await build(code, kind)
+        assert not made.error, made.error
+        return await run(made.command, files=made.files, stdin=stdin, limits=chosen)
+
+    return asyncio.run(work())
 
 
 def processes_with(mark: str) -> list[int]:

@@ -18,6 +18,7 @@ from gristmill.sandbox import (
     LANGUAGES,
     Limits,
     bubble,
+    build,
     check,
     find_language,
     interpreter,
@@ -34,12 +35,35 @@ HELLO = {
     "ruby": "puts gets.chomp.reverse",
     "lua": "print(io.read():reverse())",
     "php": "<?php echo strrev(trim(fgets(STDIN)));",
+    "cpp": "#include <algorithm>\n#include <iostream>\nint main() { std::string s; std::cin >> s;"
+    " std::reverse(s.begin(), s.end()); std::cout << s; }",
+    "java": "class Gristmill { public static void main(String[] a) throws Exception {"
+    " byte[] s = System.in.readAllBytes(); System.out.print("
+    "new StringBuilder(new String(s).trim()).reverse()); } }",
+    "go": 'package main\nimport "fmt"\nfunc main() { var s string; fmt.Scan(&s)\n'
+    "for i := len(s) - 1; i >= 0; i-- { fmt.Print(s[i : i+1]) } }",
+    "rust": "fn main() { let mut s = String::new(); std::io::stdin().read_line(&mut s).unwrap();"
+    ' println!("{}", s.trim().chars().rev().collect::<String>()); }',
+    "typescript": "declare var require: any; const s: string = require('fs').readFileSync(0, 'utf8')"
+    ";console.log(s.trim().split('').reverse().join(''));",
     "r": "cat(rev(strsplit(readLines('stdin')[1], '')[[1]]), sep='')",
 }
 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@needs_sandbox
+class TestBuilding:
+    def test_what_a_compiler_says_is_told(self) -> None:
+        made = asyncio.run(build("int main() { return x; }", find_language("c++")))
+        assert "main.cpp:1:" in made.error
+        assert made.files == {}
+
+    def test_a_compiler_is_boxed_too(self) -> None:
+        source = "#include </etc/hostname>\nint main() {}"
+        assert "No such file" in asyncio.run(build(source, find_language("cpp"))).error
 
 
 @needs_sandbox
