@@ -44,7 +44,7 @@ HELLO = {
     "for i := len(s) - 1; i >= 0; i-- { fmt.Print(s[i : i+1]) } }",
     "rust": "fn main() { let mut s = String::new(); std::io::stdin().read_line(&mut s).unwrap();"
     ' println!("{}", s.trim().chars().rev().collect::<String>()); }',
-    "typescript": "declare var require: any; const s: string = require('fs').readFileSync(0, 'utf8')"
+    "typescript": "declare var require: any; const s = require('fs').readFileSync(0, 'utf8')"
     ";console.log(s.trim().split('').reverse().join(''));",
     "r": "cat(rev(strsplit(readLines('stdin')[1], '')[[1]]), sep='')",
 }
