@@ -33,9 +33,9 @@ class Format(GroundTruth):
     """`strict` takes the response as it stands; `loose`, as IFEval has it, is content if it keeps
     to a constraint without its first line, its last line or its asterisks."""
     definition: Literal["own", "ifeval"] = "own"
-    """What keeping to a constraint is: `own`, as the constraints say, nearest to what a reader of the
-    prompt would; `ifeval`, what IFEval's published checkers decide, for those who report its
-    numbers. That needs the extra `ifeval`."""
+    """What it is to keep to a constraint: `own`, as the constraints say, near to what a reader of
+    the prompt would; `ifeval`, as IFEval's published checkers decide, for those who report its
+    numbers, which needs the extra `ifeval`."""
 
     def open(self) -> Backend:
         if self.definition == "ifeval":

