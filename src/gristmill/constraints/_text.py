@@ -16,8 +16,8 @@ TITLE = re.compile(r"<<([^<>\n]+)>>")
 _DOTS = "•‣◦⁃∙▪▫▸▹・･·‧"
 _BULLET = rf"(?:[-*+–－＊●○►▶➢➤✓✔](?=\s)|[{_DOTS}](?![{_DOTS}]))"
 BULLET = re.compile(rf"\s*{_BULLET}\s*(.*)")
-"""A bullet point. Dots need no space behind them, `・茶`; what also begins words (`-x`) or stands for
-names (`○○さん`) does. Squares and stars are none: they head or rate more than they list."""
+"""A bullet point. A dot needs no space behind it, `・茶`; what also begins words (`-x`) or stands
+for names (`○○さん`) does. Squares and stars are none: they head or rate more than they list."""
 ITEM = re.compile(rf"\s*(?:{_BULLET}|\d{{1,3}}[.)、．]\s)\s*")
 """How an item of a list begins."""
 LEAD = " \t\u200e\u200f#>*_-–+~" + _DOTS + "\"'“”„‟‘’‚«»‹›「『《〈【（([<¿¡"
