@@ -20,7 +20,7 @@ BULLET = re.compile(rf"\s*{_BULLET}\s*(.*)")
 for names (`○○さん`) does. Squares and stars are none: they head or rate more than they list."""
 ITEM = re.compile(rf"\s*(?:{_BULLET}|\d{{1,3}}[.)、．]\s)\s*")
 """How an item of a list begins."""
-LEAD = " \t\u200e\u200f#>*_-–+~" + _DOTS + "\"'“”„‟‘’‚«»‹›「『《〈【（([<¿¡"
+LEAD = " \t\u00a0\u3000\u200e\u200f#>*_-–+~" + _DOTS + "\"'“”„‟‘’‚«»‹›「『《〈【（([<¿¡"
 """What may stand before the first word of a line and be none of it: marks of headings, lists,
 quotations and emphasis."""
 
