@@ -64,7 +64,7 @@ def _around_code(text: str) -> Iterator[tuple[str, str]]:
     lines = text.split("\n")
     fence, start, first = "", 0, True
     for place, line in enumerate(lines):
-        found = FENCE.match(line)
+        found = FENCE.match(line) if "```" in line or "~~~" in line else None
         if not fence:
             if found:
                 fence, start = found[1], place
