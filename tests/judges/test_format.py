@@ -72,3 +72,21 @@ def test_a_constraint_that_cannot_be_read_is_no_score() -> None:
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"judges\[0\].format.rule: .*'all' or 'share'"):
         verdict("Tea.", rule="most")
+
+
+def test_ifevals_own_definition_decides_where_it_is_asked_for() -> None:
+    pytest.importorskip("punkt")
+    asked = ('{"bullets":{"count":2}}', '{"keywords":{"words":["tea"]}}', '{"no_digits":{}}')
+    text = "- Teas\n*Milk"
+    assert verdict(text, asked).reward == 0.0
+    said = verdict(text, asked, definition="ifeval")
+    assert (said.reward, said.detail) == (1.0, "3 of 3 constraints kept")
+    detail = verdict("- Milk\n---1", asked, definition="ifeval").detail
+    assert detail == (
+        "1 of 3 constraints kept; not kept: keywords (not kept, as IFEval has it); "
+        "no_digits (a digit in '- Milk\\n---1')"
+    )
+    loose = {"definition": "ifeval", "mode": "loose"}
+    assert verdict("Here it is:\n- Tea\n-Milk\n- or", asked, **loose).reward == 1.0
+    with pytest.raises(ConfigError, match="definition"):
+        verdict(text, asked, definition="theirs")

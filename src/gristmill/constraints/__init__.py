@@ -5,7 +5,7 @@ What it says in a prompt lies in `wordings/`, one file a language.
 """
 
 from gristmill.constraints._draw import clash, draw_several
-from gristmill.constraints._ifeval import from_ifeval
+from gristmill.constraints._ifeval import check_as_ifeval, from_ifeval, ready_for_ifeval
 from gristmill.constraints._keep import Demand, as_json, from_json
 from gristmill.constraints._keywords import keywords_of
 from gristmill.constraints._turns import check_turns, say_all, say_from_now_on, say_revise
@@ -17,12 +17,14 @@ __all__ = [
     "Demand",
     "Outcome",
     "as_json",
+    "check_as_ifeval",
     "check_turns",
     "clash",
     "draw_several",
     "from_ifeval",
     "from_json",
     "keywords_of",
+    "ready_for_ifeval",
     "say_all",
     "say_from_now_on",
     "say_revise",

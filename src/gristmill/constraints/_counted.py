@@ -50,7 +50,10 @@ class Counted(Constraint):
         raise NotImplementedError
 
     def verify(self, text: str) -> Outcome:
-        found = self.measure(text)
+        return self.compare(self.measure(text))
+
+    def compare(self, found: int) -> Outcome:
+        """Whether so many are as many as are wanted."""
         evidence = f"{self.what}: {found}, wanted {self.wanted}"
         return Outcome(self.low <= found <= self.high, evidence)
 

@@ -118,7 +118,8 @@ def _abbreviates(unit: str, point: int, following: str, small: bool) -> bool:
         return True
     if word.isdigit() and len(word) <= 2:
         return re.sub(r"\W+\Z", "", following).lower() in _AFTER_ORDINAL
-    if _INITIALS.fullmatch(token) and token.isupper():
+    # Letters without case, as in Hebrew "נ.ב." and Thai "ป.ล.", are initials too.
+    if _INITIALS.fullmatch(token) and token == token.upper():
         return re.sub(r"\W+\Z", "", following).lower() not in _AFTER_INITIALS
     if not _INITIAL.fullmatch(token):
         return False

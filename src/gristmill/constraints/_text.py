@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_MARKDOWN, _UNNAMED = ("markdown", "md"), ("", "text", "txt", "plain", "plaintext")
+_CODE = re.compile(r"[{}=;\\|$^&\u2500-\u257f]|<[/\w]|_+|\w\(|::|->|--\w")
+_SENTENCE = re.compile(r"^(?![ \t]*#).*[.!?…。！？।؟۔][\"'”’»」』)*_]*[ \t]*$", re.MULTILINE)
 HEADING = re.compile(r" {0,3}#{1,6}\s+\S")
 TITLE = re.compile(r"<<([^<>\n]+)>>")
-ITEM = re.compile(r"\s*(?:[-*+•‣◦]|\d{1,3}[.)、．])\s+")
+_DOTS = "•‣◦⁃∙▪▫▸▹・･·‧"
+_BULLET = rf"(?:[-*+–－＊●○►▶➢➤✓✔](?=\s)|[{_DOTS}](?![{_DOTS}]))"
+BULLET = re.compile(rf"\s*{_BULLET}\s*(.*)")
+"""A bullet point. A dot needs no space behind it, `・茶`; what also begins words (`-x`) or stands
+for names (`○○さん`) does. Squares and stars are none: they head or rate more than they list."""
+ITEM = re.compile(rf"\s*(?:{_BULLET}|\d{{1,3}}[.)、．]\s)\s*")
 """How an item of a list begins."""
+LEAD = " \t\u00a0\u3000\u200e\u200f#>*_-–+~" + _DOTS + "\"'“”„‟‘’‚«»‹›「『《〈【（([<¿¡"
+"""What may stand before the first word of a line and be none of it: marks of headings, lists,
+quotations and emphasis."""
 
 # Vowel signs and accents, which Python's \w leaves out, and joiners within words.
 _MARKS = (
@@ -49,17 +60,53 @@ def words_of(text: str) -> list[str]:
 
 def _around_code(text: str) -> Iterator[tuple[str, str]]:
     """Each line and where it is: `outside` of fenced blocks of code, `opening` one, or `inside`,
-    the line that closes it among these."""
-    fence = ""
-    for line in text.split("\n"):
-        found = FENCE.match(line)
-        if fence:
-            yield line, "inside"
-            if found and found[1].startswith(fence) and not line.strip("`~ \t"):
-                fence = ""
-        else:
-            fence = found[1] if found else ""
-            yield line, "opening" if found else "outside"
+    the line that closes it among these. A block of prose is outside, without its fences."""
+    lines = text.split("\n")
+    fence, start, first = "", 0, True
+    for place, line in enumerate(lines):
+        found = FENCE.match(line) if "```" in line or "~~~" in line else None
+        if not fence:
+            if found:
+                fence, start = found[1], place
+            else:
+                first = first and not _filled(line)
+                yield line, "outside"
+        elif found and found[1].startswith(fence) and not line.strip("`~ \t"):
+            alone = first and not any(map(_filled, lines[place + 1 :]))
+            yield from _placed(lines[start : place + 1], alone)
+            fence, first = "", False
+    if fence:
+        yield from _placed([*lines[start:], ""], first)
+
+
+def _placed(block: list[str], alone: bool) -> Iterator[tuple[str, str]]:
+    """The lines of a fenced block, of which the first and the last are its fences; `alone` if
+    nothing else is in the answer."""
+    if _is_prose(block, alone):
+        yield from ((line, "outside") for line in ["", *block[1:-1], ""])
+        return
+    yield block[0], "opening"
+    yield from ((line, "inside") for line in block[1:])
+
+
+def _is_prose(block: list[str], alone: bool) -> bool:
+    """Whether a fenced block is for people to read: it says that it is Markdown; or it names no
+    language, has hardly a sign of code, and sentences of some length. Where it is the whole answer
+    a short one will do, or a bullet point."""
+    name = block[0].strip(" \t`~").lower()
+    if name not in _UNNAMED:
+        return name in _MARKDOWN
+    inside = "\n".join(block[1:-1])
+    letters = sum(map(str.isalnum, inside))
+    if 50 * len(_CODE.findall(TITLE.sub("", inside))) > letters:
+        return False
+    if letters >= 40 and _SENTENCE.search(inside):
+        return True
+    return alone and any(_SENTENCE.match(line) or BULLET.match(line) for line in block[1:-1])
+
+
+def _filled(line: str) -> bool:
+    return bool(line.strip())
 
 
 def prose_lines(text: str) -> list[str]:
@@ -93,8 +140,12 @@ def phrase_pattern(phrase: str) -> re.Pattern[str]:
     parts = [re.escape(part) for part in phrase.split()]
     first, last = phrase.strip()[:1], phrase.strip()[-1:]
     before = rf"(?<!{_LETTER})" if _bounded(first) else ""
-    after = rf"(?!{_LETTER})" if _bounded(last) else ""
-    return re.compile(before + r"\s+".join(parts) + after, re.IGNORECASE)
+    return re.compile(before + r"\s+".join(parts) + word_end(last), re.IGNORECASE)
+
+
+def word_end(word: str) -> str:
+    """A pattern: the word ends here, where its script puts a space between words."""
+    return rf"(?!{_LETTER})" if _bounded(word[-1:]) else ""
 
 
 def _bounded(char: str) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from gristmill.constraints._counted import Counted
-from gristmill.constraints._text import prose_lines
-
-_BULLET = re.compile(r"\s*[-*+•‣◦]\s+(.*)")
+from gristmill.constraints._text import BULLET, prose_lines
 
 
 class Bullets(Counted):
-    """Counts the lines that begin with `- `, `* `, `+ ` or a dot and hold a letter or digit,
-    nested ones among them; not those in code."""
+    """Counts the lines that begin with `- `, `* `, `+ ` or a dot (`•`, `・`) and hold a letter or
+    digit, nested ones among them; not those in code."""
 
     what: ClassVar = "bullet points"
     usual: ClassVar = range(2, 8)
@@ -21,5 +18,5 @@ class Bullets(Counted):
     words_each: ClassVar = (2, float("inf"))
 
     def measure(self, text: str) -> int:
-        found = filter(None, map(_BULLET.match, prose_lines(text)))
+        found = filter(None, map(BULLET.match, prose_lines(text)))
         return sum(any(map(str.isalnum, item[1])) for item in found)

@@ -9,15 +9,13 @@ from pydantic import Field, model_validator
 
 from gristmill.constraints._arguments import Phrase
 from gristmill.constraints._keywords import some_keywords
-from gristmill.constraints._text import paragraphs_of, phrase_pattern
+from gristmill.constraints._text import LEAD, paragraphs_of, phrase_pattern
 from gristmill.constraints.base import ENDLESS, Constraint, Outcome
-
-_BEFORE = " \t\n\"'“„«»‘(（[#*_>「『《<-¿¡"
 
 
 class ParagraphStart(Constraint):
     """There are so many paragraphs, divided by blank lines, and one of them begins with the word,
-    in any case, quotation marks and asterisks before it aside."""
+    in any case, marks of quotation, headings, lists and emphasis before it aside."""
 
     decides: ClassVar = frozenset({"layout", "start"})
     clashes: ClassVar = frozenset({"title"})
@@ -40,7 +38,7 @@ class ParagraphStart(Constraint):
         paragraphs = paragraphs_of(text)
         if len(paragraphs) != self.count:
             return Outcome(False, f"paragraphs: {len(paragraphs)}, wanted exactly {self.count}")
-        begins = paragraphs[self.paragraph - 1].lstrip(_BEFORE)
+        begins = paragraphs[self.paragraph - 1].lstrip(LEAD + "\n")
         found = phrase_pattern(self.word).match(begins)
         shown = begins[: len(self.word) + 10]
         return Outcome(

@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 
 from gristmill.constraints._arguments import Phrase
 from gristmill.constraints._counted import Counted
-from gristmill.constraints._text import prose_lines
+from gristmill.constraints._text import LEAD, prose_lines
 from gristmill.constraints._wordings import wordings
 
 
 class Sections(Counted):
     """Counts the different numbers that stand after the marker at the beginning of a line, in any
-    case, as a heading, in bold or plain: `Section 1`, `## SECTION 2: ...`."""
+    case, as a heading, in bold, behind a quotation mark or plain: `Section 1`, `## SECTION 2: ...`.
+    """
 
     what: ClassVar = "sections"
     usual: ClassVar = range(2, 6)
@@ -29,7 +30,7 @@ class Sections(Counted):
 
     def measure(self, text: str) -> int:
         marker = r"\s+".join(map(re.escape, self.marker.split()))
-        opening = re.compile(rf"[\s#*_>\[(【-]*{marker}\s*(\d{{1,9}})(?!\d)", re.IGNORECASE)
+        opening = re.compile(rf"[{re.escape(LEAD)}]*{marker}\s*(\d{{1,9}})(?!\d)", re.IGNORECASE)
         return len({int(m[1]) for m in map(opening.match, prose_lines(text)) if m})
 
     def texts(self) -> tuple[str, ...]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from gristmill.backends.base import Backend
-from gristmill.constraints import Demand, Outcome, from_json
+from gristmill.constraints import (
+    Demand,
+    Outcome,
+    check_as_ifeval,
+    from_json,
+    ready_for_ifeval,
+)
 from gristmill.errors import BackendError, DataError
 from gristmill.judges.base import GroundTruth
 from gristmill.parts import name_of
@@ -26,6 +32,15 @@ class Format(GroundTruth):
     mode: Literal["strict", "loose"] = "strict"
     """`strict` takes the response as it stands; `loose`, as IFEval has it, is content if it keeps
     to a constraint without its first line, its last line or its asterisks."""
+    definition: Literal["own", "ifeval"] = "own"
+    """What it is to keep to a constraint: `own`, as the constraints say, near to what a reader of
+    the prompt would; `ifeval`, as IFEval's published checkers decide, for those who report its
+    numbers, which needs the extra `ifeval`."""
+
+    def open(self) -> Backend:
+        if self.definition == "ifeval":
+            ready_for_ifeval()
+        return super().open()
 
     @property
     def needs(self) -> str:
@@ -41,8 +56,10 @@ class Format(GroundTruth):
         return Verdict("format", "rules", reward, detail=_detail(demands, outcomes, kept))
 
     def _check(self, demand: Demand, text: str) -> Outcome:
-        constraint = demand.constraint
-        return constraint.check(text) if self.mode == "strict" else constraint.check_loose(text)
+        constraint, loose = demand.constraint, self.mode == "loose"
+        if self.definition == "ifeval":
+            return check_as_ifeval(constraint, text, loose=loose)
+        return constraint.check_loose(text) if loose else constraint.check(text)
 
 
 def _read(line: str) -> Demand:

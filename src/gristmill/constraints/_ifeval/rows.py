@@ -1,21 +1,4 @@
-"""IFEval's own rows (`instruction_id_list` and `kwargs`) as constraints.
-
-Where our checkers differ from IFEval's, they are nearer to what its prompts say:
-
-- words are whole words (`keywords`, `keyword_frequency`); IFEval finds `cat` in `category`;
-- `don't` and `well-known` are one word each; IFEval counts two;
-- sentences: list items end one, headings and tables have none; NLTK's model is not used;
-- a bullet is a marker and a space; `**bold**` at the start of a line is none;
-- a section's marker begins a line, and equal numbers count once; paragraphs are divided by a line
-  `***` of its own; six asterisks divide two responses;
-- JSON is an object or array, not a bare string or number; an answer follows a repeated request;
-- a response is in capital or small letters as such; IFEval also asks that it be English;
-- words in capital letters have two letters or more;
-- links and `[1]` are no placeholders; highlights are within a word's boundaries, not `2*3*4`;
-- an answer with quotation marks may use the marks of any language;
-- of the options exactly one stands in the answer;
-- languages are detected by lingua, not langdetect.
-"""
+"""IFEval's own rows (`instruction_id_list` and `kwargs`) as constraints."""
 
 from __future__ import annotations
 
