@@ -3,7 +3,8 @@
 The share of equal values in two sketches estimates the Jaccard similarity of two sets of shingles,
 with a standard error of sqrt(J (1 - J) / permutations) (Broder 1997); texts that agree in a whole
 band of values are candidates, and only those are compared. The sketches are rensa's (in Rust).
-Candidates that differ in their signs, as `a + b` and `a - b`, are not taken for each other.
+Candidates that differ in their signs, as `a + b` and `a - b`, or "5" and "-5" in a short text, are
+not taken for each other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.errors import MissingExtra
+from gristmill.similarity.short import is_short
 from gristmill.similarity.signs import Signs, signs_of
 from gristmill.similarity.words import plain, shingles, words
 
@@ -25,8 +27,8 @@ class MinHashIndex:
     """Texts by key; `nearest` finds the most similar one.
 
     threshold: least Jaccard similarity of what is found, above 0 to 1. size: words in a shingle.
-    permutations: values in a sketch, a multiple of 8; a text takes about 4 bytes for each, and
-    1,500 for the bands. Raises MissingExtra where rensa is not installed.
+    permutations: values in a sketch, a multiple of 8; a text takes about 4 bytes for each, 1,500
+    for the bands, and where it is short itself. Raises MissingExtra where rensa is not installed.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class MinHashIndex:
         self._seed, self._new = seed, RMinHash
         self._lsh = RMinHashLSH(threshold, permutations, self.bands)
         self._keys: list[str] = []
-        self._signs: list[Signs] = []
+        self._signs: list[Signs | str] = []
         self._sketches = np.empty((64, permutations), dtype=np.uint32)
 
     def __len__(self) -> int:
@@ -68,8 +70,9 @@ class MinHashIndex:
             self._add(key, *sketch)
         return found
 
-    def _sketch(self, text: str) -> tuple[Any, Signs] | None:
-        """The MinHash of a text, and what it does not see."""
+    def _sketch(self, text: str) -> tuple[Any, Signs | str] | None:
+        """The MinHash of a text, and what it does not see; of a short text that is looked for when
+        there is something to compare it with, which is seldom."""
         found = words(text)
         parts = shingles(found, self.size)
         # A text without a word, such as emoji alone, is its characters.
@@ -78,9 +81,9 @@ class MinHashIndex:
             return None
         sketch = self._new(self.permutations, self._seed)
         sketch.update(parts)
-        return sketch, signs_of(text, found)
+        return sketch, text if is_short(text, found) else signs_of(text, found)
 
-    def _nearest(self, sketch: Any, signs: Signs) -> tuple[str, float] | None:
+    def _nearest(self, sketch: Any, signs: Signs | str) -> tuple[str, float] | None:
         places = self._lsh.query(sketch)
         if not places:
             return None
@@ -89,11 +92,16 @@ class MinHashIndex:
         for best in np.argsort(-same, kind="stable"):
             if same[best] < self.threshold:
                 return None
-            if signs.agree(self._signs[places[best]]):
-                return self._keys[places[best]], float(same[best])
+            place = int(places[best])
+            if signs == self._signs[place]:
+                return self._keys[place], float(same[best])
+            signs, known = _seen(signs), _seen(self._signs[place])
+            self._signs[place] = known
+            if signs.agree(known):
+                return self._keys[place], float(same[best])
         return None
 
-    def _add(self, key: str, sketch: Any, signs: Signs) -> None:
+    def _add(self, key: str, sketch: Any, signs: Signs | str) -> None:
         place = len(self._keys)
         if place == len(self._sketches):
             more = np.empty((place // 2, self.permutations), dtype=np.uint32)
@@ -115,6 +123,10 @@ def bands_for(threshold: float, permutations: int) -> int:
         if not rest and 1 - (1 - threshold**length) ** bands >= RECALL:
             return bands
     return permutations
+
+
+def _seen(signs: Signs | str) -> Signs:
+    return signs_of(signs, words(signs)) if isinstance(signs, str) else signs
 
 
 def _values(sketch: Any) -> np.ndarray:

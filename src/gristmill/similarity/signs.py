@@ -111,7 +111,7 @@ def _of_prose(lines: list[str], sums: re.Pattern[str]) -> Iterator[str]:
     code: list[str] = []
     other: list[str] = []
     for line in lines:
-        if _CODE.match(line.strip()):
+        if _CODE.match(" ".join(line.split())):
             yield from _of_sentences("\n".join(other), sums)
             other = []
             code.append(line)
