@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the folder of public texts")
     args = parser.parse_args()
     if args.data:
-        return changed_copies(args.data)
+        changed_copies(args.data)
+        return
     texts, sources = made(args.texts)
     exact = [similarity(texts, place, source) for place, source in enumerate(sources)]
     figures: dict[str, Any] = {"texts": args.texts}
@@ -148,7 +149,7 @@ def changed_copies(data: Path) -> None:
     """Print, for short and long texts and each change, how many copies are near duplicates."""
     texts = list(dict.fromkeys(public(data)))
     for name, some in (
-        ("short", [t for t in texts if 13 <= len(words(t)) and is_short(t, words(t))]),
+        ("short", [t for t in texts if len(words(t)) >= 13 and is_short(t, words(t))]),
         ("long", [t for t in texts if not is_short(t, words(t))]),
     ):
         print(f"{name}: {len(some)} texts")
@@ -195,7 +196,9 @@ def last(pattern: str, by: Callable[[re.Match[str]], str]) -> Callable[[str, ran
 
     def change(text: str, _: random.Random) -> str:
         found = list(re.finditer(pattern, text))
-        return text[: found[-1].start()] + by(found[-1]) + text[found[-1].end() :] if found else text
+        return (
+            text[: found[-1].start()] + by(found[-1]) + text[found[-1].end() :] if found else text
+        )
 
     return change
 

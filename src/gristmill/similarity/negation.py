@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gristmill.similarity.words import plain
 
@@ -55,10 +56,10 @@ _BY_LANGUAGE = {
     "Amharic": "አይደለም የለም",
 }
 _WORDS = frozenset(plain(" ".join(_BY_LANGUAGE.values())).split())
-_BEFORE_T = frozenset(
+_BEFORE_T = frozenset(plain(
     "isn aren wasn weren don doesn didn won wouldn can couldn shouldn hasn haven hadn mustn needn "
-    "mightn ain shan".split()
-)
+    "mightn ain shan"
+).split())  # fmt: skip
 _WITHIN = re.compile(
     "[不没沒未無无毋勿]|非(?!常|洲)|(?:请|請)[别別]"
     "|ませ?ん|な(?:い|く|かっ|けれ)|ずに|せず"
@@ -73,8 +74,7 @@ def negations(text: str, found: Sequence[str]) -> int:
     """How many words of negation a text has; `found` are its `words`."""
     count = 0 if _WORDS.isdisjoint(found) else sum(map(_WORDS.__contains__, found))
     if "t" in found:
-        pairs = zip(found, found[1:], strict=False)
-        count += sum(after == "t" and word in _BEFORE_T for word, after in pairs)
+        count += sum(after == "t" and word in _BEFORE_T for word, after in pairwise(found))
     if not text.isascii() and _MAY_HOLD.search(text):
         count += len(_WITHIN.findall(plain(text)))
     return count

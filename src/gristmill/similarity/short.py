@@ -1,5 +1,5 @@
-"""What one place of a short text says, and its words hardly show: each number, operators, names that
-end or begin with a sign (C++, C#, A+, .NET), and how often it says no.
+"""What one place of a short text says, and its words hardly show: each number, operators, names
+that end or begin with a sign (C++, C#, A+, .NET), and how often it says no.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _OPERAND = re.compile(r"[ \t]?[\w(](?!\w)")
 _WORD = re.compile("[A-Za-z0-9_\u00c0-\u058f]")
 """A letter of a script with capitals, or a digit: what stands right behind one belongs to it."""
 _UNSPACED = re.compile(f"[{SPACELESS}]")
-_BETWEEN = frozenset("= < > + == != <= >= => -> <- === !== <=>".split())
+_BETWEEN = frozenset(
+    ["=", "<", ">", "+", "==", "!=", "<=", ">=", "=>", "->", "<-", "===", "!==", "<=>"]
+)
 
 
 def is_short(text: str, found: Sequence[str]) -> bool:
@@ -96,9 +98,7 @@ def _operators(text: str) -> Iterator[str]:
 
 def _ends_name(sign: str, left: str, right: str) -> bool:
     """C++, F#, A+, Na+, O-, A*: no sign of punctuation, and no operator."""
-    if not left[-1:].isalnum() or not left.isascii() and not _WORD.match(left[-1]):
-        return False
-    if _WORD.match(right):
+    if not _WORD.match(left[-1:]) or _WORD.match(right):
         return False
     if sign in ("++", "#"):
         return True
@@ -110,7 +110,7 @@ def _ends_name(sign: str, left: str, right: str) -> bool:
 
 def _is_side(character: str) -> bool:
     """Whether an operator may have it beside it."""
-    return character.isalnum() or character != "" and character in "()[]{}$%.\\-\u2212"
+    return character.isalnum() or (bool(character) and character in "()[]{}$%.\\-\u2212")
 
 
 def _dotted(text: str) -> Iterator[str]:
