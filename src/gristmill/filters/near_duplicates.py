@@ -22,7 +22,8 @@ class NearDuplicates(Against):
     of them may be wrong: code and formulas that differ in an operator, a number, a bracket or
     Python's indentation; and two short texts, of up to 100 words each (200 letters in scripts
     without spaces), that differ in a number or its sign, in an operator, in C, C++ or C#, or in how
-    often they say no. In longer prose only what shares little is no duplicate, whatever changed.
+    often they say no. In longer prose such a place is one word of many; but where formulas or sums
+    are, the numbers beside them count at any length.
 
     A text takes about 2 kB of memory, a short one with its own length more. What is dropped is not
     compared with; what a later filter drops is, so put this one last.

@@ -20,15 +20,15 @@ _DOTTED = re.compile(r"\.[A-Za-z]\w+")
 _MONEY = "$\u00a2\u00a3\u00a5\u0e3f\u20a9\u20aa\u20ab\u20ac\u20b9\u20ba\u20bd"
 _MINUS = "-\u2212\u2013"
 _MATHS = "\u00ac\u00b1\u00d7\u00f7\u2190-\u21ff\u2200-\u22ff\u266d-\u266f"
-_SIGN = re.compile(rf"[-+#*=<>!~\u2212\u2013{_MATHS}]+")
+_SIGN = re.compile(rf"[-+#*=<>!~&|\u2212\u2013{_MATHS}]+")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
 _OPERAND = re.compile(r"[ \t]?[\w(](?!\w)")
 _WORD = re.compile("[A-Za-z0-9_\u00c0-\u058f]")
 """A letter of a script with capitals, or a digit: what stands right behind one belongs to it."""
 _UNSPACED = re.compile(f"[{SPACELESS}]")
-_BETWEEN = frozenset(
-    ["=", "<", ">", "+", "==", "!=", "<=", ">=", "=>", "->", "<-", "===", "!==", "<=>"]
-)
+_BETWEEN = frozenset((
+    "=", "<", ">", "+", "==", "!=", "<=", ">=", "=>", "->", "<-", "===", "!==", "<=>", "&&", "||",
+))  # fmt: skip
 
 
 def is_short(text: str, found: Sequence[str]) -> bool:
@@ -85,6 +85,8 @@ def _operators(text: str) -> Iterator[str]:
     for found in _SIGN.finditer(text):
         sign, (start, end) = found[0], found.span()
         left, right = text[max(0, start - 3) : start], text[end : end + 3]
+        if sign[0] != "*":
+            sign = sign.rstrip("*") or sign  # Emphasis ends here.
         if len(sign) > 1 and right[:1].isdigit():
             sign = sign.rstrip(_MINUS)
         if _ends_name(sign, left, right):
