@@ -74,7 +74,8 @@ def test_short_texts_that_differ_in_one_sign_are_no_duplicates(one: str, other: 
         ("यह अच्छा है", "यह अच्छा नहीं है"), ("এটা ভালো", "এটা ভালো না"),
         ("อาหารอร่อย", "อาหารไม่อร่อย"), ("这是对的", "这不是对的"), ("我去过", "我没去过"),
         ("他已到", "他未到"), ("食べる", "食べない"), ("行きます", "行きません"),
-        ("그는 간다", "그는 가지 않는다"), ("지금 가요", "지금 안 가요"), ("bu iyi", "bu iyi değil"),
+        ("그는 간다", "그는 가지 않는다"), ("지금 가요", "지금 안 가요"),
+        ("bu iyi", "bu iyi değil"),
         ("to jest dobre", "to nie jest dobre"), ("ini baik", "ini tidak baik"),
     ],
 )  # fmt: skip
