@@ -23,6 +23,11 @@ RECALL = 0.9
 (99 % at 0.85, for a threshold of 0.8), and pairs below it are rarely candidates."""
 
 
+MOST = 64
+"""Candidates, the most similar ones, of which it is asked whether they differ in their signs: of a
+template filled with thousands of numbers all do."""
+
+
 class MinHashIndex:
     """Texts by key; `nearest` finds the most similar one.
 
@@ -89,7 +94,7 @@ class MinHashIndex:
             return None
         places = np.sort(np.asarray(places))
         same = (self._sketches[places] == _values(sketch)).mean(axis=1)
-        for best in np.argsort(-same, kind="stable"):
+        for best in np.argsort(-same, kind="stable")[:MOST]:
             if same[best] < self.threshold:
                 return None
             place = int(places[best])
