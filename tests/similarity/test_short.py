@@ -11,7 +11,7 @@ pytest.importorskip("rensa")
 from gristmill.languages.scripts import western
 from gristmill.similarity.minhash import MinHashIndex
 from gristmill.similarity.negation import negations
-from gristmill.similarity.short import SHORT, numbers, short_signs
+from gristmill.similarity.short import SHORT, digits, numbers, short_signs
 from gristmill.similarity.words import words
 
 LONG = (
@@ -139,3 +139,19 @@ def test_a_number_counts_beside_any_script(n: int, beside: str, end: str, digits
 
     assert alike(written(n), written(n))
     assert not alike(written(n), written(n + 1))
+
+
+@given(st.text(alphabet="0123456789٣५., -$%\n)ab", max_size=30), st.text(max_size=20))
+def test_texts_of_other_digits_have_other_signs(one: str, other: str) -> None:
+    for second in (other, one + other, one.replace("3", "٣"), one.replace("5", "५")):
+        if short_signs(one, words(one)) == short_signs(second, words(second)):
+            assert digits(one) == digits(second)
+
+
+def test_a_template_filled_with_numbers_makes_no_candidates() -> None:
+    index = MinHashIndex()
+    for number in range(50):
+        index.add(str(number), f"{LONG[:160]} A train leaves at {number} and takes {number * 7} h.")
+    asked = index._sketch(f"{LONG[:160]} A train leaves at 60 and takes 420 h.")
+    assert asked is not None
+    assert not index._short.query(asked.own)

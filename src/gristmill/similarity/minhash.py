@@ -4,8 +4,8 @@ The share of equal values in two sketches estimates the Jaccard similarity of tw
 with a standard error of sqrt(J (1 - J) / permutations) (Broder 1997); texts that agree in a whole
 band of values are candidates, and only those are compared. The sketches are rensa's (in Rust).
 Texts that differ in their signs, as `a + b` and `a - b`, or "5" and "-5" in a short one, are not
-taken for each other: short ones of other signs are not even candidates, so that a template filled
-with thousands of numbers costs no more than as many other texts; of long ones the most similar are
+taken for each other: short ones of other numbers are not even candidates, so that a template filled
+with thousands of them costs no more than as many other texts; of all others the most similar are
 looked at.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gristmill.errors import MissingExtra
-from gristmill.similarity.short import SHORT, is_short, short_signs
+from gristmill.similarity.short import SHORT, digits, is_short
 from gristmill.similarity.signs import Signs, signs_of
 from gristmill.similarity.words import plain, shingles, words
 
@@ -31,7 +31,7 @@ MOST = 64
 
 class Sketch(NamedTuple):
     """own: the values that a text is compared by with texts of its kind, short ones of the same
-    signs or long ones. across: those that a short one is compared by with long ones, where it is
+    numbers or long ones. across: those that a short one is compared by with long ones, where it is
     long enough to be like one."""
 
     text: str
@@ -101,13 +101,13 @@ class MinHashIndex:
             return None
         if not is_short(text, found):
             return Sketch(text, found, False, self._values_of(parts), None)
-        # Of other signs, other permutations: nothing in common.
-        own = self._values_of(parts, short_signs(text, found) + 1)
+        # Of other numbers, other permutations: nothing in common.
+        own = self._values_of(parts, digits(text) + 1)
         across = self._values_of(parts) if len(found) >= SHORT * self.threshold else None
         return Sketch(text, found, True, own, across)
 
-    def _values_of(self, parts: list[str], signs: int = 0) -> Any:
-        sketch = self._new(self.permutations, self._seed ^ (signs << 20))
+    def _values_of(self, parts: list[str], salt: int = 0) -> Any:
+        sketch = self._new(self.permutations, self._seed ^ (salt << 20))
         sketch.update(parts)
         return sketch
 
