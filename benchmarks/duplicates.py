@@ -2,6 +2,7 @@
 
     python benchmarks/duplicates.py
     python benchmarks/duplicates.py --texts 5000 --rounds 5 --json out.json
+    python benchmarks/duplicates.py --data ../shared/data
 
 The same texts in the same order, 128 permutations, threshold 0.8, shingles of five words. Each
 text is looked up among those before it and then added, as a filter does. datasketch gets the
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -30,6 +32,7 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 
 from gristmill.similarity import minhash
+from gristmill.similarity.short import is_short
 from gristmill.similarity.words import shingles, words
 
 THRESHOLD = 0.8
@@ -41,7 +44,11 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--data", type=Path, help="the folder of public texts")
     args = parser.parse_args()
+    if args.data:
+        changed_copies(args.data)
+        return
     texts, sources = made(args.texts)
     exact = [similarity(texts, place, source) for place, source in enumerate(sources)]
     figures: dict[str, Any] = {"texts": args.texts}
@@ -136,6 +143,86 @@ def agreement(found: list[float], exact: list[float]) -> str:
         parts.append(f"{name}: recall {recall:.3f}, precision {precision:.3f}")
     errors = [f - e for f, e in zip(found, exact, strict=True) if f and e > 0.85]
     return "; ".join([*parts, f"error of the estimate {np.std(errors):.3f}"])
+
+
+def changed_copies(data: Path) -> None:
+    """Print, for short and long texts and each change, how many copies are near duplicates."""
+    texts = list(dict.fromkeys(public(data)))
+    for name, some in (
+        ("short", [t for t in texts if len(words(t)) >= 13 and is_short(t, words(t))]),
+        ("long", [t for t in texts if not is_short(t, words(t))]),
+    ):
+        print(f"{name}: {len(some)} texts")
+        for change, make in CHANGES.items():
+            rng = random.Random(0)
+            pairs = [(text, copy) for text in some if (copy := make(text, rng)) != text]
+            found = [(merged(*pair), alike_in_words(*pair)) for pair in pairs]
+            ours, plain = (sum(side) / len(pairs) for side in zip(*found, strict=True))
+            print(f"  {change:24} {ours:7.1%} of {len(pairs)}, by words alone {plain:7.1%}")
+
+
+def public(data: Path) -> list[str]:
+    """The texts, in order."""
+    found: list[str] = []
+    for name, columns in (
+        ("gsm8k/train.jsonl", ("question", "answer")),
+        ("mbpp/mbpp.jsonl", ("text", "code")),
+        ("human_eval/HumanEval.jsonl", ("prompt",)),
+        ("self_instruct/seed_tasks.jsonl", ("instruction",)),
+        ("mgsm/worked.jsonl", ("question", "right")),
+        ("arena_hard/questions.jsonl", ("prompt",)),
+    ):
+        for line in (data / name).read_text(encoding="utf-8").strip().split("\n"):
+            row = json.loads(line)
+            for column in columns:
+                value = row.get(column, "")
+                found.extend([value] if isinstance(value, str) else value)
+    return [text for text in found if text]
+
+
+def merged(text: str, copy: str) -> bool:
+    index = minhash.MinHashIndex(THRESHOLD)
+    index.add("first", text)
+    return index.nearest(copy) is not None
+
+
+def alike_in_words(text: str, copy: str) -> bool:
+    a, b = (set(shingles(words(each), 5)) for each in (text, copy))
+    return len(a & b) >= THRESHOLD * len(a | b)
+
+
+def last(pattern: str, by: Callable[[re.Match[str]], str]) -> Callable[[str, random.Random], str]:
+    """A change of the last place where a pattern fits."""
+
+    def change(text: str, _: random.Random) -> str:
+        found = list(re.finditer(pattern, text))
+        return (
+            text[: found[-1].start()] + by(found[-1]) + text[found[-1].end() :] if found else text
+        )
+
+    return change
+
+
+def one_in_fifty(text: str, rng: random.Random) -> str:
+    parts = re.split(r"(\s+)", text)
+    places = [i for i, part in enumerate(parts) if part.isalpha() and len(part) > 3]
+    for at in rng.sample(places, min(len(places), len(words(text)) // 50)):
+        parts[at] = "qqq"
+    return "".join(parts)
+
+
+CHANGES: dict[str, Callable[[str, random.Random], str]] = {
+    # In upper case a program is another one.
+    "upper case": lambda text, _: text if re.search("[;{}]|def ", text) else text.upper(),
+    "white space": lambda text, _: re.sub(r"(?<=\S) (?=\S)", "  ", text) + "\n",
+    "without full stops": lambda text, _: re.sub(r"[.!](?=\s|$)", "", text),
+    "one word in fifty": one_in_fifty,
+    "last number, 1 more": last(r"\d+", lambda m: str(int(m[0]) + 1)),
+    "minus before the last": last(r"(?<=\s)\d+", lambda m: "-" + m[0]),
+    "a point in the last": last(r"(?<=\d)\d\b", lambda m: "." + m[0]),
+    "last is, not": last(r"\b(?:is|are|was|were|can|does|should)\b", lambda m: m[0] + " not"),
+}
+"""What is changed in a text; one that it does not fit stays, and is left out."""
 
 
 if __name__ == "__main__":

@@ -54,8 +54,11 @@ class Kept:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
+    def close(self) -> None:
+        self._log.close()
+
     def __enter__(self) -> Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._log.close()
+        self.close()

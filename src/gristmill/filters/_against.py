@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from gristmill.errors import DataError
 from gristmill.filters.base import Filter
@@ -29,6 +29,12 @@ class Against(Filter):
     def _one_is_a_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _rows_have_two_columns(self) -> Self:
+        if getattr(self, "of", "") == "row" and self.column is not None:
+            raise ValueError("'column' is one text, and 'of: row' compares two; leave one out")
+        return self
+
     def located(self, folder: Path) -> Self:
         """The same filter with paths from a config's folder. Raises DataError where a file cannot
         be read, before anything is asked of a model."""
@@ -45,6 +51,17 @@ class Against(Filter):
             status = path.stat() if path.is_file() else None
             found.append((name, status.st_mtime_ns, status.st_size) if status else (name, 0, 0))
         return tuple(found)
+
+
+def rows_in(files: Iterable[str], column: str | None, of: str) -> Iterator[tuple[str, str]]:
+    """`file:line` and text of each row of several files: what it asks for `prompt`, what its
+    answers say for `response`, and both for `row`. Raises DataError as `texts_in`."""
+    for path in files:
+        if of == "row":
+            asked, answered = texts_in(path, None, "user"), texts_in(path, None, "assistant")
+            yield from ((w, f"{a}\n{b}") for (w, a), (_, b) in zip(asked, answered, strict=True))
+        else:
+            yield from texts_in(path, column, "user" if of == "prompt" else "assistant")
 
 
 def texts_in(path: str, column: str | None, role: str) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gristmill.parts import Options
 from gristmill.records import Drop, Prompt, Sample
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Filter(Options):
@@ -26,6 +29,24 @@ class Filter(Options):
         """What this filter needs of the run's judges and does not find among them, and what to do;
         empty where nothing is missing."""
         return ""
+
+    def brings(self) -> Mapping[str, Any]:
+        """A judge that this filter needs and brings along, as `judges` would name it; empty where
+        it needs none. One that the run has already is not added."""
+        return {}
+
+    def embedder(self, judges: Sequence[Options]) -> Options | None:
+        """Of the run's judges the one whose embeddings are compared with those of `rows`; None
+        where there are no rows."""
+        return None
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """`file:line` and text of each row of files that is to be embedded before the run begins.
+        Raises DataError."""
+        return iter(())
+
+    def told(self, vector: Callable[[str], np.ndarray]) -> None:
+        """Told once, before anything is decided, how to look up the embedding of a row's text."""
 
     def check(self) -> None:
         """See that what it needs is installed, before anything is spent. Raises MissingExtra."""

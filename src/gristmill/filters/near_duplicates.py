@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from gristmill.filters._against import Against, texts_in
+from gristmill.filters._against import Against, rows_in
 from gristmill.filters._texts import calls_of, texts_of
 from gristmill.records import Drop, Prompt, Sample, response_id
 from gristmill.similarity.minhash import MinHashIndex
@@ -18,10 +18,15 @@ class NearDuplicates(Against):
     `near_duplicates`; the evidence names that row and how similar it is.
 
     Similarity is the share of runs of words that two texts have in common (Jaccard), estimated by
-    MinHash with a standard error of 0.035 at the default. Texts of code or formulas that differ in
-    an operator, a number, a bracket or Python's indentation are none, however similar: one of them
-    may be wrong. A text takes about 2 kB of memory. What is dropped is not compared with; what a
-    later filter drops is, so put this one last.
+    MinHash with a standard error of 0.035 at the default. However similar, texts are none where one
+    of them may be wrong: code and formulas that differ in an operator, a number, a bracket or
+    Python's indentation; and two short texts, of up to 100 words each (200 letters in scripts
+    without spaces), that differ in a number or its sign, in an operator, in C, C++ or C#, or in how
+    often they say no. In longer prose such a place is one word of many; but where formulas or sums
+    are, the numbers beside them count at any length.
+
+    A text takes about 2 kB of memory, a short one with its own length more. What is dropped is not
+    compared with; what a later filter drops is, so put this one last.
     """
 
     of: Literal["response", "prompt", "row"] = "response"
@@ -37,12 +42,6 @@ class NearDuplicates(Against):
     """Values in a sketch: more estimate better, at 4 bytes each a text."""
     seed: int = Field(default=0, ge=0, lt=1 << 64)
     """Of the sketches: another seed decides otherwise on pairs close to the threshold."""
-
-    @model_validator(mode="after")
-    def _rows_have_two_columns(self) -> NearDuplicates:
-        if self.of == "row" and self.column is not None:
-            raise ValueError("'column' is one text, and 'of: row' compares two; leave one out")
-        return self
 
     def check(self) -> None:
         self._empty()
@@ -96,13 +95,7 @@ def _index(
     like: tuple[float, int, int, int],
 ) -> MinHashIndex:
     index = MinHashIndex(*like)
-    for path, *_ in state:
-        if of == "row":
-            asked, answered = texts_in(path, None, "user"), texts_in(path, None, "assistant")
-            rows = ((w, f"{a}\n{b}") for (w, a), (_, b) in zip(asked, answered, strict=True))
-        else:
-            rows = texts_in(path, column, "user" if of == "prompt" else "assistant")
-        for where, text in rows:
-            # Equal texts of a corpus would be candidates of each other for ever.
-            index.nearest_or_add(where, text)
+    for where, text in rows_in((path for path, *_ in state), column, of):
+        # Equal texts of a corpus would be candidates of each other for ever.
+        index.nearest_or_add(where, text)
     return index

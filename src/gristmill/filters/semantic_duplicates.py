@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
-from gristmill.filters.base import Filter
+from gristmill.filters._against import rows_in
+from gristmill.filters._meaning import ByMeaning, embedder, look, packed_of
 from gristmill.parts import Options
 from gristmill.records import Drop, Prompt, Sample, response_id
-from gristmill.similarity.vectors import VectorIndex, unpack
+from gristmill.similarity.vectors import VectorIndex
 
 ADVICE = "add `embedding: {{model: ..., of: {of}}}` to `judges`"
 
 
-class SemanticDuplicates(Filter):
-    """Drops what means nearly the same as something earlier. Reason: `semantic_duplicates`; the
-    evidence names the earlier one and the cosine of the two embeddings.
+class SemanticDuplicates(ByMeaning):
+    """Drops what means nearly the same as something earlier, or as a row of given files. Reason:
+    `semantic_duplicates`; the evidence names that row and the cosine of the two embeddings.
 
     The embeddings are made by the judge `embedding`, whose `of` must be the same as here; of
-    several such judges the first counts. Every pair is compared, none is missed. A vector of 384
+    several such judges the first counts. It embeds the rows of `against` before the run begins;
+    they are kept in the checkpoint. Every pair is compared, none is missed. A vector of 384
     numbers takes 2 kB of memory, twice while a run is being decided. What is dropped is not
     compared with; what a later filter drops is, so put this one last, behind `near_duplicates`,
     which finds for less what shares its words.
@@ -42,6 +45,16 @@ class SemanticDuplicates(Filter):
         found = f"embeds the {self.of} (only {', '.join(made)})" if made else "embeds anything"
         return f"no judge {found}; {ADVICE.format(of=self.of)}"
 
+    def embedder(self, judges: Sequence[Options]) -> Options | None:
+        return embedder(judges, self.of) if self.against else None
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        return rows_in(self.against, self.column, self.of)
+
+    @cached_property
+    def _given(self) -> VectorIndex:
+        return self._index(self.threshold)
+
     @cached_property
     def _seen(self) -> VectorIndex:
         return VectorIndex(self.threshold)
@@ -60,13 +73,15 @@ class SemanticDuplicates(Filter):
         return self._last[prompt]
 
     def _look(self, sample: Sample, key: str) -> str | Drop:
-        vectors = (v.vector for v in sample.verdicts if v.vector.startswith(f"{self.of}:"))
-        text = next(vectors, None)
-        if text is None:
+        packed = packed_of(sample, self.of)
+        if not packed:
             return Drop("semantic_duplicates:no_embedding", ADVICE.format(of=self.of))
-        try:
-            found = self._seen.nearest_or_add(key, unpack(text))
-        except ValueError as error:
-            # The server has another model behind the same name by now.
-            return Drop("semantic_duplicates:other_model", f"its embedding has {error}")
-        return Drop("semantic_duplicates", f"of {found[0]}, cosine {found[1]:.2f}") if found else ""
+
+        def find(vector: np.ndarray) -> tuple[str, float] | None:
+            given = self._given.nearest(vector) if len(self._given) else None
+            return given or self._seen.nearest_or_add(key, vector)
+
+        found = look(packed, "semantic_duplicates", find)
+        if found is None or isinstance(found, Drop):
+            return found or ""
+        return Drop("semantic_duplicates", f"of {found[0]}, cosine {found[1]:.2f}")

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.backends.many import Progress
 from gristmill.mill import Config, Session, Writing
 from gristmill.mill.prompts import check_source
 from gristmill.mill.writing_bar import writing_line
@@ -35,8 +36,12 @@ class Display(LiveLine):
         self._rows = rows
         self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
 
-    def __call__(self, session: Session | Writing) -> None:
-        """Show how far the session is, or the prompts that are being written before it."""
+    def __call__(self, session: Session | Writing | Progress) -> None:
+        """Show how far the session is, or what is embedded and written before it."""
+        if isinstance(session, Progress):
+            done, total = session.done, session.total
+            self.show(lambda: f"{done:,} of {total:,} rows of `keep` embedded", done, total)
+            return
         if isinstance(session, Writing):
             self.show(lambda: writing_line(session), session.delivered, session.wanted)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, cast
 
 from gristmill.backends import Embedded, EmbeddingBackend, open_embedding
@@ -20,7 +21,7 @@ RECENT = 1024
 
 class Embedding(Calling, Judge):
     """Embeds the response, the prompt or both, once, while the run executes; the vectors stay in
-    the checkpoint, where the filter `semantic_duplicates` reads them.
+    the checkpoint, where the filters `semantic_duplicates` and `decontamination` read them.
 
     It gives no reward: a run with this judge alone exports what a run without judges does.
     """
@@ -44,14 +45,23 @@ class Embedding(Calling, Judge):
             texts = []
         if self.of != "prompt":
             texts.append(response.text)
-        asked = self._recall(self.prefix + "\n".join(texts))
+        asked = self._recall("\n".join(texts))
         tokens = 0
         async with asked.lock:
             if asked.found is None:
-                asked.found = await cast(EmbeddingBackend, backend).embed(asked.text)
+                asked.found = await self.embed(backend, asked.text)
                 tokens = asked.found.tokens
         vector = pack(self.of, asked.found.vector)
         return Verdict("embedding", self.model, None, tokens=tokens, vector=vector)
+
+    async def embed(self, backend: Backend, text: str) -> Embedded:
+        """Embed one text. Raises BackendError where there is no vector."""
+        return await cast(EmbeddingBackend, backend).embed(self.prefix + text)
+
+    def key(self, text: str) -> str:
+        """What tells its embedding of a text from every other."""
+        said = f"{self.model}\0{self.prefix}\0{text}".encode("utf-8", "surrogatepass")
+        return blake2b(said, digest_size=16).hexdigest()
 
     @cached_property
     def _recent(self) -> OrderedDict[str, _Asked]:

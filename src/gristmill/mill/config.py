@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -146,7 +146,9 @@ class Config(Options):
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
         """Validate a config given as a dictionary; `folder` is where relative paths start."""
         config = build(cls, values, "")
-        judges, filters = config.open_judges(), config.open_filters()
+        filters = config.open_filters()
+        config = config._with_brought(filters)
+        judges = config.open_judges()
         for i, f in enumerate(filters):
             if lack := f.lacks(judges):
                 raise ConfigError(f"keep[{i}].{name_of(f)}: {lack}")
@@ -167,6 +169,16 @@ class Config(Options):
         placed = [source.located(folder) for source in config.prompts]
         keep = [_placed(spec, i, folder) for i, spec in enumerate(config.keep)]
         return config.model_copy(update={"prompts": placed, "keep": keep})
+
+    def _with_brought(self, filters: Sequence[Filter]) -> Config:
+        """The config with the judges that filters bring along, behind its own."""
+        judges, known = list(self.judges), [_identity(j) for j in self.open_judges()]
+        for spec in (spec for f in filters if (spec := f.brings())):
+            judge = _part(Judge, "judges", spec, len(judges))
+            if _identity(judge) not in known:
+                judges.append(dict(spec))
+                known.append(_identity(judge))
+        return self.model_copy(update={"judges": judges})
 
     @property
     def grades(self) -> bool:
@@ -190,7 +202,7 @@ class Config(Options):
         return {
             "seed": self.seed,
             "generate": _decisive(self.generate),
-            "judges": [{name_of(j): _decisive(j)} for j in self.open_judges()],
+            "judges": [_identity(j) for j in self.open_judges()],
         }
 
 
@@ -207,6 +219,10 @@ def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
     # Folders from before there was a reference know nothing of it.
     return {k: v for k, v in values.items() if k != "reference" or v is not None}
+
+
+def _identity(judge: Judge) -> dict[str, Any]:
+    return {name_of(judge): _decisive(judge)}
 
 
 def _placed(spec: Any, index: int, folder: Path) -> Any:

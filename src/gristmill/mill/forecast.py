@@ -10,6 +10,7 @@ from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill.budget import MILLION, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
+from gristmill.mill.known import compared
 from gristmill.mill.prompts import check_source
 from gristmill.mill.supply import first_counts
 from gristmill.mill.truths import check_truths
@@ -87,6 +88,12 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     usd = (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
     usd += sum(p.input for p in judge_prices) * (prompt_tokens + completion_tokens) / MILLION
     calls = prompts * (n + sum(_judge_calls(j, n) for j in judges)) + writing
+    for number, _, part in compared(config):
+        texts = [len(text) for _, text in part.rows()]
+        calls += len(texts)
+        tokens = int(sum(texts) / CHARACTERS_PER_TOKEN)
+        judge_tokens += tokens
+        usd += judge_prices[number].input * tokens / MILLION
     seconds = calls * SECONDS_PER_CALL / generate.concurrency
     if generate.requests_per_minute:
         seconds = max(seconds, 60 * prompts * n / generate.requests_per_minute)

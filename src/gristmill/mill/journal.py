@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.backends import remembered
+from gristmill.backends.kept import Kept
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
 from gristmill.mill.budget import Spent
@@ -27,6 +28,9 @@ LOGS = ("finished.jsonl", "partial.jsonl")
 
 CALLS = "calls.jsonl"
 """Single calls of judges that make many for one verdict, in a checkpoint's folder."""
+
+VECTORS = "vectors.jsonl"
+"""Embeddings of the rows of files that filters compare with, in a checkpoint's folder."""
 
 FAILURE = 3
 """Where a packed sample holds its failure."""
@@ -46,6 +50,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._done, self._under_way = (Log(folder / name) for name in LOGS)
         self.calls = Calls(folder / CALLS)
+        self.vectors = Kept(folder / VECTORS)
         self.finished: dict[int, int] = {}
         self.failed: set[int] = set()
         self._partial: dict[int, list[Any]] = {}
@@ -109,6 +114,7 @@ class Journal:
         self._done.close()
         self._under_way.close()
         self.calls.close()
+        self.vectors.close()
 
     def add_spent(self, spent: Spent) -> None:
         """Remember what was spent on calls that left no other record, such as failed ones."""

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, loop, open_chat
 from gristmill.backends.base import Backend
+from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
 from gristmill.judges.base import GroupJudge, Judge, Rules
 from gristmill.mill.budget import Purse, prices
@@ -26,6 +27,7 @@ from gristmill.mill.execute import Executor
 from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
+from gristmill.mill.known import embed_rows, opened_filters
 from gristmill.mill.prompts import check_source
 from gristmill.mill.rows import Origin
 from gristmill.mill.supply import Supply
@@ -72,7 +74,8 @@ class Session:
         self.chat: ChatBackend = open_chat(generate)
         callers = [generate, *(judge for judge, _ in self.judges)]
         self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
-        self.tally = Tally(self.config.open_filters(), self.config.select.weights)
+        filters = opened_filters(self.config, self.journal)
+        self.tally = Tally(filters, self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit)
         self.executor = Executor(
             self.config, self.journal, self.purse, self.tally, self.chat, self.judges
@@ -96,7 +99,7 @@ class Session:
         return Passage(self.config, self.journal, self.feed.offsets)
 
 
-Watch = Callable[[Session | Writing], None]
+Watch = Callable[[Session | Writing | Progress], None]
 
 
 def run(
@@ -106,7 +109,8 @@ def run(
 
     limit: look at the first so many lines of the prompt files only.
     watch: called about twice a second with the running `Session`, for a display; before that
-    with the `Writing` of each source that a model writes.
+    with the `Progress` of rows being embedded, and the `Writing` of each source that a model
+    writes.
     Raises InputError for what the user must put right and RunError for what failed; whatever
     was finished by then stays in the checkpoint.
     """
@@ -129,6 +133,7 @@ def _run_once(
     config: Config, folder: Folder, supply: Supply, limit: int | None, watch: Watch
 ) -> Outcome:
     with folder.open(config) as journal, _calm_collector():
+        embed_rows(config, journal, watch)
         written = supply.write(journal, watch)
         session = Session(supply.as_files(), journal, limit)
         session.started = supply.began

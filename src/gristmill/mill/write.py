@@ -21,6 +21,7 @@ from gristmill.mill import rows
 from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
+from gristmill.mill.known import opened_filters
 from gristmill.mill.parquet import Writers
 from gristmill.mill.select import best, pair
 from gristmill.mill.weigh import weighed
@@ -77,7 +78,7 @@ class Passage:
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | Refused]:
         """The same with a decision for each sample. What comes after the target is over it."""
-        filters = self.config.open_filters()
+        filters = opened_filters(self.config, self._journal)
         if any(f.needs_survey for f in filters):
             survey(filters, (g for g in self.everything() if isinstance(g, Graded)))
         over = Decision(False, "over_target")

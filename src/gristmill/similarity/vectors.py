@@ -69,7 +69,7 @@ def unpack(text: str) -> np.ndarray:
 
 
 class VectorIndex:
-    """Embeddings by key; `nearest_or_add` finds the most similar one, and misses none.
+    """Embeddings by key; `nearest` finds the most similar one, and misses none.
 
     threshold: least cosine of what is found, above 0 to 1. A vector takes 5.4 bytes a number.
 
@@ -89,20 +89,29 @@ class VectorIndex:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def nearest_or_add(self, key: str, vector: np.ndarray) -> tuple[str, float] | None:
-        """Key and cosine of the most similar vector at or above the threshold, the earlier one of
-        equals; where there is none, None, and the vector is added.
+    def add(self, key: str, vector: np.ndarray) -> None:
+        """Remember a vector under a key. Raises ValueError for one of another length than the
+        first."""
+        self._add(key, vector, self._outlined(vector))
 
-        Raises ValueError for a vector of another length than the first.
-        """
-        self.width = self.width or len(vector)
-        if len(vector) != self.width:
-            raise ValueError(f"{len(vector)} numbers where the first has {self.width}")
-        outline = self._plan.outline(vector) if self._plan else _NOTHING
+    def nearest(self, vector: np.ndarray) -> tuple[str, float] | None:
+        """Key and cosine of the most similar vector at or above the threshold, the earlier one of
+        equals; None where there is none. Raises ValueError as `add`."""
+        return self._nearest(vector, self._outlined(vector))
+
+    def nearest_or_add(self, key: str, vector: np.ndarray) -> tuple[str, float] | None:
+        """`nearest`, and where that is None the vector is added. Raises ValueError as `add`."""
+        outline = self._outlined(vector)
         found = self._nearest(vector, outline)
         if found is None:
             self._add(key, vector, outline)
         return found
+
+    def _outlined(self, vector: np.ndarray) -> _Outline:
+        self.width = self.width or len(vector)
+        if len(vector) != self.width:
+            raise ValueError(f"{len(vector)} numbers where the first has {self.width}")
+        return self._plan.outline(vector) if self._plan else _NOTHING
 
     def _nearest(self, vector: np.ndarray, outline: _Outline) -> tuple[str, float] | None:
         # Summing n products in float32 errs by n roundings at most (Higham 2002, 3.1); the rest is
