@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gristmill.lists import parse_list
 from gristmill.lists.words import REFUSAL
@@ -34,6 +35,7 @@ _SIGNS = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def squeezed(text: str) -> str:
     """What counts as the same item: aside from case, white space, a number before it, quotation
     marks, emphasis, and the signs that part and end sentences."""

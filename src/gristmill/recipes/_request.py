@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from gristmill.languages.scripts import SPACELESS
 from gristmill.lists.words import PREFACE
@@ -36,6 +36,9 @@ else is in it."""
 
 SHORT = 12
 """Words of a topic and its like, whose words alone say nothing of an item. Longer is a text."""
+
+EDGE = int(RUN / LETTER / 2)
+"""Words of what a template was given that are at most in one run with its own."""
 
 _SPACELESS = re.compile(f"[{SPACELESS}]")
 _DIGITS = re.compile(r"\d+")
@@ -131,18 +134,25 @@ class Request:
     @cached_property
     def _runs(self) -> frozenset[tuple[str, ...]]:
         """The runs of the request of which half or more is the template's own."""
-        told = [(word, not given) for part, given in self._parts for word in _words(part)]
-        found = [word for word, _ in told]
+        told: list[tuple[str, bool]] = []
+        for part, given in self._parts:
+            found = _words(part)
+            if given and len(found) > 2 * EDGE:
+                # What lies farther from the template's own words is in no such run.
+                found = (*found[:EDGE], *("",) * 2 * EDGE, *found[-EDGE:])
+            told += [(word, not given) for word in found]
+        starts = _runs([word for word, _ in told])
         return frozenset(
             run
-            for start, run in _runs(found)
+            for start, run in starts
             if 2 * sum(own for _, own in told[start : start + len(run)]) >= len(run)
         )
 
 
-def _words(text: str) -> list[str]:
+@lru_cache(maxsize=2048)
+def _words(text: str) -> tuple[str, ...]:
     """The words, with one digit for all numbers: an echo may ask for more or fewer."""
-    return words(_DIGITS.sub("0", text))
+    return tuple(words(_DIGITS.sub("0", text)))
 
 
 def _weight(word: str) -> float:
