@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from gristmill.errors import MissingExtra
-from gristmill.languages.telling import OF, worded, written
+from gristmill.languages.telling import OF, without, worded, written
 
 SAMPLE = 750
 """Characters of a text that are looked at: from its beginning, middle and end."""
@@ -34,6 +34,9 @@ _DENSE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u9fff\uac00
 """Scripts of which few letters tell as much as a sentence of Latin ones."""
 DENSE = frozenset(["ja", "km", "ko", "lo", "my", "th", "zh"])
 """The languages that are written in them."""
+
+PLAIN = 0.8
+"""Share of a text that is words, none of them names or code, from which on these decided."""
 
 QUOTED = 1 / 3
 """Share of a text's letters in the script that was wanted, from which on it is a text in the right
@@ -88,12 +91,17 @@ def elsewhere(
     found = detect(text, min_letters)
     if found is None or found[1] < sure or _fits(found[0], wanted):
         return None
-    code = found[0]
-    others = [other for other in wanted if OF.get(other) != OF.get(code)]
-    there = max((_weighed(text, other) for other in others), default=0)
+    code, text = found[0], _NOISE.sub(" ", text)
+    # Chinese letters are Japanese ones, too: only what the language found does not have speaks
+    # for the one that was wanted.
+    rest = without(text, code)
+    there = max(_weighed(rest, other) for other in wanted)
     if there >= QUOTED * (there + _weighed(text, code)):
         return None
-    again = detect(worded(text, code), max(1, min_letters // 2))
+    words = worded(text, code)
+    if len(words) >= PLAIN * len(text):
+        return found
+    again = detect(words, max(1, min_letters // 2))
     return found if again and again[1] >= sure and not _fits(again[0], wanted) else None
 
 

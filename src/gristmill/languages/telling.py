@@ -54,6 +54,11 @@ def written(text: str, code: str) -> int:
     return len(re.findall(f"[{OF.get(code, LATIN)}]", text))
 
 
+def without(text: str, code: str) -> str:
+    """The text without these."""
+    return re.sub(f"[{OF.get(code, LATIN)}]+", " ", text)
+
+
 def _is_name(word: str) -> bool:
     first = next((sign for sign in word if sign.isalpha()), "")
     return first.isupper()
