@@ -1,5 +1,6 @@
 """In what language a response is, and in which it should be."""
 
+# ruff: noqa: E501 - letters of double width count twice
 from __future__ import annotations
 
 import os
@@ -83,6 +84,72 @@ def test_a_language_that_the_prompt_names_may_be_answered_in(name: str) -> None:
 )
 def test_what_is_short_or_code_or_no_prose_passes(said: str) -> None:
     assert reason(Language(expect=("en",)), "x", said) == ""
+
+
+NAMES = (
+    "Johann Sebastian Bach, Wolfgang Amadeus Mozart, Ludwig van Beethoven, Franz Schubert, "
+    "Johannes Brahms, Robert Schumann"
+)
+PROGRAM = (
+    "def largest_number(numbers):\n"
+    '    """Return the largest number of a list that is not empty."""\n'
+    "    largest = numbers[0]\n"
+    "    # Look at each of the other numbers in the list.\n"
+    "    for number in numbers[1:]:\n"
+    "        if number > largest:\n"
+    "            largest = number\n"
+    "    return largest"
+)
+QUERY = (
+    "const harbour = document.querySelector('.harbour');\n"
+    "function showTheBoats(boats) {\n"
+    "  // every boat that left this morning\n"
+    "  return boats.filter((boat) => boat.left).map((boat) => boat.name);\n"
+    "}"
+)
+FORMULA = (
+    "operatorname{exsec}(\\theta) = \\operatorname{sec}(\\theta) - 1 = \\frac{1}{\\cos(\\theta)} - 1 "
+    "= \\frac{2}{e^{i\\theta} + e^{-i\\theta}} - 1"
+)
+
+
+@pytest.mark.parametrize("expect", ["en", "de", "ru", "ar", "hi", "th", "zh", "ja", "ko", "he"])
+@pytest.mark.parametrize(
+    "said", ["42", "Paris", "Москва", "東京", "Schmetterling", NAMES, PROGRAM, QUERY, FORMULA]
+)
+def test_names_code_numbers_formulas_and_single_words_do_not_decide(expect: str, said: str) -> None:
+    assert reason(Language(expect=(expect,)), "x", said) == ""
+
+
+@pytest.mark.parametrize(
+    ("expect", "said"),
+    [
+        ("th", "การทำ Continuous Integration ด้วย GitHub Actions และ Docker Compose ช่วยให้ทีมส่งงานเร็วขึ้น"),
+        ("zh", "我们用 Kubernetes 和 Docker Compose 部署 FastAPI 服务，并用 GitHub Actions 做持续集成。"),
+        ("ja", "Machine Learning の Deep Neural Network は、Gradient Descent で学習させるモデルです。"),
+        ("ko", "Kubernetes Deployment 와 GitHub Actions Workflow 를 사용하면 배포가 훨씬 쉬워집니다."),
+        ("ru", "Мы используем Kubernetes и Docker Compose, а ещё GitHub Actions для сборки сервиса."),
+        ("ar", "نستخدم Kubernetes و Docker Compose مع GitHub Actions لنشر الخدمة على الخادم كل يوم."),
+        ("he", "אנחנו משתמשים ב Kubernetes וב Docker Compose עם GitHub Actions כדי להעלות את השירות."),
+        ("hi", "हम Kubernetes और Docker Compose के साथ GitHub Actions से अपनी सेवा हर दिन चलाते हैं।"),
+        ("de", "Wir nutzen Continuous Integration, Machine Learning und Feature Flags für den Dienst."),
+    ],
+)  # fmt: skip
+def test_terms_of_another_language_do_not_decide(expect: str, said: str) -> None:
+    assert reason(Language(expect=(expect,), min_letters=20), "x", said) == ""
+
+
+def test_a_text_with_some_code_and_names_is_still_seen() -> None:
+    mixed = f"{GERMAN}\n\nwerte = liste.sortiere()\n\n{GERMAN} Johann Sebastian Bach war dort."
+    assert reason(Language(expect=("en",)), "x", mixed) == "language:de"
+    assert reason(Language(expect=("zh",)), "x", f"{ENGLISH} 港口") == "language:en"
+    assert reason(Language(expect=("th",)), "x", ENGLISH) == "language:en"
+    assert reason(Language(expect=("ja",)), "x", CHINESE * 2) == "language:zh"
+
+
+def test_serbian_may_be_written_in_latin_letters() -> None:
+    latin = "Danas je lepo vreme i svi smo otišli u park gde je bilo mnogo dece i roditelja."
+    assert reason(Language(expect=("sr",)), "x", latin) == ""
 
 
 def test_an_answer_that_changes_its_language_is_seen() -> None:

@@ -11,7 +11,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters._texts import prose, texts_of
 from gristmill.filters.base import Filter
 from gristmill.languages import LANGUAGES, language_of
-from gristmill.languages.detect import DETECTED, alike, check, detect
+from gristmill.languages.detect import check, detect, elsewhere
 from gristmill.records import Drop, Prompt, Sample
 
 
@@ -21,8 +21,8 @@ class Language(Filter):
     Wanted is `expect`, else the prompt's own `language`, else the language that the prompt is
     written in, or one that it names in English or by its own name ("Translate into French"). Code,
     addresses, numbers, tags and formulas are not looked at, and of long texts three parts are.
-    What is too short to tell, or in a language that cannot be told, is kept. The models take
-    about 100 MB.
+    What is too short to tell, or in a language that cannot be told, is kept, and so is what is in
+    another language only by its names and terms. The models take about 100 MB.
     """
 
     expect: tuple[str, ...] = ()
@@ -55,29 +55,30 @@ class Language(Filter):
         for place, text in texts_of(self.of, prompt, sample):
             if place == "prompt" and not wanted:
                 continue
-            if not (found := self._sure_of(text)):
-                continue
-            expected = wanted or self._asked(prompt, found[0])
-            if expected and not _fits(found[0], expected):
+            text = prose(text)
+            expected = wanted or self._asked(prompt, text)
+            if expected and (found := elsewhere(text, expected, *self._limits)):
                 return Drop(f"language:{found[0]}", _evidence(place, found, expected))
         return ""
 
-    def _sure_of(self, text: str) -> tuple[str, float] | None:
-        found = detect(prose(text), self.min_letters)
-        return found if found and found[1] >= self.min_confidence else None
+    @property
+    def _limits(self) -> tuple[int, float]:
+        return self.min_letters, self.min_confidence
 
-    def _asked(self, prompt: Prompt, found: str) -> tuple[str, ...]:
-        """The language of the prompt's last message, if it is clear, and `found` if it names
-        that."""
+    def _asked(self, prompt: Prompt, text: str) -> tuple[str, ...]:
+        """The language of the prompt's last message, if it is clear, and that of a response, if the
+        message names it."""
+        if (found := detect(text, self.min_letters)) is None or found[1] < self.min_confidence:
+            return ()
         asked = prompt.messages[-1].content
         own = detect(prose(asked), max(self.min_letters, 100))
         # Nobody said what the prompt is in: more must be sure, and English is the likelier.
         if own is None or own[1] < max(self.min_confidence, 0.95):
             return ()
-        language = LANGUAGES[found]
+        language = LANGUAGES[found[0]]
         names = (language.name, language.own)
         named = any(re.search(rf"(?i)\b{re.escape(name)}", asked) for name in names)
-        return (own[0], found) if named else own[:1]
+        return (own[0], found[0]) if named else own[:1]
 
 
 def _given(name: str | None) -> tuple[str, ...]:
@@ -85,11 +86,6 @@ def _given(name: str | None) -> tuple[str, ...]:
         return (language_of(name).code,) if name else ()
     except ConfigError:
         return ()
-
-
-def _fits(found: str, wanted: tuple[str, ...]) -> bool:
-    # A language that cannot be told is taken for another one.
-    return any(alike(found, code) or code not in DETECTED for code in wanted)
 
 
 def _evidence(place: str, found: tuple[str, float], wanted: tuple[str, ...]) -> str:

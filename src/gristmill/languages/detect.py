@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
 from gristmill.errors import MissingExtra
+from gristmill.languages.telling import OF, without, worded, written
 
 SAMPLE = 750
 """Characters of a text that are looked at: from its beginning, middle and end."""
@@ -16,16 +18,7 @@ af ar az be bg bn bs ca cs cy da de el en eo es et eu fa fi fr ga gu he hi hr hu
 kk ko la lg lt lv mi mk mn mr ms nb nl nn pa pl pt ro ru sk sl sn so sq sr st sv sw ta te th tl tn
 tr ts uk ur vi xh yo zh zu
 """
-_SCRIPTS = {
-    "am": "\u1200-\u137f",
-    "kn": "\u0c80-\u0cff",
-    "km": "\u1780-\u17ff",
-    "lo": "\u0e80-\u0eff",
-    "ml": "\u0d00-\u0d7f",
-    "my": "\u1000-\u109f",
-    "or": "\u0b00-\u0b7f",
-    "si": "\u0d80-\u0dff",
-}
+_SCRIPTS = {code: OF[code] for code in ["am", "kn", "km", "lo", "ml", "my", "or", "si"]}
 """Languages that lingua does not know, and that have a script nearly to themselves."""
 _NEPALI = frozenset(["छ", "छन्", "छैन", "हो", "पनि", "लागि", "भएको", "गर्न", "गर्छ", "हुन्छ", "र", "यो"])
 _HINDI = frozenset(["है", "हैं", "और", "का", "की", "के", "में", "से", "यह", "आहे", "आणि", "हा"])
@@ -39,6 +32,15 @@ _ALIKE = ({"bs", "hr"}, {"id", "ms"}, {"nb", "nn"})
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|<[^<>]{1,200}>|\$\$?[^$]{1,500}\$\$?|[\d_*#|]+")
 _DENSE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u9fff\uac00-\ud7af]")
 """Scripts of which few letters tell as much as a sentence of Latin ones."""
+DENSE = frozenset(["ja", "km", "ko", "lo", "my", "th", "zh"])
+"""The languages that are written in them."""
+
+PLAIN = 0.8
+"""Share of a text that is words, none of them names or code, from which on these decided."""
+
+QUOTED = 1 / 3
+"""Share of a text's letters in the script that was wanted, from which on it is a text in the right
+language with names and terms of another, such as English ones in Thai."""
 
 
 @lru_cache(maxsize=64)
@@ -72,7 +74,44 @@ def check() -> None:
 
 def alike(found: str, wanted: str) -> bool:
     """Whether what was found may be the language that was wanted."""
+    if wanted == "sr" and found in ("bs", "hr"):
+        # Serbian in Latin letters: lingua knows it in Cyrillic ones alone.
+        return True
     return found == wanted or any({found, wanted} <= group for group in _ALIKE)
+
+
+def elsewhere(
+    text: str, wanted: Collection[str], min_letters: int, sure: float
+) -> tuple[str, float] | None:
+    """The language that a text surely is in where that is none of those wanted, and how sure it is;
+    None where it is one of them, cannot be told, or only names, code and formulas speak for it.
+
+    sure: 0 to 1, what lingua must say of the whole text and of its words without these.
+    """
+    found = detect(text, min_letters)
+    if found is None or found[1] < sure or _fits(found[0], wanted):
+        return None
+    code, text = found[0], _NOISE.sub(" ", text)
+    # Chinese letters are Japanese ones, too: only what the language found does not have speaks
+    # for the one that was wanted.
+    rest = without(text, code)
+    there = max(_weighed(rest, other) for other in wanted)
+    if there >= QUOTED * (there + _weighed(text, code)):
+        return None
+    words = worded(text, code)
+    if len(words) >= PLAIN * len(text):
+        return found
+    again = detect(words, max(1, min_letters // 2))
+    return found if again and again[1] >= sure and not _fits(again[0], wanted) else None
+
+
+def _fits(found: str, wanted: Collection[str]) -> bool:
+    # A language that cannot be told is taken for another one.
+    return any(alike(found, code) or code not in DETECTED for code in wanted)
+
+
+def _weighed(text: str, code: str) -> int:
+    return written(text, code) + 2 * (len(_DENSE.findall(text)) if code in DENSE else 0)
 
 
 def _is_nepali(text: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gristmill.backends import ChatBackend
@@ -23,6 +24,7 @@ from gristmill.recipes._replies import (
     whole_items,
 )
 from gristmill.recipes._report import Report, Stage
+from gristmill.recipes._request import Request
 from gristmill.recipes._templates import Templates
 from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
 
@@ -131,30 +133,30 @@ class Ask:
         parent: Item | None = None,
         *,
         again: bool = False,
+        shown: Iterable[str] = (),
         **values: Any,
     ) -> list[Item]:
         """Up to `count` different items of a stage, from as few calls as it takes.
 
         A reply with fewer is kept, and asked again only for what is missing. again: each turn asks
-        for others; else every turn gets the same. The template is told what is `known`.
+        for others; else every turn gets the same. shown: what the request shows, and no item is.
+        The template is told what is `known`.
         """
         counts = self.shared.report.stage(stage)
         turn = self.turn if again else 0
         known = self._known(stage, parent) if turn else []
-        asked = (Message("user", self.render(template, count=count, known=known, **values)),)
-        messages, have = asked, dict[str, str]()
+        before = frozenset(map(squeezed, (*known, *shown)))
+        asked = request = self.request(template, count=count, known=known, **values)
+        have = dict[str, str]()
         for attempt in range(TRIES):
-            reply = await self.call(messages, counts, turn * TRIES + attempt, LIST_SCHEMA)
-            if reply is None:
+            index = turn * TRIES + attempt
+            found = await self.listed(request, counts, index, before | have.keys())
+            have |= found or {}
+            if found is None or len(have) >= count or (attempt and not found):
                 break
-            found = whole_items(reply)
-            counts.unusable += not found
-            before = len(have)
-            for text in found:
-                have.setdefault(squeezed(text), text)
-            if len(have) >= count or (attempt and len(have) == before):
-                break
-            messages = (*asked, *self._more(list(have.values()), count)) if have else asked
+            if have:
+                more = self.request("_more", count=count - len(have))
+                request = replace(more, after=asked, said=_numbered(have.values()))
         texts, who = list(have.values())[:count], values.get("persona", "")
         counts.missing += count - len(texts)
         return [self.made(Item(stage, text, parent, persona=who)) for text in texts]
@@ -168,38 +170,59 @@ class Ask:
         """What earlier turns made of a parent, so that it is not made again."""
         return self.shared.known.get((stage, parent.id if parent else ""), [])[-MOST_KNOWN:]
 
-    def _more(self, have: list[str], count: int) -> tuple[Message, Message]:
-        """Its list as it should have been, without remarks and thoughts, and what is missing."""
-        listed = "\n".join(f"{number}. {text}" for number, text in enumerate(have, 1))
-        more = self.render("_more", count=count - len(have))
-        return Message("assistant", listed), Message("user", more)
+    async def listed(
+        self, request: Request, counts: Stage, index: int, before: Collection[str]
+    ) -> dict[str, str] | None:
+        """The items of the `index`-th reply, each by what makes it another one (`squeezed`); None
+        where the call failed.
+
+        Every list of a recipe is read here. What repeats the request, an item `before`, or one of
+        the same reply is counted and is no item.
+        """
+        reply = await self.call(request.messages, counts, index, LIST_SCHEMA)
+        if reply is None:
+            return None
+        items, found = whole_items(reply), dict[str, str]()
+        counts.unusable += not items
+        for text in items:
+            if (key := squeezed(text)) in before or key in found:
+                counts.repeated += 1
+            elif request.echoed(text) or request.gave(text):
+                counts.echoed += 1
+            else:
+                found[key] = text
+        return found
 
     async def text(
         self, stage: str, template: str, *, variant: int = 0, **values: Any
     ) -> str | None:
         """One text, without preface and wrapping; None where the model gave none. Another variant
         is another sample of the same question."""
-        messages = (Message("user", self.render(template, **values)),)
-        return await self.reply(stage, messages, variant=variant)
+        request = self.request(template, **values)
+        return await self._said(stage, request.messages, variant, request)
 
-    async def reply(
-        self, stage: str, messages: tuple[Message, ...], *, variant: int = 0, plain: bool = False
+    async def answer(self, stage: str, messages: tuple[Message, ...]) -> str | None:
+        """The answer to a conversation, as it was said; None where there was none."""
+        return await self._said(stage, messages, 0, None)
+
+    async def _said(
+        self, stage: str, messages: tuple[Message, ...], variant: int, asked: Request | None
     ) -> str | None:
-        """The answer to messages as one text. plain: as it was said.
-
-        An answer that was cut off is none: half a question is no question. Neither is a refusal,
-        unless it is plain.
-        """
+        """A reply that was not cut off: half a question is no question. asked: what it is to be
+        one text for; neither a refusal nor the request is one."""
         counts = self.shared.report.stage(stage)
         for attempt in range(TRIES):
             reply = await self.call(messages, counts, variant * TRIES + attempt)
             if reply is None:
                 return None
-            text = reply.text.strip() if plain else bare(reply.text)
-            if text and reply.finish_reason != "length" and (plain or not refuses(text)):
+            text = bare(reply.text) if asked else reply.text.strip()
+            if not text or reply.finish_reason == "length" or (asked and refuses(text)):
+                counts.unusable += 1
+            elif asked and asked.echoed(text):
+                counts.echoed += 1
+            else:
                 counts.items += 1
                 return text
-            counts.unusable += 1
         return None
 
     async def yes_no(self, stage: str, template: str, **values: Any) -> bool | None:
@@ -220,11 +243,26 @@ class Ask:
         people = self.shared.personas
         return people[int(item.id.rpartition(":")[2], 16) % len(people)] if people else ""
 
-    def render(self, template: str, *, persona: str = "", count: int = 1, **values: Any) -> str:
-        """A template with its values and those that all templates may use."""
-        return self.shared.templates.text(
-            template, language=self.shared.language, persona=persona, count=count, **values
-        )
+    def render(
+        self,
+        template: str,
+        *,
+        persona: str = "",
+        count: int = 1,
+        marked: bool = False,
+        **values: Any,
+    ) -> str:
+        """A template with its values and those that all templates may use. marked: see
+        `Templates.marked`."""
+        templates = self.shared.templates
+        fill = templates.marked if marked else templates.text
+        language = self.shared.language
+        return fill(template, language=language, persona=persona, count=count, **values)
+
+    def request(self, template: str, **values: Any) -> Request:
+        """A template as `render` fills it in, to be asked."""
+        marked = partial(self.render, template, marked=True, **values)
+        return Request(self.render(template, **values), marked)
 
     async def call(
         self,
@@ -282,3 +320,8 @@ class Ask:
                 f"{self.shared.chat.model}: {PATIENCE} calls in a row failed, the last with "
                 f"{error.kind}: {error}; put it right and run again: what was answered is kept"
             )
+
+
+def _numbered(items: Iterable[str]) -> str:
+    """A list as it should have been, without remarks and thoughts."""
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(items, 1))

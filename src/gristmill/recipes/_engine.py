@@ -16,7 +16,7 @@ from gristmill.backends import ChatBackend
 from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
-from gristmill.languages.detect import DETECTED, alike, detect
+from gristmill.languages.detect import DETECTED, elsewhere
 from gristmill.recipes._ask import Ask, Ended, Shared
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._growing import Growing
@@ -189,10 +189,9 @@ class Gate:
         """The code of the language that a prompt is in, where it surely is not the right one."""
         if self._language not in DETECTED:
             return ""
-        found = detect(_FENCED.sub(" ", draft.item.text), FEWEST_LETTERS)
-        if found is None or found[1] < SURE or alike(found[0], self._language):
-            return ""
-        return found[0]
+        text = _FENCED.sub(" ", draft.item.text)
+        found = elsewhere(text, (self._language,), FEWEST_LETTERS, SURE)
+        return found[0] if found else ""
 
 
 def _whole(draft: Draft) -> str:

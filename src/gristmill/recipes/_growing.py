@@ -9,8 +9,7 @@ from typing import Any
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Item
-from gristmill.recipes._replies import LIST_SCHEMA, MOST_KNOWN, TRIES, squeezed, whole_items
-from gristmill.records import Message
+from gristmill.recipes._replies import MOST_KNOWN, TRIES
 
 
 @dataclass
@@ -43,12 +42,9 @@ class Growing:
     async def _grow(self) -> None:
         counts = self.ask.shared.report.stage(self.stage)
         known = list(self._have.values())[-MOST_KNOWN:]
-        text = self.ask.render(self.template, count=self.batch(), known=known, **self.values)
-        reply = await self.ask.call((Message("user", text),), counts, self._calls, LIST_SCHEMA)
+        request = self.ask.request(self.template, count=self.batch(), known=known, **self.values)
+        found = await self.ask.listed(request, counts, self._calls, self._have.keys())
         self._calls += 1
-        found = whole_items(reply) if reply else ()
-        counts.unusable += reply is not None and not found
-        fresh = {k: t for t in found if (k := squeezed(t)) not in self._have}
-        self._dry = 0 if fresh else self._dry + 1
-        self._have |= fresh
-        self._waiting.extend(fresh.values())
+        self._dry = 0 if found else self._dry + 1
+        self._have |= found or {}
+        self._waiting.extend((found or {}).values())

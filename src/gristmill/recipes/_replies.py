@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from gristmill.lists import parse_list
 from gristmill.lists.words import REFUSAL
 from gristmill.records import Response
@@ -23,9 +26,21 @@ LIST_SCHEMA = {
 }
 
 
+_NUMBERED = re.compile(r"\s*(?:\(?\d{1,3}[.)、])\s+")
+_SIGNS = re.compile(
+    # Those that no formula, program or name needs: C, C++ and C# are three, 5 and -5, n and n!.
+    '["“”„‟«»‹›「」『』《》…¿¡，。！？、；：。؟،؛।॥]'
+    r"|(?<!\S)(?:\*\*|__|`)(?=\S)|(?<=[\w.?!])(?:\*\*|__|`)(?!\S)"
+    r"|[.,;:?]+(?![^\s\"”»*_`'’])|(?<=[^\W\d]{2})!+(?!\S)"
+)
+
+
+@lru_cache(maxsize=4096)
 def squeezed(text: str) -> str:
-    """What counts as the same item: case and white space aside, and a full stop at its end."""
-    return " ".join(text.casefold().split()).rstrip(".")
+    """What counts as the same item: aside from case, white space, a number before it, quotation
+    marks, emphasis, and the signs that part and end sentences."""
+    text = _SIGNS.sub("", _NUMBERED.sub("", text, count=1).replace("’", "'"))
+    return " ".join(text.casefold().split())
 
 
 def refuses(text: str) -> bool:

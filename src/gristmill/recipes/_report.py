@@ -13,7 +13,8 @@ class Stage:
 
     calls: answered, from the log or the model. items: that it handed on. unusable: replies in
     which there was nothing. missing: items asked for and not got, after all tries. repeated: that
-    were there before. failed: calls without an answer, by kind.
+    were there before. echoed: that only said what was asked. failed: calls without an answer, by
+    kind.
     """
 
     calls: int = 0
@@ -21,6 +22,7 @@ class Stage:
     unusable: int = 0
     missing: int = 0
     repeated: int = 0
+    echoed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     failed: Counter[str] = field(default_factory=Counter)
@@ -63,6 +65,7 @@ class Report:
                 (stage.unusable, "unusable reply", "unusable replies"),
                 (stage.missing, "item missing", "items missing"),
                 (stage.repeated, "repeated item", "repeated items"),
+                (stage.echoed, "echo of the request", "echoes of the request"),
                 *(
                     (n, f"call failed ({kind})", f"calls failed ({kind})")
                     for kind, n in stage.failed.items()

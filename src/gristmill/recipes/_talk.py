@@ -7,13 +7,36 @@ from typing import Any
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
+from gristmill.recipes._polite import spoken
+from gristmill.recipes._replies import TRIES, squeezed
 from gristmill.records import Message
 
 
 async def answered(ask: Ask, messages: tuple[Message, ...], before: Item) -> Item | None:
     """The model's own answer to a conversation, as an item; None where it gave none."""
-    text = await ask.reply("answer", messages, plain=True)
+    text = await ask.answer("answer", messages)
     return None if text is None else Item("answer", text, before)
+
+
+async def goes_on(
+    ask: Ask, stage: str, template: str, said: Sequence[Message], persona: str, **told: Any
+) -> str:
+    """What the user says next, by a template that is told the conversation; empty where the model
+    only ever thanked, or repeated what one of the two had said."""
+    before = {squeezed(message.content) for message in said}
+    counts = ask.shared.report.stage(stage)
+    for attempt in range(TRIES):
+        variant = ask.turn * TRIES + attempt
+        told |= {"conversation": conversation(said), "persona": persona}
+        text = await ask.text(stage, template, variant=variant, **told)
+        if text is None:
+            break
+        if (found := spoken(text)) and squeezed(found) not in before:
+            return found
+        counts.items -= 1
+        counts.repeated += bool(found)
+        counts.unusable += not found
+    return ""
 
 
 def talked(seed: Draft) -> dict[str, Any]:

@@ -37,6 +37,19 @@ SHARED_VARIABLES = {
 """The templates that all recipes use, in `_shared`, and what else they may use."""
 
 
+GIVEN, SHUT = "\ufdd0", "\ufdd1"
+"""Around what a template was given: characters that Unicode keeps free of any text."""
+
+
+class _Marked(str):
+    """A value that a template puts in between marks, and in all else is what it is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "".join((GIVEN, self, SHUT))
+
+
 class Templates:
     """The templates of one recipe, checked: `templates.text("questions", count=5, ...)`.
 
@@ -63,6 +76,12 @@ class Templates:
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             path = self._find(f"{name}.md")
             raise ConfigError(f"{path}: cannot be filled in: {error}") from None
+
+    def marked(self, name: str, **values: object) -> str:
+        """The same with each text that it was given between `GIVEN` and `SHUT`: what is outside of
+        these are the template's own words. The language's name is one of them."""
+        given = {key: value if key == "language" else _mark(value) for key, value in values.items()}
+        return self.text(name, **given)
 
     @cached_property
     def _environment(self) -> Environment:
@@ -108,6 +127,12 @@ class Templates:
             if (folder / file).is_file():
                 return folder / file
         raise AssertionError(f"the recipe has no template {file}")
+
+
+def _mark(value: object) -> object:
+    if isinstance(value, str):
+        return _Marked(value)
+    return [_mark(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _of(count: int, word: str, words: str = "") -> str:

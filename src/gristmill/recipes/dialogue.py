@@ -17,12 +17,11 @@ from pydantic import Field
 
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
-from gristmill.recipes._ask import TRIES, Ask
+from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of
-from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation, talked
+from gristmill.recipes._talk import answered, goes_on, talked
 from gristmill.records import Message
 
 
@@ -79,26 +78,10 @@ class Dialogue(Seeded):
             if answer is None:
                 return []
             said = (*said, Message("assistant", answer.text))
-            text = await self._user_turn(ask, said, personality)
+            who = personality.persona
+            text = await goes_on(ask, *("user_turn", "user_turn"), said, who, personality=how)
             if not text:
                 return []
             item = Item("user_turn", text, answer)
             said = (*said, Message("user", text))
         return [Draft(said, item, talked(seed), among=None)]
-
-    async def _user_turn(self, ask: Ask, said: tuple[Message, ...], personality: Item) -> str:
-        """What the user says next; empty where the model only ever thanked, or repeated."""
-        before = {m.content.casefold() for m in said if m.role == "user"}
-        for variant in range(TRIES):
-            text = await ask.text(
-                *("user_turn", "user_turn"),
-                variant=variant,
-                conversation=conversation(said),
-                personality=personality.text,
-                persona=personality.persona,
-            )
-            if text is None:
-                return ""
-            if (found := spoken(text)) and found.casefold() not in before:
-                return found
-        return ""

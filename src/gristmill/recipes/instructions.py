@@ -27,9 +27,8 @@ from gristmill.constraints import (
 from gristmill.parts import part_names
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
-from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation, talked
+from gristmill.recipes._talk import answered, goes_on, talked
 from gristmill.records import Message
 
 ROOM = "gristmill.constraints"
@@ -105,12 +104,8 @@ class Instructions(Seeded):
             return []
         said = (*said, Message("assistant", answer.text))
         persona = ask.persona(seed.item)
-        text = await ask.text(
-            *("follow_up", "follow_up"),
-            conversation=conversation(said),
-            persona=persona,
-        )
-        if not (follow_up := spoken(text or "")):
+        follow_up = await goes_on(ask, "follow_up", "follow_up", said, persona)
+        if not follow_up:
             return []
         since = sum(m.role == "user" for m in seed.messages)
         item = Item("follow_up", follow_up, answer, persona=persona)

@@ -38,6 +38,13 @@ class Example(NamedTuple):
     where: str
 
 
+class Drawn(NamedTuple):
+    """The examples of one call: as one item, and each."""
+
+    item: Item
+    shown: list[str]
+
+
 class SelfInstruct(Recipe):
     """Tasks from seed tasks, each new to the seeds and to each other."""
 
@@ -67,7 +74,7 @@ class SelfInstruct(Recipe):
         tasks = ask.each(self._drawn(ask), partial(self._tasks, ask), self.tasks)
         return _finished(ask.unique(tasks, "task", again=True))
 
-    def _drawn(self, ask: Ask) -> list[Item]:
+    def _drawn(self, ask: Ask) -> list[Drawn]:
         """The examples of each call of a turn."""
         given = count_seeds(ask, self.seeds)
         seeds = [Example(transcript(draft.messages), draft.item.note) for draft in given]
@@ -76,17 +83,19 @@ class SelfInstruct(Recipe):
         random = Random(f"{self.seed}:{ask.turn}")
         return [self._some(random, seeds, own) for _ in range(CALLS)]
 
-    def _some(self, random: Random, seeds: list[Example], own: list[Example]) -> Item:
+    def _some(self, random: Random, seeds: list[Example], own: list[Example]) -> Drawn:
         number = min(self.own, self.examples - 1, len(own))
         drawn = random.sample(seeds, min(self.examples - number, len(seeds)))
         drawn += random.sample(own, number)
         random.shuffle(drawn)
         text = "\n\n".join(f"{n}. {example.text}" for n, example in enumerate(drawn, 1))
-        return Item("examples", text, note=", ".join(example.where for example in drawn))
+        item = Item("examples", text, note=", ".join(example.where for example in drawn))
+        return Drawn(item, [example.text for example in drawn])
 
-    async def _tasks(self, ask: Ask, examples: Item) -> list[Item]:
-        told = {"examples": examples.text, "persona": ask.persona(examples)}
-        return await ask.items("task", "tasks", self.tasks, examples, again=True, **told)
+    async def _tasks(self, ask: Ask, drawn: Drawn) -> list[Item]:
+        item, shown = drawn
+        told = {"examples": item.text, "persona": ask.persona(item)}
+        return await ask.items("task", "tasks", self.tasks, item, again=True, shown=shown, **told)
 
 
 async def _finished(tasks: AsyncGenerator[Item]) -> AsyncGenerator[Draft]:

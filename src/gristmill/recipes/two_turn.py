@@ -12,9 +12,8 @@ from typing import ClassVar
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
-from gristmill.recipes._polite import spoken
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, conversation, talked
+from gristmill.recipes._talk import answered, goes_on, talked
 from gristmill.records import Message
 
 
@@ -32,13 +31,7 @@ class TwoTurn(Seeded):
             return []
         said = (*seed.messages, Message("assistant", answer.text))
         persona = ask.persona(seed.item)
-        text = await ask.text(
-            *("follow_up", "follow_up"),
-            variant=ask.turn,
-            conversation=conversation(said),
-            persona=persona,
-        )
-        follow_up = spoken(text or "")
+        follow_up = await goes_on(ask, "follow_up", "follow_up", said, persona)
         if not follow_up:
             return []
         item = Item("follow_up", follow_up, answer, persona=persona)

@@ -7,7 +7,7 @@ from typing import Any
 from gristmill.page.text import label
 from gristmill.report.folder import Run
 
-_COUNTS = ("calls", "items", "repeated", "missing", "unusable")
+_COUNTS = ("calls", "items", "repeated", "echoed", "missing", "unusable")
 
 
 def recipes(run: Run) -> list[dict[str, Any]]:
