@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import ifeval
 import language as lingua
-
+from gristmill.constraints import as_json
 from gristmill.errors import BackendError
 from gristmill.filters.base import Filter
 from gristmill.filters.language import Language
@@ -79,14 +79,14 @@ def prompt(asked: str = "?", **facts: Any) -> Prompt:
     return Prompt("p", (Message("user", asked),), **facts)
 
 
-def beside_others(own: Sequence[tuple[Prompt, str]]) -> list[Case]:
-    """Each prompt with its own answer, and with that of the seventh after it, but where the two
-    are equal."""
+def beside_others(own: Sequence[tuple[Prompt, str]], end: Callable[[str], str] = str) -> list[Case]:
+    """Each prompt with its own answer, and with that of the seventh after it, but where both have
+    the same end."""
     cases = [Case(asked, said, True) for asked, said in own]
     for place, (asked, said) in enumerate(own):
-        other = own[(place + 7) % len(own)]
-        if (asked.answer, said) != (other[0].answer, other[1]):
-            cases.append(Case(asked, other[1], False))
+        other = own[(place + 7) % len(own)][1]
+        if end(said) != end(other):
+            cases.append(Case(asked, other, False))
     return cases
 
 
@@ -130,7 +130,8 @@ def pack(name: str) -> Iterator[Case]:
 def gsm8k() -> list[Case]:
     """And with numbers that were changed."""
     found = rows("gsm8k", "test.jsonl")
-    cases = beside_others([(prompt(answer=r["answer"]), r["answer"]) for r in found])
+    own = [(prompt(answer=r["answer"]), r["answer"]) for r in found]
+    cases = beside_others(own, lambda answer: answer.partition("####")[2].strip())
     for row in found:
         number = int(row["answer"].split("####")[1].replace(",", ""))
         for other in (number + 1, -number or 1, number * 10 + 1, number + 100):
@@ -160,7 +161,7 @@ def xstest(model: str, negative: str = "1_full_compliance") -> Iterator[Case]:
 
 def instructions() -> Iterator[Case]:
     for verdict in ifeval.published(DATA):
-        asked = prompt(constraints=(verdict.constraint,))
+        asked = prompt(constraints=(as_json(verdict.constraint),))
         yield Case(asked, verdict.response, verdict.followed)
 
 
@@ -249,7 +250,8 @@ def report(line: Line, wrong: bool) -> None:
     print(f"| {' | '.join(map(str, cells))} |", flush=True)
     for case, said in known if wrong else ():
         if said != case.wanted:
-            print(f"    {'missed' if case.wanted else 'found'}: {case.prompt.answer!r} {case.said!r}")
+            how = "missed" if case.wanted else "found"
+            print(f"    {how}: {case.prompt.answer!r} {case.said!r}")
 
 
 def main() -> None:
