@@ -118,6 +118,11 @@ class TestEnds:
         js = f"{HEADS['javascript']}\n{BODIES['javascript']}"
         assert verdict_on("javascript", fenced(js, "js") + fenced("add(3)", "js")).reward == 1
         assert verdict_on("javascript", fenced(js, "js") + fenced(wrong(js), "js")).reward == 0
+        body = fenced(BODIES["javascript"], "js") + fenced("console.log(add([1]))", "js")
+        assert verdict_on("javascript", body).reward == 1
+        helper, rest = js.split("const add")
+        told = fenced("const fs = require('fs')", "js") + fenced(helper, "js")
+        assert verdict_on("javascript", told + fenced(f"const add{rest}", "js")).reward == 1
 
     def test_what_does_not_compile_is_told(self) -> None:
         verdict = verdict_on("cpp", fenced("int add(vector<int> xs) { return 3 }", "cpp"))

@@ -83,19 +83,22 @@ def _types(plain: str) -> set[str]:
 
 
 def _joined(blocks: Sequence[str], language: str) -> str:
+    """The blocks that define something or only import, each name by the last that does; where none
+    defines anything, the last that is the rest of something, or just the last."""
     if language not in TOP:
         return blocks[-1]
+    names = {b: {found.name for found in definitions(bare(b, language))} for b in blocks}
+    if not any(names.values()):
+        rests = [b for b in blocks if opened(bare(b, language)) < 0]
+        return (rests or blocks)[-1]
     kept: list[str] = []
     known: set[str] = set()
     for block in reversed(blocks):
-        names = {found.name for found in definitions(bare(block, language))}
-        only_top = len(top_lines(block, language)) == len(block.strip("\n").split("\n"))
-        if kept and (names & known or not (names or only_top)):
-            continue
-        # A last block that defines nothing is an example of use, where another one does.
-        if known or names or only_top or not kept:
+        if (names[block] and not names[block] & known) or _only_imports(block, language):
             kept.append(block)
-        known |= names
-    if len(kept) > 1 and not list(definitions(bare(kept[0], language))):
-        kept = kept[1:] if not top_lines(kept[0], language) else kept
+            known |= names[block]
     return "\n".join(reversed(kept))
+
+
+def _only_imports(block: str, language: str) -> bool:
+    return len(top_lines(block, language)) == sum(bool(x.strip()) for x in block.split("\n"))

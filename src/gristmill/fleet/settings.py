@@ -1,0 +1,25 @@
+"""What a config says of a fleet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gristmill.parts import Options
+
+
+class Fleet(Options):
+    """Servers that are started for a model, and ended when the run is over."""
+
+    on: Literal["local"] = "local"
+    """Where: on this machine."""
+    replicas: int = Field(default=1, ge=1, le=256, strict=True)
+    """How many servers have the model."""
+    gpus: int = Field(default=1, ge=1, le=64, strict=True)
+    """GPUs of one replica, where this machine has any: each gets its own. With vLLM each layer is
+    split over them."""
+    start: float = Field(default=600.0, gt=0, lt=1e5)
+    """Seconds until a replica must answer. Weights of many gigabytes take minutes to load."""
+    flags: tuple[str, ...] = ()
+    """More options of `gristmill serve`, such as `--queue=64` or `--flag=--enforce-eager`."""
