@@ -42,11 +42,8 @@ class Endpoint:
 
     def __init__(self, backend: Backend, calling: Calling, route: str | None = None) -> None:
         self.calling = calling
-        self.address = a = Address.of(calling)
-        if route is not None:
-            path = a.url.path.removesuffix("chat/completions") + route
-            self.address = a = replace(a, url=a.url.with_path(path, keep_query=True))
-        self.caller = Caller(backend, a.url, a.name, calling.timeout, calling.retries)
+        self.address = Address.of(calling, route)
+        self.caller = Caller(backend, self.address, calling.timeout, calling.retries)
         self.pool: Pool | None = None
         self._entered = 0
 
