@@ -83,11 +83,13 @@ class Pool:
         body: bytes,
         parse: Callable[[Any], Parsed],
         reader: Reader | None = None,
+        prefix: bytes = b"",
     ) -> Parsed:
         """Send `body` until a reply comes that `parse` accepts.
 
         parse: gets the decoded JSON; raises Fault for a reply that cannot be used.
         reader: reads a reply of status 200 in another way than as a whole.
+        prefix: of no use to one server; see Group.call.
         Raises BackendError when the retries are used up, BackendFatal when no call can succeed.
         """
         retry: Retry | None = None
