@@ -42,10 +42,11 @@ class Backend:
 
     Used as `async with backend:`; opening loads weights or opens the connection pool, closing
     frees them. `model` is the model string as the user wrote it (never holds a key), `licence`
-    an SPDX name where it is known.
+    an SPDX name where it is known; `also` other strings of the same model, see `also_known`.
     """
 
     model: str
+    also: tuple[str, ...] = ()
     licence: str | None = None
     traffic: Traffic
     meter: Meter

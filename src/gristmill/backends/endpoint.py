@@ -26,6 +26,7 @@ from gristmill.backends.group import Group
 from gristmill.backends.pool import Caller, Parsed, Pool
 from gristmill.backends.reply import Reader
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
+from gristmill.backends.servers import also_known
 from gristmill.backends.sticky import beginning
 from gristmill.backends.wire import around, chat_messages, spoken_messages
 from gristmill.errors import ConfigError
@@ -110,6 +111,7 @@ class ChatEndpoint(ChatBackend):
                 f"model '{self.model}': only a reward model has a route other than chat"
             )
         self.licence = calling.licence
+        self.also = also_known(calling.model, calling.servers)
         self._sampling: Sampling | None = None
         self._head = self._tail = b""
         self._seeded = self._tooled = True

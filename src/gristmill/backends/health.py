@@ -22,8 +22,9 @@ from gristmill.backends.pool import Pool
 STRIKES = 3
 """Failures in a row after which a server is out. One may be chance; a dead server has three at
 once, from the requests that it had in flight."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before the first check, and at most between two: each pause is twice the last one."""
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 30.0, 1.5
+"""Seconds before the first check, and at most between two; each pause is so much longer than the
+last one that a server is found again before half as long has passed as it was away."""
 CHECK_SECONDS = 5.0
 IN, OUT, TRIAL = "in", "out", "trial"
 
@@ -36,7 +37,7 @@ def is_failing(fault: Fault) -> bool:
     """Whether a fault is the server's own, so that another server may do better: no connection, no
     reply in time, a status from 500, no JSON. Not a refusal (4xx), which is the request's fault,
     and not 429 or 503, which only mean that it is busy: these slow its gate down."""
-    if fault.kind in ("timeout", "connection", "bad_reply"):
+    if fault.kind in ("timeout", "connection", "bad_reply") and not fault.status:
         return fault.again
     return fault.kind == "server" and fault.status >= 500 and not fault.overload
 
@@ -121,7 +122,7 @@ class Health:
     async def _checked(self) -> None:
         while True:
             await asyncio.sleep(self._pause * _jitter.uniform(0.8, 1.2))
-            self._pause = min(LONGEST_PAUSE, self._pause * 2)
+            self._pause = min(LONGEST_PAUSE, self._pause * GROWTH)
             if await self._lives():
                 break
         self._check = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ANYWHERE = "http://*"
@@ -90,6 +91,18 @@ def same_model(one: str, other: str) -> bool:
     if not (is_several(one) or is_several(other)):
         return False
     return all(m.startswith(_ADDRESS) for m in (one, other)) and known(one) == known(other)
+
+
+def also_known(model: str, places: Sequence[str]) -> tuple[str, ...]:
+    """Other model strings of the same model, under which its answers may have been kept: each
+    address of a list, and the list's name for an address."""
+    if not places:
+        return (known(model),) if model.startswith(_ADDRESS) and "#" in model else ()
+    alone: list[str] = []
+    for place in places:
+        with suppress(ValueError):
+            alone += lines(place) if place.startswith(_FILE) else [place]
+    return tuple(alone)
 
 
 def lines(place: str) -> list[str]:
