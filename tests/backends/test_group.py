@@ -456,3 +456,31 @@ def test_answers_are_what_one_server_says(servers):
     for server in three:
         for body in server.bodies:
             assert text_for(body).startswith("q ")
+
+
+def test_a_dead_server_that_prefixes_stick_to_costs_no_call(servers):
+    """One server is the first choice of a frequent beginning, and is gone."""
+    three = servers(3)
+
+    async def main():
+        async with open_chat(names(three), {"sticky": True, "retries": 0}) as chat:
+            for index in range(3):
+                await chat.sample(prompt("the same"), index, Sampling())
+            (home,) = [s for s in three if s.requests]
+            home.__exit__()
+            for index in range(20):
+                await chat.sample(prompt("the same"), index, Sampling())
+            home.__enter__()
+            traffic = chat.traffic
+        assert traffic.failures == {"connection": health.STRIKES}
+        assert sorted(s.requests for s in three) == [0, 3, 20]
+
+    asyncio.run(main())
+
+
+def test_a_name_of_this_machine():
+    """A real look-up; of the addresses that localhost has, nobody may listen at the other one."""
+    with FaultyServer() as server:
+        traffic = run(f"http+dns://localhost:{server.port}/v1#chat", 20, {"retries": 0})
+    assert server.statuses[200] == 20
+    assert set(traffic.servers) >= {f"http://127.0.0.1:{server.port}"}
