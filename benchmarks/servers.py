@@ -183,7 +183,7 @@ def driver(_: float) -> None:
 
 
 def sticky(_: float) -> None:
-    """Engines that keep 8 MB of prefixes between them; prompts of 8 KB, four samples of each."""
+    """Engines that keep 512 KB of prefixes each; prompts of 9 KB, four samples of each."""
     for label, sticks in (("any server", False), ("sticky", True)):
         with ExitStack() as stack:
             servers = started(stack, SERVERS, seconds=0.05, prefill=0.004, remembered=2048)

@@ -38,8 +38,9 @@ def alike(there: Any, here: Any) -> Any:
         return {key: alike(value, here.get(key)) for key, value in there.items()}
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         return [alike(t, h) for t, h in zip(there, here, strict=True)]
-    both = isinstance(there, str) and isinstance(here, str)
-    return here if both and same_model(there, here) else there
+    if isinstance(there, str) and isinstance(here, str) and same_model(there, here):
+        return here
+    return there
 
 
 def _stamps(model: str) -> list[list[Any]]:

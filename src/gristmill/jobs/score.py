@@ -18,6 +18,7 @@ from gristmill.backends.base import Backend
 from gristmill.backends.identity import identities
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
+from gristmill.backends.resolve import Named
 from gristmill.errors import DataError, RunError, StorageError
 from gristmill.intake.cells import Refused, Row, Unusable, refused
 from gristmill.intake.record import CONVERSATION, PAIR, Answer, Record
@@ -73,7 +74,7 @@ class Scored:
 
 def score(
     source: str | Path,
-    model: str | Reward,
+    model: Named | Reward,
     out: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
@@ -95,7 +96,7 @@ def score(
     again. Raises InputError, BackendFatal, or RunError if no row could be scored.
     """
     out, rows = Path(out), Source(file=str(source), columns=dict(columns or {}))
-    if isinstance(model, str):
+    if not isinstance(model, Reward):
         given = {k: v for k, v in settings.items() if v is not None}
         model = build(Reward, {"model": model, **given}, "score")
     rows.check(CONVERSATION, PAIR)
