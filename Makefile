@@ -39,6 +39,7 @@ bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/packing.py
 	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/rewardbench.py
+	$(BIN)/python benchmarks/servers.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/truth.py
 

@@ -3,6 +3,7 @@
 tiny:instruct              the embedded family (extra `local`)
 hf:org/name, hf:./dir      transformers, in this process (extra `local`)
 http://host:port/v1#name   any OpenAI-compatible server; https too
+http://*#name              on several servers: a list of addresses, a file, a name in DNS
 nim:nvidia/name            NVIDIA's hosted models (key from NVIDIA_API_KEY)
 scripted:name              answers from a function or file, for tests and dry runs
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
@@ -34,6 +34,10 @@ EMBEDDERS = {
 """The same for a model that embeds texts."""
 
 
+Named = str | Sequence[str] | Calling
+"""A model as whoever calls has it: its string, the addresses of its servers, or its settings."""
+
+
 def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
     prefix, colon, rest = model.partition(":")
     if colon and rest and prefix in modules:
@@ -48,17 +52,17 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
     raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in modules)})")
 
 
-def _settings(model: str | Calling, options: Mapping[str, Any] | None) -> Calling:
+def _settings(model: Named, options: Mapping[str, Any] | None) -> Calling:
     if isinstance(model, Calling):
         return model
     return build(Calling, {"model": model, **(options or {})}, "")
 
 
-def open_chat(model: str | Calling, options: Mapping[str, Any] | None = None) -> ChatBackend:
+def open_chat(model: Named, options: Mapping[str, Any] | None = None) -> ChatBackend:
     """The chat backend of a model, not yet opened (`async with` it).
 
-    model: what a config says of it, or a model string, with `options` for the other settings that
-    `Calling` has. Raises ConfigError or MissingExtra.
+    model: what a config says of it, or a model string, or those of several servers, with `options`
+    for the other settings that `Calling` has. Raises ConfigError or MissingExtra.
     """
     calling = _settings(model, options)
     module, model = _module(calling.model), calling.model
@@ -70,7 +74,7 @@ def open_chat(model: str | Calling, options: Mapping[str, Any] | None = None) ->
     return cast(ChatBackend, module.open_chat(calling))
 
 
-def open_reward(model: str | Calling, options: Mapping[str, Any] | None = None) -> RewardBackend:
+def open_reward(model: Named, options: Mapping[str, Any] | None = None) -> RewardBackend:
     """The reward backend of a model; see `open_chat`.
 
     The option `reference`, a model string, is for a chat model trained with DPO: it is graded by
@@ -91,9 +95,7 @@ def gives_likelihoods(model: str) -> bool:
     return MODULES.get(model.partition(":")[0]) == "local"
 
 
-def open_likelihood(
-    model: str | Calling, options: Mapping[str, Any] | None = None
-) -> LikelihoodBackend:
+def open_likelihood(model: Named, options: Mapping[str, Any] | None = None) -> LikelihoodBackend:
     """The backend of a chat model that is asked how likely given answers are; see `open_chat`."""
     calling = _settings(model, options)
     module, model = _module(calling.model), calling.model
@@ -105,9 +107,7 @@ def open_likelihood(
     return cast(LikelihoodBackend, module.open_likelihood(calling))
 
 
-def open_embedding(
-    model: str | Calling, options: Mapping[str, Any] | None = None
-) -> EmbeddingBackend:
+def open_embedding(model: Named, options: Mapping[str, Any] | None = None) -> EmbeddingBackend:
     """The backend of a model that embeds texts; see `open_chat`."""
     calling = _settings(model, options)
     model = calling.model
