@@ -122,9 +122,7 @@ class FaultyServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._completions)
-        app.router.add_post("/classify", self._classify)
-        app.router.add_post("/pooling", self._pooling)
+        self._route(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, reuse_address=True)
@@ -134,6 +132,12 @@ class FaultyServer:
         ready.set()
         await self._stop.wait()
         await runner.cleanup()
+
+    def _route(self, router: web.UrlDispatcher) -> None:
+        """What it answers to."""
+        router.add_post("/v1/chat/completions", self._completions)
+        router.add_post("/classify", self._classify)
+        router.add_post("/pooling", self._pooling)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         return await self._guarded(request, self._completion)

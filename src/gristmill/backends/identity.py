@@ -9,7 +9,7 @@ from gristmill.backends.calling import Calling
 
 _NO_MATTER = {
     *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
-    *("price", "licence", "batch", "key_env"),
+    *("price", "licence", "batch", "batch_api", "key_env"),
 }
 """Settings that change how fast or at what price a model is called, not what it says."""
 
