@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -104,7 +104,7 @@ class FaultyServer:
         """The model string of its reward model."""
         return f"{self.url}#reward"
 
-    def __enter__(self) -> FaultyServer:
+    def __enter__(self) -> Self:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()

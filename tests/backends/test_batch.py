@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_servers import KEY, BatchServer, Course
 from calls import prompt
@@ -23,6 +26,10 @@ from gristmill.backends import (
     retry,
 )
 from gristmill.backends.base import Backend
+from gristmill.backends.batch import APIS as APIS_BY_NAME
+from gristmill.backends.batch_api import Lost
+from gristmill.backends.batch_openai import OpenAi
+from gristmill.backends.fault import Fault
 from gristmill.errors import BackendError, BackendFatal, ConfigError, GristmillError
 from gristmill.records import Message, Response, Sampling
 from gristmill.storage.log import Log
@@ -30,6 +37,17 @@ from servers import grade, text_for
 
 APIS = ("openai", "anthropic")
 COUNT = 10
+NAMES = (
+    "custom_id",
+    "response",
+    "error",
+    "status_code",
+    "body",
+    "code",
+    "result",
+    "type",
+    "message",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +170,7 @@ def test_a_row_that_is_refused_fails_as_a_single_call_would(api: str, tmp_path: 
 def test_an_account_without_money_stops_the_run(tmp_path: Path) -> None:
     said = "Your credit balance is too low to access the Anthropic API."
     broke = {"type": "invalid_request_error", "message": said}
-    with BatchServer([Course(refused={n: (400, broke) for n in range(COUNT)})]) as server:
+    with BatchServer([Course(refused=dict.fromkeys(range(COUNT), (400, broke)))]) as server:
         found, _ = asyncio.run(ask(server, tmp_path, "anthropic"))
     assert all(isinstance(one, BackendFatal) for one in found)
 
@@ -348,8 +366,6 @@ def test_two_backends_of_one_model_share_a_batch(tmp_path: Path) -> None:
 def test_a_full_batch_is_closed_and_the_rest_goes_into_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gristmill.backends.batch_openai import OpenAi
-
     monkeypatch.setattr(OpenAi, "most_requests", 4)
     with BatchServer() as server:
         found, _ = asyncio.run(ask(server, tmp_path, "openai"))
@@ -404,37 +420,57 @@ def test_a_server_that_takes_no_batches_stops_the_run_and_says_why(
         assert texts(asyncio.run(ask(server, tmp_path, "openai"))[0]) == EVERY
 
 
-def test_files_for_an_engine_that_is_run_by_hand(tmp_path: Path) -> None:
-    async def engine() -> None:
-        """As `vllm run-batch` does: a line for each request, in order; failures have no body."""
-        while not (found := list(tmp_path.rglob("*.requests.jsonl"))):
-            await asyncio.sleep(0.01)
-        answers = found[0].with_name(found[0].name.replace("requests", "answers"))
-        with answers.open("w") as file:
-            for number, line in enumerate(found[0].read_text().splitlines()):
-                row = json.loads(line)
-                assert (row["method"], row["url"]) == ("POST", "/v1/chat/completions")
-                choice = {"message": {"content": text_for(row["body"])}, "finish_reason": "stop"}
-                response = {"status_code": 200, "request_id": "r", "body": {"choices": [choice]}}
-                error = None
-                if number == 1:
-                    response |= {"status_code": 400, "body": None}
-                    error = {"error": {"message": "prompt is too long: 9 tokens", "code": 400}}
-                said = {"id": "vllm-1", "response": response, "error": error}
-                file.write(json.dumps({**said, "custom_id": row["custom_id"]}) + "\n")
-                file.flush()
-                await asyncio.sleep(0.01)
+def engine(folder: Path) -> None:
+    """As `vllm run-batch` does: a line for each request, in order; failures have no body."""
+    while not (found := list(folder.rglob("*.requests.jsonl"))):
+        time.sleep(0.01)
+    answers = found[0].with_name(found[0].name.replace("requests", "answers"))
+    with answers.open("w") as file:
+        for number, line in enumerate(found[0].read_text().splitlines()):
+            row = json.loads(line)
+            assert (row["method"], row["url"]) == ("POST", "/v1/chat/completions")
+            choice = {"message": {"content": text_for(row["body"])}, "finish_reason": "stop"}
+            response = {"status_code": 200, "request_id": "r", "body": {"choices": [choice]}}
+            error = None
+            if number == 1:
+                response |= {"status_code": 400, "body": None}
+                error = {"error": {"message": "prompt is too long: 9 tokens", "code": 400}}
+            said = {"id": "vllm-1", "custom_id": row["custom_id"]}
+            file.write(json.dumps({**said, "response": response, "error": error}) + "\n")
+            file.flush()
+            time.sleep(0.02)
 
+
+def test_files_for_an_engine_that_is_run_by_hand(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         model = "http://127.0.0.1:1/v1#chat"
         async with placed(open_chat(model, {"batch_api": "file"}), tmp_path) as chat:
             calls = (chat.sample(prompt(f"q{n}"), 0, Sampling()) for n in range(3))
-            *found, _ = await asyncio.gather(*calls, engine(), return_exceptions=True)
+            by_hand = asyncio.to_thread(engine, tmp_path)
+            *found, _ = await asyncio.gather(*calls, by_hand, return_exceptions=True)
             return found
 
     one, two, three = asyncio.run(main())
     assert (one.text.partition(" /")[0], three.text.partition(" /")[0]) == ("q0", "q2")
     assert isinstance(two, BackendError) and two.kind == "too_long"
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner),
+    max_leaves=12,
+)
+
+
+@given(row=ANYTHING, api=st.sampled_from(sorted(APIS_BY_NAME)))
+def test_whatever_a_row_is_it_is_read_or_passed_over(row: Any, api: str) -> None:
+    read = APIS_BY_NAME[api](cast(Any, None)).read
+    try:
+        key, outcome = read(row)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return
+    assert key == row["custom_id"]
+    assert isinstance(outcome, dict | Fault | Lost)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,8 @@ class Ledger:
                     place, offset = offset, offset + len(line)
                     with suppress(ValueError, KeyError, TypeError, AttributeError):
                         key, outcome = self._read(orjson.loads(line))
-                        yield key, outcome, place
+                        if isinstance(key, str):
+                            yield key, outcome, place
         except OSError as error:
             raise StorageError(f"{path}: cannot read: {os.strerror(error.errno or 0)}") from None
 
