@@ -34,6 +34,7 @@ class Course:
     their place. lost, twice: places of rows that are left out, or are there again. spoiled: a line
     that is no row stands between the others. bare: files that are not there are '' and no null.
     errors: of the batch as a whole. unheard: its creation is answered with 500, though it is made.
+    odd: ... with what has no id, and no list of batches has it.
     """
 
     states: Sequence[str] = ("validating", "in_progress", "finalizing")
@@ -47,6 +48,7 @@ class Course:
     bare: bool = False
     errors: Sequence[dict[str, Any]] = ()
     unheard: bool = False
+    odd: bool = False
 
 
 @dataclass
@@ -140,6 +142,8 @@ class BatchServer(FaultyServer):
         made = self._begin(rows, told)
         if made.course.unheard:
             return web.json_response({"error": {"message": "upstream"}}, status=500)
+        if made.course.odd:
+            return web.json_response({"job": {"id": made.id}})
         return web.json_response(self._state(made))
 
     def _state(self, made: Made) -> dict[str, Any]:
@@ -209,7 +213,8 @@ class BatchServer(FaultyServer):
         self, request: web.Request, after: str, state: Callable[[Made], dict[str, Any]]
     ) -> dict[str, Any]:
         """Newest first, two a page, so that pages are turned."""
-        there = [*(state(m) for m in self.made.values()), *self.before][::-1]
+        named = (state(m) for m in self.made.values() if not m.course.odd)
+        there = [*named, *self.before][::-1]
         names = [one["id"] for one in there]
         start = names.index(request.query[after]) + 1 if after in request.query else 0
         return {"data": there[start : start + 2], "has_more": len(there) > start + 2}

@@ -441,6 +441,14 @@ def engine(folder: Path) -> None:
             time.sleep(0.02)
 
 
+def test_a_provider_with_other_words_is_asked_for_one_batch_and_no_more(tmp_path: Path) -> None:
+    with BatchServer([Course(odd=True)]) as server:
+        found, _ = asyncio.run(ask(server, tmp_path, "openai"))
+    assert {type(one) for one in found} == {BackendFatal}
+    assert "no id" in str(found[0])
+    assert len(server.made) == 1
+
+
 def test_files_for_an_engine_that_is_run_by_hand(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         model = "http://127.0.0.1:1/v1#chat"

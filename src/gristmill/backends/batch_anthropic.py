@@ -87,7 +87,7 @@ class Anthropic(Api):
                 if new and size == len(batch.keys) and id_of(one) not in not_these:
                     return id_of(one)
             older = all(_time(one) < batch.at - SKEW for one in there)
-            if not there or older or not page.get("has_more"):
+            if not there or older or not object_of(page).get("has_more"):
                 return None
             after = {"after_id": id_of(there[-1])}
         return None

@@ -137,14 +137,18 @@ class Carrier:
                 try:
                     self._ledger.note(batch, "created", id=await self._api.create(batch))
                     return True
-                except Fault as fault:
-                    heard = heard or fault.status == 0 or fault.status >= 500
-                    delay = retry.delay(fault, TRIES)
-                    if delay is None:
-                        raise
+                except Fault as error:
+                    fault = error
+                heard = heard or fault.status == 0 or fault.status >= 500
+                delay = retry.delay(fault, TRIES)
+                if delay is None:
+                    raise fault
                 await asyncio.sleep(max(delay, LISTED) if heard else delay)
                 if heard and await self._found(batch):
                     return True
+                if fault.kind == "bad_reply":
+                    # It was taken, in words that cannot be read: another would be paid for, too.
+                    raise fault
 
     async def _found(self, batch: Batch) -> bool:
         found = await self._api.find(batch, self._ledger.ids)

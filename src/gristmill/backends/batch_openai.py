@@ -29,7 +29,7 @@ from gristmill.backends.fault import Fault, fault_of_status
 
 ENDPOINT = "/v1/chat/completions"
 """As batches name it, wherever the provider's routes begin."""
-OVER = ("completed", "failed", "expired", "cancelled", "canceled")
+OVER = ("completed", "succeeded", "failed", "expired", "cancelled", "canceled")
 """Statuses after which nothing more comes. validating, in_progress, finalizing, cancelling, and
 words that nobody knows, go on."""
 PAGES = 50
@@ -81,7 +81,7 @@ class OpenAi(Api):
                 if named or (batch.file and one.get("input_file_id") == batch.file):
                     return id_of(one)
             older = all(_time(one) < batch.at - SKEW for one in there)
-            if not there or older or not page.get("has_more"):
+            if not there or older or not object_of(page).get("has_more"):
                 return None
             after = {"after": id_of(there[-1])}
         return None
