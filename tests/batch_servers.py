@@ -74,13 +74,18 @@ class Made:
 
 class BatchServer(FaultyServer):
     """See the module. courses: of the batches in the order of their creation; the last goes on.
-    barred: the status that uploads are refused with."""
+    barred: the status that uploads are refused with. most: bytes of one."""
 
     def __init__(
-        self, courses: Sequence[Course] = (Course(),), *, barred: int | None = None, **kwargs: Any
+        self,
+        courses: Sequence[Course] = (Course(),),
+        *,
+        barred: int | None = None,
+        most: int = 1 << 30,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.barred = barred
+        self.barred, self.most = barred, most
         self.courses = list(courses)
         self.paid: Counter[str] = Counter()
         self.alone = 0
@@ -130,7 +135,10 @@ class BatchServer(FaultyServer):
         file = form["file"]
         assert isinstance(file, web.FileField)
         name = f"file-{len(self.uploads)}"
-        self.uploads[name] = file.file.read()
+        upload = file.file.read()
+        if len(upload) > self.most:
+            return web.json_response({"error": {"message": "file too large"}}, status=413)
+        self.uploads[name] = upload
         return web.json_response({"id": name, "object": "file", "purpose": "batch"})
 
     async def _create(self, request: web.Request) -> web.Response:

@@ -205,6 +205,14 @@ def test_smaller_batches_where_the_queue_of_the_account_is_too_small(tmp_path: P
     assert purse.taken == COUNT  # no request was made by a batch that was not taken
 
 
+def test_smaller_batches_where_the_provider_takes_no_large_files(tmp_path: Path) -> None:
+    with BatchServer(most=1000) as server:
+        found, _ = asyncio.run(ask(server, tmp_path, "openai"))
+    assert texts(found) == EVERY
+    assert server.alone == 0 and set(server.paid.values()) == {1}
+    assert max(len(made.rows) for made in server.made.values()) < COUNT
+
+
 class Death:
     """The `at`-th record of the batches' log is where the process dies, before it is written or
     after: from then on it writes nothing, and says nothing to anyone."""

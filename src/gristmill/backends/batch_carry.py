@@ -102,7 +102,7 @@ class Carrier:
                 what = f"waiting for the batch {batch.id}"
                 ended = await self._until_over(batch)
                 if ended.full:
-                    await self._make_room(batch)
+                    await self._make_room(batch, others=self._others(batch))
                     return
                 what = f"reading the batch {batch.id}"
                 files = await self._fetch(batch, ended)
@@ -113,6 +113,9 @@ class Carrier:
         except Fault as fault:
             if fault.fatal or fault.again or batch.step == "created":
                 raise self._api.line.verdict(fault, self._model, what) from None
+            if fault.status == 413:
+                await self._make_room(batch, others=False)
+                return
             self._drop(batch, Lost(fault.kind, f"{what}: {fault.message}"))
             return
         others = self._ledger.keep(batch, files)
@@ -185,11 +188,15 @@ class Carrier:
         keys = set(batch.keys)
         return any(key in keys for path in paths for key, _, _ in self._ledger.rows(path))
 
-    async def _make_room(self, batch: Batch) -> None:
-        """The provider takes no more at a time: wait for another batch to end, or, where there is
-        none, make smaller ones."""
+    def _others(self, batch: Batch) -> bool:
+        """Whether the provider is at work on other batches of ours."""
+        there = self._ledger.under_way.values()
+        return any(b.step == "created" and b is not batch for b in there)
+
+    async def _make_room(self, batch: Batch, *, others: bool) -> None:
+        """The provider takes no more at a time: wait for one of the `others` to end, or, where
+        there is none, make smaller ones."""
         half = len(batch.keys) // 2
-        others = any(b.step == "created" for b in self._ledger.under_way.values() if b is not batch)
         if not (half or others):
             self._drop(batch, Lost("rate_limited", "even one request is too many", alone=True))
             return
