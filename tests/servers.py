@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -108,7 +108,7 @@ class FaultyServer:
         """The model string of its reward model."""
         return f"{self.url}#reward"
 
-    def __enter__(self) -> FaultyServer:
+    def __enter__(self) -> Self:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
@@ -126,11 +126,7 @@ class FaultyServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._completions)
-        app.router.add_post("/classify", self._classify)
-        app.router.add_post("/pooling", self._pooling)
-        app.router.add_get("/v1/models", self._listed)
-        app.router.add_get("/health", self._healthy)
+        self._route(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, reuse_address=True)
@@ -140,6 +136,14 @@ class FaultyServer:
         ready.set()
         await self._stop.wait()
         await runner.cleanup()
+
+    def _route(self, router: web.UrlDispatcher) -> None:
+        """What it answers to."""
+        router.add_post("/v1/chat/completions", self._completions)
+        router.add_post("/classify", self._classify)
+        router.add_post("/pooling", self._pooling)
+        router.add_get("/v1/models", self._listed)
+        router.add_get("/health", self._healthy)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         return await self._guarded(request, self._completion)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 
@@ -36,6 +37,9 @@ class Meter:
     def take_request(self) -> None:
         """Count one request about to be sent. Raises `BackendError("budget", ...)`."""
 
+    def add_cost(self, usd: float) -> None:
+        """Count dollars that a call took beyond the price that its model's calls have."""
+
 
 class Backend:
     """What chat and reward backends share.
@@ -43,11 +47,14 @@ class Backend:
     Used as `async with backend:`; opening loads weights or opens the connection pool, closing
     frees them. `model` is the model string as the user wrote it (never holds a key), `licence`
     an SPDX name where it is known; `also` other strings of the same model, see `also_known`.
+    `folder` is where it may keep what must outlive the process; whoever opens it says so, and None
+    is nowhere.
     """
 
     model: str
     also: tuple[str, ...] = ()
     licence: str | None = None
+    folder: Path | None = None
     traffic: Traffic
     meter: Meter
 

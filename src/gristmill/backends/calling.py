@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,14 @@ Route = Literal["chat", "classify", "pooling"]
 ROUTES: tuple[str, ...] = get_args(Route)
 """Where a reward model is asked: `/v1/chat/completions`, or vLLM's `/classify` or `/pooling`."""
 
+BatchApi = Literal["openai", "anthropic", "file"]
+"""How calls are gathered into batches: see `Calling.batch_api`."""
+CONNECTIONS = 4096
+"""Requests in flight at most where each is a connection."""
+IN_BATCHES = 10_000
+"""Calls under way by default where they wait in batches: fewer than a batch may hold, so that one
+fits the queue of most accounts."""
+
 
 class Price(Options):
     """What tokens cost, in US dollars per million."""
@@ -22,6 +30,8 @@ class Price(Options):
     """Prompt tokens."""
     output: float = Field(default=0.0, ge=0)
     """Completion tokens."""
+    batch: float = Field(default=0.5, ge=0, le=1)
+    """What a call through `batch_api` costs, as a share of these: half at most providers."""
 
 
 class Calling(Options):
@@ -36,10 +46,11 @@ class Calling(Options):
     addresses is one model on several servers, and is then `http://*#name` here."""
     servers: tuple[str, ...] = ()
     """Where a model is that is on several servers; filled in from `model`."""
-    concurrency: int = Field(default=64, ge=1, le=4096, strict=True)
-    """Requests in flight at most, each a connection, of several servers all together; backends that
-    share a server share the largest. The endpoint backend goes below it while a server answers
-    429."""
+    concurrency: int = Field(default=64, ge=1, le=1_000_000, strict=True)
+    """Requests in flight at most, each a connection (4096 at most), of several servers all
+    together; backends that share a server share the largest. The endpoint backend goes below it
+    while a server answers 429. With `batch_api` calls under way, which wait in batches: 10,000 by
+    default."""
     timeout: float = Field(default=120.0, gt=0, lt=1e6, strict=True)
     """Seconds that one request may take, connection and whole reply. Two minutes suits long answers
     of large models."""
@@ -65,6 +76,10 @@ class Calling(Options):
     the policy, whose reward is the answer's log-probability ratio to it. Local models only."""
     batch: int | None = Field(default=None, ge=1, strict=True)
     """Rows at once for a local model; by default as many as suit the device."""
+    batch_api: BatchApi | None = None
+    """Send the calls as batches, which are answered within hours and cost half at most providers:
+    `openai` (files and batches, of other providers too), `anthropic` (message batches), or `file`
+    (input files for `vllm run-batch`, run by hand). Endpoints only."""
     licence: str | None = Field(default=None, min_length=1)
     """SPDX name of the licence that the model's outputs come under; goes into every row."""
     price: Price = Price()
@@ -86,6 +101,30 @@ class Calling(Options):
         if known and name != model:
             raise ValueError(f"servers: they serve '{name}', and the model is '{model}'")
         return {**values, "model": name, "servers": places} if places else values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _many_in_batches(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("batch_api") and "concurrency" not in values:
+            return {**values, "concurrency": IN_BATCHES}
+        return values
+
+    @model_validator(mode="after")
+    def _connectable(self) -> Self:
+        if self.concurrency > CONNECTIONS and not self.batch_api:
+            raise ValueError(
+                f"concurrency: {self.concurrency:,} connections are too many; give {CONNECTIONS:,} "
+                "or fewer, or name a `batch_api`"
+            )
+        return self
+
+    @property
+    def paid(self) -> Price:
+        """The price of a call as it is made: with `batch_api`, that of a call in a batch."""
+        if self.batch_api is None:
+            return self.price
+        share = self.price.batch
+        return Price(input=share * self.price.input, output=share * self.price.output)
 
     @field_validator("body")
     @classmethod

@@ -102,6 +102,7 @@ class ChatEndpoint(ChatBackend):
     """A chat model behind a server. `sample` sends one request, and again while it fails."""
 
     takes_schema = True
+    _reader: Callable[[Any, str], Response] = staticmethod(read_chat)
 
     def __init__(self, calling: Calling) -> None:
         super().__init__(calling.model)
@@ -168,7 +169,7 @@ class ChatEndpoint(ChatBackend):
         self._sampling = sampling
 
     def _read(self, reply: Any) -> Response:
-        response = read_chat(reply, self.model)
+        response = self._reader(reply, self.model)
         key = self._end.address.server.key
         if not key:
             return response

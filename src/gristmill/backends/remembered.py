@@ -40,10 +40,11 @@ def unpack(packed: list[Any]) -> Response:
 
 
 class Calls:
-    """A log of answered calls. `spent` is the last of the totals that were kept with them,
-    `resumed` whether any were there to begin with."""
+    """A log of answered calls in a folder. `spent` is the last of the totals that were kept with
+    them, `resumed` whether any were there to begin with."""
 
     def __init__(self, path: Path) -> None:
+        self.folder = path.parent
         self._log = Log(path)
         self.spent: list[float] | None = None
         self._offsets: dict[bytes, int] = {}

@@ -52,6 +52,24 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
     raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in modules)})")
 
 
+def _calls(calling: Calling) -> Any:
+    """The module that opens a model which answers or grades."""
+    module = _module(calling.model)
+    if calling.batch_api is None:
+        return module
+    if MODULES[calling.model.partition(":")[0]] != "endpoint":
+        raise ConfigError(
+            f"model '{calling.model}': `batch_api` is for a model behind a server, "
+            "http://HOST:PORT/v1#NAME; leave it out"
+        )
+    if calling.servers:
+        raise ConfigError(
+            f"model '{calling.model}': `batch_api` is for one provider; name one address, or leave "
+            "it out"
+        )
+    return import_module("gristmill.backends.batch")
+
+
 def _settings(model: Named, options: Mapping[str, Any] | None) -> Calling:
     if isinstance(model, Calling):
         return model
@@ -65,7 +83,7 @@ def open_chat(model: Named, options: Mapping[str, Any] | None = None) -> ChatBac
     for the other settings that `Calling` has. Raises ConfigError or MissingExtra.
     """
     calling = _settings(model, options)
-    module, model = _module(calling.model), calling.model
+    module, model = _calls(calling), calling.model
     if calling.reference is not None:
         raise ConfigError(
             f"model '{model}': `reference` makes a judge of a policy trained with DPO; leave "
@@ -81,7 +99,7 @@ def open_reward(model: Named, options: Mapping[str, Any] | None = None) -> Rewar
     how much likelier it finds an answer than its reference does.
     """
     calling = _settings(model, options)
-    module, model = _module(calling.model), calling.model
+    module, model = _calls(calling), calling.model
     if calling.reference is not None and MODULES[model.partition(":")[0]] != "local":
         raise ConfigError(
             f"model '{model}': `reference` needs the policy's own likelihoods, and so its weights "
@@ -119,4 +137,8 @@ def open_embedding(model: Named, options: Mapping[str, Any] | None = None) -> Em
     module = _module(model, EMBEDDERS)
     if calling.reference is not None:
         raise ConfigError(f"model '{model}': `reference` is for judges that grade; leave it out")
+    if calling.batch_api is not None:
+        raise ConfigError(
+            f"model '{model}': `batch_api` is for models that answer or grade; leave it out"
+        )
     return cast(EmbeddingBackend, module.open_embedding(calling))

@@ -87,7 +87,7 @@ def _judge(bench: Bench, tally: Tally, seconds: float) -> dict[str, Any]:
     parts = subset_parts(bench, tally, credits)
     whole = part_of(credits)
     judge, settings = tally.judge, tally.judge.settings
-    price = settings.price
+    price = settings.paid
     usd = (price.input * tally.prompt_tokens + price.output * tally.completion_tokens) / 1e6
     return {
         "name": judge.name,

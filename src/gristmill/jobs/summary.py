@@ -35,11 +35,16 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         table.add_row("judge tokens", f"at most {f.judge_tokens:,}")
     price = "no price given (generate.price, judges.*.price)"
     table.add_row("cost", f"at most ${f.usd:,.2f}" if f.usd is not None else price)
-    table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
+    time = f"time at {SECONDS_PER_CALL:g} s a call and {config.generate.concurrency} in flight"
+    if config.generate.batch_api:
+        time = f"the cost at batch prices, {config.generate.price.batch:g} of the usual"
+        table.add_row("time", "as the provider has some: most promise each batch within a day")
+    else:
+        table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
     console.print(table)
     console.print(
         f"Prompt tokens at {CHARACTERS_PER_TOKEN:g} characters a token, every response max_tokens "
-        f"long, time at {SECONDS_PER_CALL:g} s a call and {config.generate.concurrency} in flight.",
+        f"long, {time}.",
         style="dim",
         soft_wrap=True,
     )

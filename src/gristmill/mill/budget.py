@@ -76,6 +76,10 @@ class Purse(Meter):
         elif b.usd is not None and self.usd >= b.usd:
             self.closed = f"budget.usd: {self.usd:.2f} of {b.usd:.2f} spent"
 
+    def add_cost(self, usd: float) -> None:
+        """Count dollars beyond the prices: a call that was to be one of a batch was made alone."""
+        self.usd += usd
+
     def _tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens + self.judge_tokens
 
@@ -109,5 +113,5 @@ class Purse(Meter):
 
 
 def prices(callings: Sequence[object]) -> list[Price]:
-    """The price of each part that calls a model; free for one that calls none."""
-    return [c.price if isinstance(c, Calling) else Price() for c in callings]
+    """What each part that calls a model pays for it; nothing for one that calls none."""
+    return [c.paid if isinstance(c, Calling) else Price() for c in callings]

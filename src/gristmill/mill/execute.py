@@ -11,6 +11,7 @@ from typing import cast
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
+from gristmill.backends.calling import Calling
 from gristmill.errors import BackendError, RunError
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.mill.budget import Purse
@@ -59,6 +60,9 @@ class Executor:
         self._alone = len(self.judges) - len(groups)
         together = sum(j.calls(g.responses) for j in groups)
         self._calls = 1 + self._alone + ceil(together / g.responses)
+        # Where a judge's calls wait in batches, the samples that wait there hold up no others.
+        batched = [j for j, _ in self.judges if isinstance(j, Calling) and j.batch_api]
+        self._most = max(g.concurrency, *(j.concurrency for j in batched), 0)
 
     async def run(self, feed: Feed, need: int | None, tick: Callable[[], None]) -> None:
         """Work until the feed ends, `need` prompts are accepted, or `stopped` is set.
@@ -98,7 +102,7 @@ class Executor:
             for index in range(responses):
                 group.create_task(self._follow(under_way, index))
             self.in_flight += responses
-            while self.in_flight >= self.config.generate.concurrency:
+            while self.in_flight >= self._most:
                 self._room.clear()
                 await self._room.wait()
 
@@ -215,7 +219,7 @@ class Executor:
             self._failed_in_a_row = 0
             return
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= max(100, 2 * self.config.generate.concurrency):
+        if self._failed_in_a_row >= max(100, 2 * self._most):
             raise RunError(
                 f"the last {self._failed_in_a_row} prompts all failed ({failures[-1].message}); "
                 "put that right and run again: it goes on from here"

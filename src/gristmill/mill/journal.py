@@ -48,6 +48,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._done, self._under_way = (Log(folder / name) for name in LOGS)
         self.calls = Calls(folder / CALLS)
         self.vectors = Kept(folder / VECTORS)

@@ -60,6 +60,9 @@ class PromptRecipe(Options):
         if recipe.model or default is None:
             return recipe
         names = set(Calling.model_fields) - recipe.model_fields_set - {"licence", "price"}
+        if default.batch_api:
+            # Calls that build on each other would wait for hours each, one after the other.
+            names -= {"batch_api", "concurrency"}
         given = {n: getattr(default, n) for n in {*names, "licence", "price"}}
         return recipe.model_copy(update=given)
 

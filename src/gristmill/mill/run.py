@@ -73,6 +73,7 @@ class Session:
         self.judges: list[tuple[Judge, Backend]] = [(j, self._opened(j)) for j in judges]
         generate = self.config.generate
         self.chat: ChatBackend = open_chat(generate)
+        self.chat.folder = self.journal.folder
         callers = [generate, *(judge for judge, _ in self.judges)]
         self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
         filters = opened_filters(self.config, self.journal)
@@ -86,6 +87,7 @@ class Session:
     def _opened(self, judge: Judge) -> Backend:
         """The judge's backend; of one that makes many calls for one verdict, each is kept."""
         backend = judge.open()
+        backend.folder = self.journal.folder
         if isinstance(judge, GroupJudge) and isinstance(backend, ChatBackend):
             return Remembered(backend, self.journal.calls)
         return backend

@@ -149,10 +149,12 @@ class Desk:
         if key not in self._backends:
 
             def paid(answer: Response) -> list[float]:
-                self.purse.add_call(recipe.price, answer.prompt_tokens, answer.completion_tokens)
+                self.purse.add_call(recipe.paid, answer.prompt_tokens, answer.completion_tokens)
                 return self.purse.spent().as_list()
 
-            chat = Remembered(open_chat(recipe), self.calls, paid)
+            writer = open_chat(recipe)
+            writer.folder = self.calls.folder
+            chat = Remembered(writer, self.calls, paid)
             chat.meter = self.purse
             self._backends[key] = await stack.enter_async_context(chat)
         return self._backends[key]

@@ -30,7 +30,7 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
             n * length,
             n * generate.max_tokens,
             generate.concurrency,
-            generate.price,
+            generate.paid,
         )
     ]
     for judge in config.open_judges():
@@ -47,7 +47,7 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
                 tokens,
                 tokens,
                 generate.concurrency,
-                generate.price,
+                generate.paid,
             )
         )
     return tuple(works)
@@ -71,5 +71,5 @@ def _judging(judge: Judge, n: int, prompt: float, answer: int) -> Work:
         calls * read,
         calls * written,
         judge.concurrency,
-        judge.price,
+        judge.paid,
     )

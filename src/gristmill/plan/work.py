@@ -140,7 +140,7 @@ def _generation(config: Config, prompts: list[tuple[Sample, ...]]) -> Work:
         sum(r.prompt_tokens for r in answers) / len(prompts),
         sum(r.completion_tokens for r in answers) / len(prompts),
         config.generate.concurrency,
-        config.generate.price,
+        config.generate.paid,
     )
 
 
@@ -178,7 +178,7 @@ def _judge_work(judge: Judge, calls: float, read: float, written: float, among: 
         read / among,
         written / among,
         judge.concurrency,
-        judge.price,
+        judge.paid,
     )
 
 
@@ -197,6 +197,6 @@ def _writing(config: Config, works: list[Work], metrics: dict[str, Any], count: 
             max(0.0, tokens["prompt"] / count - works[0].prompt_tokens),
             max(0.0, tokens["completion"] / count - works[0].completion_tokens),
             config.generate.concurrency,
-            config.generate.price,
+            config.generate.paid,
         )
     ]

@@ -1,0 +1,183 @@
+"""Endpoints whose calls go through a provider's batch API, at half the price at most of them.
+
+A call waits with others until a batch is made of them, and then hours for its answer; whoever
+calls sees nothing of that but the time (`batch_collect`). `Calling.batch_api` names the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gristmill.backends.address import Address
+from gristmill.backends.base import Backend, ChatBackend
+from gristmill.backends.batch_anthropic import Anthropic, params, read_message
+from gristmill.backends.batch_api import Api
+from gristmill.backends.batch_collect import Collector
+from gristmill.backends.batch_file import Files
+from gristmill.backends.batch_line import Line
+from gristmill.backends.batch_openai import OpenAi
+from gristmill.backends.calling import Calling
+from gristmill.backends.endpoint import ChatEndpoint, RewardEndpoint
+from gristmill.backends.wire import spoken_messages
+from gristmill.errors import ConfigError
+from gristmill.records import Message, Prompt, Response, Sampling, Score
+from gristmill.storage import digest
+
+APIS: dict[str, type[Api]] = {"openai": OpenAi, "anthropic": Anthropic, "file": Files}
+MILLION = 1_000_000
+
+Parsed = TypeVar("Parsed")
+
+
+class Batches:
+    """What all kinds of these backends share: the collector, and what a single call costs more."""
+
+    def __init__(self, backend: Backend, calling: Calling) -> None:
+        assert calling.batch_api is not None
+        self._backend = backend
+        self._calling = calling
+        self._address = Address.of(calling)
+        self._api = APIS[calling.batch_api]
+        self._collector: Collector | None = None
+        self._entered = 0
+
+    async def join(self) -> None:
+        """Raises ConfigError where there is no folder; CheckpointError, StorageError."""
+        if self._backend.folder is None:
+            raise ConfigError(
+                f"model '{self._calling.model}': `batch_api` needs a folder that outlives the "
+                "process, which `gristmill run` and `gristmill prompts` give; leave it out here"
+            )
+        self._entered += 1
+        if self._collector is None:
+            self._collector = Collector.join(
+                self._opened(), self._place(self._backend.folder), self._calling.model
+            )
+
+    def _opened(self) -> Api:
+        c, url = self._calling, self._address.url
+        base = url.with_path(url.path.removesuffix("chat/completions"), keep_query=True)
+        server = self._address.server
+        return self._api(Line(server, base, self._api.headers(server.key), c.timeout, c.retries))
+
+    def _place(self, folder: Path) -> Path:
+        """One folder for each model at each server: a batch holds one model's calls."""
+        known = [self._calling.batch_api, str(self._address.url), self._address.name]
+        return folder / "batches" / digest(known)[:12]
+
+    async def leave(self) -> None:
+        self._entered -= 1
+        if self._entered == 0 and self._collector is not None:
+            collector, self._collector = self._collector, None
+            await collector.leave()
+
+    async def ask(
+        self,
+        key: str,
+        body: bytes,
+        parse: Callable[[Any], Parsed],
+        tokens: Callable[[Parsed], tuple[int, int]],
+    ) -> Parsed:
+        """The answer to one call. tokens: that it took; a call by itself costs the whole price."""
+        assert self._collector is not None, "open the backend first: `async with backend:`"
+        found, alone = await self._collector.ask(self._backend, key, body, parse)
+        if alone:
+            whole, paid = self._calling.price, self._calling.paid
+            read, written = tokens(found)
+            more = (whole.input - paid.input) * read + (whole.output - paid.output) * written
+            self._backend.meter.add_cost(more / MILLION)
+        return found
+
+
+class BatchChat(ChatEndpoint):
+    """A chat model behind a server with OpenAI's batch API."""
+
+    def __init__(self, calling: Calling) -> None:
+        super().__init__(calling)
+        self._batches = Batches(self, calling)
+
+    async def __aenter__(self) -> BatchChat:
+        await self._batches.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._batches.leave()
+
+    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
+        """See ChatBackend."""
+        body = self._request(prompt, index, sampling)
+        # Of a server that is told no seed, the responses to a prompt have the same body.
+        key = _key(body, prompt.id, index)
+        return await self._batches.ask(key, body, self._read, _tokens)
+
+    def stream(
+        self, prompt: Prompt, index: int, sampling: Sampling
+    ) -> AsyncGenerator[str | Response]:
+        """One piece: nothing of a batch is there before all of it."""
+        return ChatBackend.stream(self, prompt, index, sampling)
+
+    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+        return self._body(prompt, index, sampling, b"}")
+
+
+class BatchMessages(BatchChat):
+    """A chat model of Anthropic's, or behind a server with its batch API."""
+
+    _reader = staticmethod(read_message)
+
+    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+        return params(self._end.address.name, prompt, sampling, self._end.calling.body)
+
+
+class BatchReward(RewardEndpoint):
+    """A reward model that answers as chat, behind a server with OpenAI's batch API."""
+
+    def __init__(self, calling: Calling) -> None:
+        super().__init__(calling)
+        if self._end.address.route != "chat":
+            raise ConfigError(
+                f"model '{self.model}': batches go to chat completions; leave `batch_api` out, or "
+                "the route"
+            )
+        self._batches = Batches(self, calling)
+
+    async def __aenter__(self) -> BatchReward:
+        await self._batches.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._batches.leave()
+
+    async def score(self, messages: Sequence[Message]) -> Score:
+        """See RewardBackend."""
+        body = b"".join((self._head, spoken_messages(messages), self._tail, b"}"))
+        return await self._batches.ask(_key(body), body, self._read, lambda s: (s.tokens, 0))
+
+
+def _key(body: bytes, *beside: object) -> str:
+    """What a request is known by: 32 hex digits, which every provider takes as a `custom_id`."""
+    hashed = blake2b(body, digest_size=16)
+    hashed.update(repr(beside).encode())
+    return hashed.hexdigest()
+
+
+def _tokens(response: Response) -> tuple[int, int]:
+    return response.prompt_tokens, response.completion_tokens
+
+
+def open_chat(calling: Calling) -> BatchChat:
+    """A chat model that is asked in batches, not yet opened. Raises ConfigError."""
+    return BatchMessages(calling) if calling.batch_api == "anthropic" else BatchChat(calling)
+
+
+def open_reward(calling: Calling) -> BatchReward:
+    """A reward model that is asked in batches, not yet opened. Raises ConfigError."""
+    if calling.batch_api == "anthropic":
+        raise ConfigError(
+            f"model '{calling.model}': Anthropic has no reward model; ask a chat model to judge, "
+            "by the judge `llm`"
+        )
+    return BatchReward(calling)
