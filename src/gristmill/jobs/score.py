@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.backends import loop
+from gristmill.backends import caching, loop
 from gristmill.backends.base import Backend
 from gristmill.backends.identity import identity
 from gristmill.backends.kept import Kept
@@ -77,6 +77,7 @@ def score(
     out: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
+    cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
     **settings: Any,
@@ -89,6 +90,7 @@ def score(
     these names that it had before (people's labels, say) go on as `given_helpfulness` and so on, or
     `given_2_helpfulness` where that is taken.
     settings: of the model (`concurrency`, `key_env`, ...); those that are None count as left out.
+    cache: a folder of answers for other work to use again, and of those to use here.
     watch: called with the `Progress`, in place of the bar; quiet: show nothing.
 
     The scores are kept in `out`.work as they come: run again, it goes on, and what failed is tried
@@ -105,7 +107,7 @@ def score(
         raise DataError(f"{out}: is the input itself; name another file with --out")
     model.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     work = out.with_name(out.name + ".work")
-    with locked(work, work / "lock"), Kept(work / "scores.log") as kept:
+    with caching(cache), locked(work, work / "lock"), Kept(work / "scores.log") as kept:
         scoring = _Scoring(rows, model, kept)
         with nullcontext(watch) if watch else Bar(speaker(quiet)) as seen:
             scoring.ask(seen)

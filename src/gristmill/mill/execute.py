@@ -147,7 +147,7 @@ class Executor:
         try:
             if response is None:
                 response = await self.chat.sample(work.prompt, index, self._sampling)
-                self.purse.add_response(response.prompt_tokens, response.completion_tokens)
+                self.purse.add_response(*response.paid)
                 self._save(work, index, response, verdicts)
             if not response.text.strip():
                 # Nothing that a judge could read: of tool calls it has no say, of nothing at all
