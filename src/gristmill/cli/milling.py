@@ -11,6 +11,7 @@ import typer
 
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
+from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
@@ -129,6 +130,7 @@ def score(
         str | None,
         typer.Option(help="The reference of a DPO-trained model, to grade by its implicit reward."),
     ] = None,
+    cache: CacheFolder = None,
 ) -> None:
     """Grade answers that are already there: five attributes and the reward.
 
@@ -141,9 +143,11 @@ def score(
 
     given = {"concurrency": concurrency, "key_env": key_env, "route": route, "reference": reference}
     with interruptible():
-        done = score_file(file, model, out, columns=columns_of(columns, COLUMNS), **given)
+        named = columns_of(columns, COLUMNS)
+        done = score_file(file, model, out, columns=named, cache=cache, **given)
     graded = done.rows - done.failed
-    said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
+    known = f", {done.cached:,} answers out of the cache" if done.cached else ""
+    said = f"{graded:,} rows graded, {done.failed:,} with an error{known}: {out}"
     OUT.print(said, markup=False, soft_wrap=True)
 
 
@@ -181,7 +185,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")

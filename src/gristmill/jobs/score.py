@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from gristmill.backends import caching, loop
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import hits
 from gristmill.backends.identity import identity
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
@@ -63,12 +64,13 @@ def _graded(record: Record) -> list[tuple[tuple[str, ...], Answer]]:
 @dataclass(frozen=True)
 class Scored:
     """Of a scored file: rows written, and how many of them have an `error` instead of a score;
-    `bad_input` of those have no answer that can be graded."""
+    `bad_input` of those have no answer that can be graded. cached: scores out of the cache."""
 
     out: Path
     rows: int
     failed: int
     bad_input: int
+    cached: int = 0
 
 
 def score(
@@ -194,7 +196,7 @@ class _Scoring:
         finally:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
-        return Scored(out, rows, failed, bad)
+        return Scored(out, rows, failed, bad, hits())
 
     def _scores(self, record: Record | Refused) -> dict[str, Any]:
         if isinstance(record, Refused):

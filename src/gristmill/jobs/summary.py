@@ -74,6 +74,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     retries = m["requests"]["retries"]
     again = f", {retries:,} of them retries" if retries else ""
     table.add_row("requests", f"{m['requests']['sent']:,}{again}")
+    if m["requests"]["cached"]:
+        table.add_row("out of the cache", f"{m['requests']['cached']:,} answers")
     if m["cost_usd"] is not None:
         table.add_row("cost", f"${m['cost_usd']:,.2f}")
     table.add_row("time", f"{m['seconds']:,.1f} s")
