@@ -75,6 +75,21 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the forecast; call no model.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print the last line alone, and errors.")
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="A file to add JSON lines to: start, phases, progress, failures, end."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="A port of this machine, or HOST:PORT, where Prometheus may ask; 0 takes a free "
+            "one.",
+            metavar="PORT",
+        ),
+    ] = None,
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 
@@ -83,7 +98,7 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
     """
-    from gristmill.jobs.summary import show_forecast, show_outcome
+    from gristmill.jobs.summary import show_forecast, show_line, show_outcome
     from gristmill.mill import Config
 
     if dry_run:
@@ -93,8 +108,8 @@ def run(
 
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
     with interruptible():
-        outcome = run_config(config, out, limit=limit)
-    show_outcome(OUT, outcome)
+        outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+    (show_line if quiet else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
             f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "

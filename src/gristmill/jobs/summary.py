@@ -90,6 +90,16 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
+def show_line(console: Console, outcome: Outcome) -> None:
+    """Print the one line of a quiet run."""
+    prompts = outcome.metrics["prompts"]
+    line = (
+        f"'{outcome.metrics['name']}': {ADVICE[outcome.status]}; {prompts['accepted']:,} of "
+        f"{prompts['finished']:,} prompts accepted: {outcome.folder}"
+    )
+    console.print(line, markup=False, soft_wrap=True)
+
+
 def _head(console: Console, text: str) -> None:
     # Not the table's title, which would be broken at the table's width.
     console.print(text, style="bold", markup=False, soft_wrap=True)
