@@ -53,7 +53,7 @@ def test_the_data_is_that_of_a_run_without_cache(tmp_path: Path) -> None:
 def test_only_what_is_new_is_paid_for_and_the_budget_is_exact(tmp_path: Path) -> None:
     cache = {"cache": str(tmp_path / "cache"), "judges": [], "keep": []}
     with FaultyServer() as server:
-        model = {"generate": {"model": server.chat, "responses": 1, "concurrency": 2}}
+        model = {"generate": {"model": server.chat, "responses": 1, "concurrency": 1}}
         run(config(write_prompts(tmp_path, 10), **model, **cache), tmp_path / "one")
         assert server.requests == 10
         more = write_prompts(tmp_path, 16, "more.jsonl")

@@ -19,10 +19,11 @@ from gristmill.storage.base import Kind, open_base
 
 FILE = "answers.sqlite"
 """The name of the file in a cache's folder."""
-WRITTEN_AT_ONCE = 256
+WRITTEN_AT_ONCE = 1024
 """Answers after which they are written, all in one transaction."""
 WRITTEN_AFTER = 1.0
-"""Seconds after which they are written at the latest, when another one comes."""
+"""Seconds after which they are written at the latest, when another one comes; so long is it, too,
+until what others wrote is seen."""
 DELETED_AT_ONCE = 2000
 """Answers after which a deletion lets others write."""
 
@@ -88,6 +89,7 @@ class Cache:
         self.hits = 0
         self._fresh: dict[bytes, tuple[Owner, int, bytes]] = {}
         self._written_at = time.monotonic()
+        self._looking_since = 0.0  # 0: there is no transaction open
         self._numbers: dict[bytes, int] = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -122,6 +124,7 @@ class Cache:
         if self._base is None or self.licence(owner) == licence:
             return
         try:
+            self._look_away()
             number = self._number(owner)
             self._base.execute("UPDATE models SET licence = ? WHERE id = ?", (licence, number))
         except sqlite3.Error as error:
@@ -133,6 +136,7 @@ class Cache:
         if self._base is None or not self._fresh:
             return
         try:
+            self._look_away()
             self._base.execute("BEGIN IMMEDIATE")
             self._base.executemany(
                 "INSERT OR REPLACE INTO answers (key, model, made, answer) VALUES (?, ?, ?, ?)",
@@ -157,10 +161,21 @@ class Cache:
         if self._base is None:
             return None
         try:
+            # One transaction for many looks: each of its own would cost as much again in locks.
+            now = time.monotonic()
+            if now - self._looking_since > WRITTEN_AFTER:
+                self._look_away()
+                self._base.execute("BEGIN")
+                self._looking_since = now
             return self._base.execute(sql, (value,)).fetchone()
         except sqlite3.Error as error:
             self._give_up(error)
             return None
+
+    def _look_away(self) -> None:
+        if self._base is not None and self._looking_since:
+            self._looking_since = 0.0
+            self._base.execute("COMMIT")
 
     def _number(self, owner: Owner) -> int:
         assert self._base is not None
@@ -223,6 +238,8 @@ def clear(folder: Path, *, older_than: float | None = None, model: str | None = 
                 where.append("made <= ?")
                 values.append(int(time.time() - older_than))
             deleted = _delete(base, " AND ".join(where), values)
+            # Where somebody is looking at the time, the log of writes is emptied later.
+            base.execute("PRAGMA busy_timeout = 100")
             base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return deleted
     finally:
