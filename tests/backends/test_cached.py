@@ -14,9 +14,10 @@ import pytest
 
 from gristmill.backends import cached as module
 from gristmill.backends import caching, open_chat, open_embedding, open_reward
-from gristmill.backends.base import ChatBackend, Meter
+from gristmill.backends.base import Backend, ChatBackend, Meter
 from gristmill.backends.cached import hits
 from gristmill.backends.calling import Calling
+from gristmill.backends.many import Failed, Progress, Work, call_all
 from gristmill.backends.scripted import ScriptedChat
 from gristmill.errors import BackendError
 from gristmill.judges.reward import Reward
@@ -317,3 +318,33 @@ def test_without_it_nothing_stands_between(tmp_path: Path) -> None:
         assert not isinstance(open_chat("scripted:echo"), ScriptedChat)
     assert isinstance(Reward(model="scripted:echo").open(), type(open_reward("scripted:echo")))
     assert survey(tmp_path) == []
+
+
+def test_what_cannot_be_read_is_asked_again(tmp_path: Path) -> None:
+    """A reply without a verdict is an answer; the next try must not be told the same."""
+    said = iter(["I cannot say.", "I cannot say.", "[[A]]"])
+
+    async def ask(backend: Backend, question: str) -> str:
+        calls = (backend.sample(prompt(t), 0, PLAIN) for t in (question, "of no matter"))  # type: ignore[attr-defined]
+        reply = (await asyncio.gather(*calls))[0].text
+        if reply != "[[A]]":
+            raise BackendError("unreadable", "no verdict")
+        return reply
+
+    kept: list[Any] = []
+    for _ in range(4):
+
+        def model() -> Backend:
+            played = ScriptedChat(
+                lambda m, i, s: next(said) if m[-1]["content"] == "Which?" else "so",
+                model="scripted:m",
+            )
+            return module.cached(played, Calling(model="scripted:m"))
+
+        work = Work(model, 1, ask, lambda task, found: kept.append(found) or 0)
+        with caching(tmp_path):
+            asyncio.run(
+                call_all(work, iter(["Which?"]), Progress("", "m", 1, 1, 1), lambda _: None)
+            )
+    assert [isinstance(found, Failed) for found in kept] == [True, True, False, False]
+    assert kept[2:] == ["[[A]]", "[[A]]"]

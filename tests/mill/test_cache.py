@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import llm_judges
 from gristmill.arena.duel.config import Config as Duel
 from gristmill.arena.duel.run import battle
 from gristmill.bench.run import rewardbench
@@ -170,3 +171,18 @@ def test_prompts_have_it_too(tmp_path: Path) -> None:
     assert (spent["cached"], again["requests"]) == (0, 0)
     assert again["cached"] == spent["requests"] > 0
     assert again["tokens"] == {"prompt": 0, "completion": 0}
+
+
+@pytest.mark.parametrize("how", ["pairwise", "pointwise"])
+def test_verdicts_that_could_not_be_read_are_asked_for_again(tmp_path: Path, how: str) -> None:
+    llm_judges.forget()
+    prompts = write_prompts(tmp_path, 3)
+    judges = [{"llm": {"model": "scripted:llm_judges:nonsense", "how": how}}]
+    generate = {"model": "scripted:scripts:answer", "responses": 2}
+    made = {"judges": judges, "generate": generate, "keep": [], "cache": str(tmp_path / "c")}
+    for place in ("one", "two"):
+        outcome = run(config(prompts, **made), tmp_path / place)
+        assert outcome.metrics["reasons"] == {"error:unreadable": 6}
+    assert set(llm_judges.asked.values()) == {2}
+    assert outcome.metrics["requests"]["cached"] == 6  # the answers that were to be judged
+    llm_judges.forget()

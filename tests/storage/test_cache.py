@@ -120,7 +120,7 @@ def test_a_damaged_answer_is_none(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"This is no database, but long enough to be read as one." * 20)
-    with pytest.raises(DataError, match=r"answers\.sqlite: not a cache of gristmill's"):
+    with pytest.raises(DataError, match=r"answers\.sqlite: not a cache of .*delete it, or"):
         Cache(tmp_path)
     (tmp_path / FILE).unlink()
     sqlite3.connect(tmp_path / FILE).execute("CREATE TABLE mine (a)").connection.close()

@@ -26,6 +26,7 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.identity import identity, stamps
 from gristmill.backends.remembered import call_key, key_of, pack, said_in, unpack
+from gristmill.errors import BackendError
 from gristmill.nemotron.tiny import tiny_path
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 from gristmill.storage import versions
@@ -34,7 +35,12 @@ from gristmill.storage.cache import Cache, Owner
 READING = 1
 """Raise it when requests or the reading of replies change so that old answers are not the same."""
 
+_USELESS = ("unreadable", "empty", "bad_reply")
+"""Failures after an answer that came."""
+
 _IN_USE: ContextVar[Cache | None] = ContextVar("_IN_USE", default=None)
+_HEARD: ContextVar[list[bytes] | None] = ContextVar("_HEARD", default=None)
+"""Keys of the answers to the piece of work in this context, those of its tasks among them."""
 
 R = TypeVar("R")
 
@@ -61,6 +67,31 @@ def hits() -> int:
     """Answers that have come out of the cache in use so far."""
     cache = _IN_USE.get()
     return cache.hits if cache is not None else 0
+
+
+@contextmanager
+def doubting() -> Iterator[Callable[[BackendError], None]]:
+    """For one piece of work: where its answers cannot be read, none of them is kept, so that trying
+    again is no reading of the same again. Gives what is to be told of such an error that is not
+    raised."""
+    cache = _IN_USE.get()
+    if cache is None:
+        yield lambda _: None
+        return
+    heard: list[bytes] = []
+
+    def doubt(error: BackendError) -> None:
+        if error.kind in _USELESS:
+            cache.forget(heard)
+
+    token = _HEARD.set(heard)
+    try:
+        yield doubt
+    except BackendError as error:
+        doubt(error)
+        raise
+    finally:
+        _HEARD.reset(token)
 
 
 def cached(inner: B, calling: Calling) -> B:
@@ -105,6 +136,8 @@ class Cached(Behind[B]):
     ) -> R:
         """The answer under a key, or the model's. packed: None for one that is not to be kept."""
         known = self._cache.get(key)
+        if (heard := _HEARD.get()) is not None:
+            heard.append(key)
         if known is not None:
             return unpacked(known)
         answer = await ask(await self._opened())

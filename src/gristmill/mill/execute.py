@@ -11,6 +11,7 @@ from typing import cast
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import doubting
 from gristmill.errors import BackendError, RunError
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.mill.budget import Purse
@@ -157,7 +158,8 @@ class Executor:
             for number in range(len(verdicts), self._alone):
                 judge, backend = self.judges[number]
                 stage = name_of(judge)
-                verdict = await judge.judge(backend, work.prompt, response)
+                with doubting():
+                    verdict = await judge.judge(backend, work.prompt, response)
                 self.purse.add_verdict(number, verdict.tokens)
                 verdicts.append(verdict)
                 self._save(work, index, response, verdicts)
@@ -183,7 +185,10 @@ class Executor:
             if able:
                 self.in_flight += len(able)
                 try:
-                    found = await judge.compare(backend, work.prompt, [r for _, r in able])
+                    with doubting() as doubt:
+                        found = await judge.compare(backend, work.prompt, [r for _, r in able])
+                    for error in (one for one in found if isinstance(one, BackendError)):
+                        doubt(error)
                 finally:
                     self.in_flight -= len(able)
                     self._room.set()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from gristmill.errors import ConfigError, StorageError
+from gristmill.errors import ConfigError, DataError, StorageError
 from gristmill.storage.base import Kind, open_base
 
 FILE = "answers.sqlite"
@@ -83,9 +84,7 @@ class Cache:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
-        self._base: sqlite3.Connection | None = open_base(
-            self.path, ANSWERS, mode=0o600, synchronous="NORMAL"
-        )
+        self._base: sqlite3.Connection | None = _opened(self.path)
         self.hits = 0
         self._fresh: dict[bytes, tuple[Owner, int, bytes]] = {}
         self._written_at = time.monotonic()
@@ -113,6 +112,20 @@ class Cache:
         late = time.monotonic() - self._written_at > WRITTEN_AFTER
         if late or len(self._fresh) >= WRITTEN_AT_ONCE:
             self.flush()
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Drop answers that turned out to be good for nothing."""
+        gone = list(keys)
+        for key in gone:
+            self._fresh.pop(key, None)
+        if self._base is None or not gone:
+            return
+        try:
+            self._look_away()
+            sql = "DELETE FROM answers WHERE key = ?"
+            self._base.executemany(sql, [(key,) for key in gone])
+        except sqlite3.Error as error:
+            self._give_up(error)
 
     def licence(self, owner: Owner) -> str | None:
         """The licence of a model, as it was when the model was asked."""
@@ -262,4 +275,11 @@ def _delete(base: sqlite3.Connection, where: str, values: list) -> int:
 def _there(folder: Path) -> sqlite3.Connection:
     if not (folder / FILE).is_file():
         raise ConfigError(f"{folder}: no cache is there (no {FILE}); name a run's `cache:` folder")
-    return open_base(folder / FILE, ANSWERS, mode=0o600, synchronous="NORMAL")
+    return _opened(folder / FILE)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    try:
+        return open_base(path, ANSWERS, mode=0o600, synchronous="NORMAL")
+    except DataError as error:
+        raise DataError(f"{error}; delete it, or name another folder") from None
