@@ -101,7 +101,7 @@ class Response:
     text: the answer alone; reasoning: the thought before it. tool_calls: what it asks tools to do.
     finish_reason: `stop`, `length`, `tool_calls`, or a word of the server's that nobody knows; what
     says that the call failed is no Response (`backends.answer`). Token counts are the server's
-    own, 0 where it gave none.
+    own, 0 where it gave none. cached: whether nobody was asked for it now (`backends.cached`).
     """
 
     text: str
@@ -111,6 +111,12 @@ class Response:
     completion_tokens: int = 0
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    cached: bool = field(default=False, compare=False)
+
+    @property
+    def paid(self) -> tuple[int, int]:
+        """Tokens of the prompt and of the completion that it cost: none out of a cache."""
+        return (0, 0) if self.cached else (self.prompt_tokens, self.completion_tokens)
 
     @property
     def says(self) -> bool:
@@ -125,7 +131,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One reply of a reward backend: five attributes in order, or one scalar, as it was given."""
+    """One reply of a reward backend: five attributes in order, or one scalar, as it was given.
+
+    tokens: that it cost, none out of a cache.
+    """
 
     model: str
     attributes: tuple[float, float, float, float, float] | None = None

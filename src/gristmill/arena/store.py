@@ -13,20 +13,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gristmill.arena.battles import Battle
-from gristmill.errors import DataError, StorageError
+from gristmill.errors import DataError
 from gristmill.records import Message, as_dicts
+from gristmill.storage.base import PATIENCE, Kind, open_base
 
-APPLICATION = 0x67724156
-"""The number in a file's header by which it is known as one of ours ("grAV")."""
-VERSION = 1
-"""Of the tables, in the header as well."""
-PATIENCE = 30.0
-"""Seconds that a write waits for another process's."""
 PAGE = 1000
 """Votes read at once, so that a long reading keeps nobody from writing."""
 
@@ -44,7 +39,11 @@ _COLUMNS = (
     "language",
     "categories",
 )
-_TABLES = """
+VOTES = Kind(
+    "a file of votes",
+    0x67724156,  # "grAV"
+    1,
+    """
 CREATE TABLE votes (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   key TEXT NOT NULL,
@@ -66,7 +65,8 @@ CREATE TABLE votes (
 );
 CREATE UNIQUE INDEX one_vote ON votes (key) WHERE withdrawn_at IS NULL;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
-"""
+""",
+)
 _READ = (
     f"SELECT number, {', '.join(_COLUMNS)} FROM votes "
     "WHERE counted AND withdrawn_at IS NULL AND number > ? ORDER BY number LIMIT ?"
@@ -82,43 +82,15 @@ class Votes:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        with _named(path):
-            self._base = sqlite3.connect(
-                path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
+        # FULL: a commit is on the disk itself, so that a vote survives the machine's end too.
+        self._base = open_base(path, VOTES, synchronous="FULL", fill=_with_secret)
         try:
-            with _named(path):
-                self._prepare()
+            with VOTES.named(path):
                 found = self._base.execute("SELECT value FROM meta WHERE name = 'secret'")
                 self._secret: bytes = found.fetchone()[0]
         except BaseException:
             self._base.close()
             raise
-
-    def _prepare(self) -> None:
-        """Make the tables in a new file, and see that an old one is ours."""
-        base = self._base
-        base.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
-        if base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            _check(base, self.path)
-        _write_ahead(base)
-        # FULL: a commit is on the disk itself, so that a vote survives the machine's end too.
-        base.execute("PRAGMA synchronous = FULL")
-        base.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have made them since.
-            if not base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _TABLES.split(";\n"):
-                    base.execute(statement)
-                secret = secrets.token_bytes(32)
-                base.execute("INSERT INTO meta VALUES ('secret', ?)", (secret,))
-                base.execute(f"PRAGMA application_id = {APPLICATION}")
-                base.execute(f"PRAGMA user_version = {VERSION}")
-        except BaseException:
-            base.execute("ROLLBACK")
-            raise
-        base.execute("COMMIT")
-        _check(base, self.path)
 
     def add(
         self, battle: Battle, *, key: str, counted: bool = True, reason: str = ""
@@ -135,7 +107,7 @@ class Votes:
             f"INSERT INTO votes (key, {', '.join(_COLUMNS)}, counted, reason) "
             f"VALUES ({marks}) ON CONFLICT DO NOTHING"
         )
-        with self._lock, _named(self.path):
+        with self._lock, VOTES.named(self.path):
             done = self._base.execute(sql, row)
             return done.lastrowid if done.rowcount == 1 else None
 
@@ -143,14 +115,14 @@ class Votes:
         """Take the vote with this key back: it stays in the table and counts no more. False where
         there is none."""
         sql = "UPDATE votes SET withdrawn_at = ? WHERE key = ? AND withdrawn_at IS NULL"
-        with self._lock, _named(self.path):
+        with self._lock, VOTES.named(self.path):
             return self._base.execute(sql, (time.time(), _text(key))).rowcount == 1
 
     def battles(self) -> Iterator[Battle]:
         """The votes that count, in the order in which they were added."""
         last = 0
         while True:
-            with self._lock, _named(self.path):
+            with self._lock, VOTES.named(self.path):
                 rows = self._base.execute(_READ, (last, PAGE)).fetchall()
             yield from (_battle_of(row[1:]) for row in rows)
             if len(rows) < PAGE:
@@ -163,7 +135,7 @@ class Votes:
             "SELECT CASE WHEN withdrawn_at IS NOT NULL THEN 'withdrawn' "
             "WHEN counted THEN 'counted' ELSE reason END AS kind, count(*) FROM votes GROUP BY kind"
         )
-        with self._lock, _named(self.path):
+        with self._lock, VOTES.named(self.path):
             found = dict(self._base.execute(sql).fetchall())
         return {"counted": 0, "withdrawn": 0, **found}
 
@@ -191,8 +163,8 @@ def read_votes(path: Path) -> Iterator[Battle]:
         raise DataError(f"{path}: no such file")
     base = _open_to_read(path)
     try:
-        with _named(path):
-            _check(base, path)
+        with VOTES.named(path):
+            VOTES.check(base, path)
             for row in base.execute(_READ, (0, -1)):
                 yield _battle_of(row[1:])
     finally:
@@ -201,7 +173,7 @@ def read_votes(path: Path) -> Iterator[Battle]:
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     address = path.resolve().as_uri()
-    with _named(path):
+    with VOTES.named(path):
         # Not read-only to SQLite: then it would leave its two side files behind.
         base = sqlite3.connect(f"{address}?mode=rw", uri=True, timeout=PATIENCE)
         try:
@@ -220,41 +192,9 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         return base
 
 
-def _write_ahead(base: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging: readers and a writer do not wait for each other."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            base.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            # Changing the mode does not heed the busy timeout.
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-def _check(base: sqlite3.Connection, path: Path) -> None:
-    """Raises DataError unless the header says that the file is ours."""
-    if base.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-        raise DataError(f"{path}: not a file of votes (it is some other SQLite database)")
-    version = base.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
-        raise DataError(
-            f"{path}: written by another version of gristmill (tables {version}, "
-            f"this one knows {VERSION})"
-        )
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """SQLite's errors as ours, naming the file."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StorageError(f"{path}: {error}") from None
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{path}: not a file of votes ({error})") from None
+def _with_secret(base: sqlite3.Connection) -> None:
+    secret = secrets.token_bytes(32)
+    base.execute("INSERT INTO meta VALUES ('secret', ?)", (secret,))
 
 
 def _row_of(battle: Battle) -> tuple[Any, ...]:

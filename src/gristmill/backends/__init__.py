@@ -9,6 +9,7 @@ scripted:name              answers from a function or file, for tests and dry ru
 """
 
 from gristmill.backends.base import Backend, ChatBackend, Meter, RewardBackend, Traffic
+from gristmill.backends.cached import caching
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.likelihood import Likelihood, LikelihoodBackend
 from gristmill.backends.remembered import Calls, Remembered
@@ -26,6 +27,7 @@ __all__ = [
     "Remembered",
     "RewardBackend",
     "Traffic",
+    "caching",
     "open_chat",
     "open_embedding",
     "open_likelihood",

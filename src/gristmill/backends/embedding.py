@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """A text as a vector, (D,) float32 of length 1. tokens: that were read for it, 0 where the
-    server does not say."""
+    """A text as a vector, (D,) float32 of length 1. tokens: that it cost, 0 where the server does
+    not say, and out of a cache."""
 
     vector: np.ndarray
     tokens: int = 0

@@ -13,6 +13,8 @@ _NO_MATTER = {
     *("price", "licence", "batch", "batch_api", "key_env", "servers", "sticky"),
 }
 """Settings that change how fast or at what price a model is called, not what it says."""
+_DECISIVE = (".safetensors", ".json", ".jinja", ".txt", ".model")
+"""Endings of the files that decide it: weights, settings, chat templates, vocabularies."""
 
 
 def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
     models = [settings.model, *([settings.reference] if settings.reference else [])]
     return {
         **settings.model_dump(mode="json", exclude={*_NO_MATTER, *left_out}),
-        "files": [stamp for model in models for stamp in _stamps(model)],
+        "files": [stamp for model in models for stamp in stamps(model)],
     }
 
 
@@ -43,11 +45,14 @@ def alike(there: Any, here: Any) -> Any:
     return there
 
 
-def _stamps(model: str) -> list[list[Any]]:
+def stamps(model: str) -> list[list[Any]]:
     """Name, size and time of a model's files in a folder here: trained anew, asked anew."""
-    path = Path(model.partition(":")[2])
+    # A script's latency stands behind the file's name.
+    path = Path(model.partition(":")[2].partition("?")[0])
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".safetensors", ".json"))
+        # Pooling and further templates lie in folders of their own.
+        below = (p for pattern in ("*", "*/*") for p in path.glob(pattern))
+        files = sorted(p for p in below if p.suffix in _DECISIVE and p.is_file())
     else:
         files = [path] if path.suffix == ".jsonl" and path.is_file() else []
     return [[p.name, (s := p.stat()).st_size, s.st_mtime_ns] for p in files]

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import doubting
 from gristmill.errors import BackendError, RunError
 
 AHEAD = 4
@@ -104,7 +105,8 @@ async def call_all(work: Work[T, R], tasks: Iterator[T], progress: Progress, wat
 
 async def _one(work: Work[T, R], backend: Backend, task: T) -> tuple[T, R | Failed]:
     try:
-        return task, await work.ask(backend, task)
+        with doubting():
+            return task, await work.ask(backend, task)
     except BackendError as error:
         return task, Failed(error.kind, str(error))
 

@@ -8,8 +8,7 @@ system message or template is another call, and is never answered with a stale a
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from typing import Any
 import orjson
 
 from gristmill.backends.base import ChatBackend
+from gristmill.backends.behind import Behind
 from gristmill.errors import BackendError
-from gristmill.records import Prompt, Response, Sampling, ToolCall, prompt_id
+from gristmill.records import Message, Prompt, Response, Sampling, ToolCall, prompt_id
 from gristmill.storage.log import Log
 
 
@@ -80,8 +80,33 @@ class Calls:
         self._log.close()
 
 
-class Remembered(ChatBackend):
-    """`inner`, and what it answered before. Opening opens `inner` only when it must be asked.
+def call_key(who: Any, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+    """What tells one call of a chat model from every other. who: the model, as JSON has it."""
+    s = sampling
+    how = [who, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
+    return key_of(how, (prompt.id, *said_in(prompt.messages, prompt.tools)))
+
+
+def said_in(messages: Sequence[Message], tools: str = "") -> list[str]:
+    """Everything that a conversation says."""
+    said = [t for m in messages for t in (m.role, m.content)]
+    if tools or not all(m.plain for m in messages):
+        said.append(prompt_id(tuple(messages), tools))
+    return said
+
+
+def key_of(how: list[Any], texts: Iterable[str]) -> bytes:
+    """16 bytes over settings, which are JSON, and texts in order."""
+    digest = blake2b(orjson.dumps(how, option=orjson.OPT_SORT_KEYS), digest_size=16)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        # The lengths keep ("ab", "c") apart from ("a", "bc").
+        digest.update(b"%d:%b" % (len(data), data))
+    return digest.digest()
+
+
+class Remembered(Behind[ChatBackend], ChatBackend):
+    """`inner`, and what it answered before.
 
     paid: told of each answer that `inner` gave; returns what was spent in all, to be kept with it.
     """
@@ -92,40 +117,20 @@ class Remembered(ChatBackend):
         calls: Calls,
         paid: Callable[[Response], list[float]] | None = None,
     ) -> None:
-        super().__init__(inner.model)
-        self.licence, self.traffic = inner.licence, inner.traffic
+        super().__init__(inner)
         # A log that begins with this model knows it by no other name.
         self.also = inner.also if calls.resumed else ()
         self.takes_schema = inner.takes_schema
-        self._inner = inner
         self._calls = calls
         self._paid = paid
-        self._opening = asyncio.Lock()
-        self._is_open = False
-
-    async def __aenter__(self) -> Remembered:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._is_open:
-            self._is_open = False
-            await self._inner.__aexit__(*exc_info)
-
-    async def _opened(self) -> ChatBackend:
-        async with self._opening:
-            if not self._is_open:
-                self._inner.meter = self.meter
-                await self._inner.__aenter__()
-                self._is_open = True
-        return self._inner
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. That a server refuses a schema is kept, too; other failures are not:
         they are tried again."""
-        key = self._key(self.model, prompt, index, sampling)
+        key = call_key(self.model, prompt, index, sampling)
         known = self._calls.find(key)
         for other in self.also if known is None else ():
-            known = known or self._calls.find(self._key(other, prompt, index, sampling))
+            known = known or self._calls.find(call_key(other, prompt, index, sampling))
         if known is not None:
             return known
         try:
@@ -136,16 +141,3 @@ class Remembered(ChatBackend):
             raise
         self._calls.keep(key, answer, self._paid(answer) if self._paid else None)
         return answer
-
-    def _key(self, model: str, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
-        s = sampling
-        how = [model, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
-        digest = blake2b(orjson.dumps(how, option=orjson.OPT_SORT_KEYS), digest_size=16)
-        said = [t for m in prompt.messages for t in (m.role, m.content)]
-        if prompt.tools or not all(m.plain for m in prompt.messages):
-            said.append(prompt_id(prompt.messages, prompt.tools))
-        for text in (prompt.id, *said):
-            data = text.encode("utf-8", "surrogatepass")
-            # The lengths keep ("ab", "c") apart from ("a", "bc").
-            digest.update(b"%d:%b" % (len(data), data))
-        return digest.digest()

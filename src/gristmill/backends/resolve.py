@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from gristmill.backends.base import ChatBackend, RewardBackend
+from gristmill.backends.cached import cached
 from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import EmbeddingBackend
 from gristmill.backends.likelihood import LikelihoodBackend
@@ -80,7 +81,8 @@ def open_chat(model: Named, options: Mapping[str, Any] | None = None) -> ChatBac
     """The chat backend of a model, not yet opened (`async with` it).
 
     model: what a config says of it, or a model string, or those of several servers, with `options`
-    for the other settings that `Calling` has. Raises ConfigError or MissingExtra.
+    for the other settings that `Calling` has. Within `caching` its answers are kept for other runs.
+    Raises ConfigError or MissingExtra.
     """
     calling = _settings(model, options)
     module, model = _calls(calling), calling.model
@@ -89,7 +91,7 @@ def open_chat(model: Named, options: Mapping[str, Any] | None = None) -> ChatBac
             f"model '{model}': `reference` makes a judge of a policy trained with DPO; leave "
             "it out for a model that answers"
         )
-    return cast(ChatBackend, module.open_chat(calling))
+    return cached(cast(ChatBackend, module.open_chat(calling)), calling)
 
 
 def open_reward(model: Named, options: Mapping[str, Any] | None = None) -> RewardBackend:
@@ -105,7 +107,7 @@ def open_reward(model: Named, options: Mapping[str, Any] | None = None) -> Rewar
             f"model '{model}': `reference` needs the policy's own likelihoods, and so its weights "
             "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
         )
-    return cast(RewardBackend, module.open_reward(calling))
+    return cached(cast(RewardBackend, module.open_reward(calling)), calling)
 
 
 def gives_likelihoods(model: str) -> bool:
@@ -141,4 +143,4 @@ def open_embedding(model: Named, options: Mapping[str, Any] | None = None) -> Em
         raise ConfigError(
             f"model '{model}': `batch_api` is for models that answer or grade; leave it out"
         )
-    return cast(EmbeddingBackend, module.open_embedding(calling))
+    return cached(cast(EmbeddingBackend, module.open_embedding(calling)), calling)

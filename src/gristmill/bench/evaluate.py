@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends import loop
+from gristmill.backends.cached import hits
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Progress, Watch
 from gristmill.bench.ask import ask_all, outcome_of
@@ -57,6 +58,7 @@ def evaluate(
         _write_refused(folder, survey)
         _tally(evaluation, tallies, stores, places)
     metrics = figures(bench, tallies, seconds, survey, evaluation)
+    metrics["cached"] = hits()
     metrics["versions"] = versions()
     write_atomically(folder / "metrics.json", _json(metrics))
     return metrics, tallies

@@ -151,8 +151,8 @@ def _groups(item: Item) -> list[tuple[int, ...]]:
 
 
 def _tokens(said: Sequence[Said]) -> tuple[int, int]:
-    replies = [s.reply for s in said]
-    return sum(r.prompt_tokens for r in replies), sum(r.completion_tokens for r in replies)
+    paid = [s.reply.paid for s in said]
+    return sum(prompt for prompt, _ in paid), sum(completion for _, completion in paid)
 
 
 async def _all(calls: Sequence[Any]) -> list[Any]:

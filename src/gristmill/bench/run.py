@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gristmill.backends import caching
 from gristmill.backends.many import Watch
 from gristmill.bench.card import write_card
 from gristmill.bench.choose import Request, judges_of
@@ -43,6 +44,7 @@ def rewardbench(
     columns: Mapping[str, str] | None = None,
     limit: int | None = None,
     max_tokens: int = 2048,
+    cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
     **settings: Any,
@@ -52,8 +54,9 @@ def rewardbench(
     model, judge: reward models and chat models, one or several. data: a file, a folder, org/name
     on the hub, or `tutor:800:bench`. both_orders: whether a chat model sees every pair twice; the
     score counts the first alone. columns: the data's names for ours. settings: of every call
-    (`concurrency`, `key_env`, ...). out: see `run`, and `choose.Request` for the rest. watch: in
-    place of the bar; quiet: show nothing.
+    (`concurrency`, `key_env`, ...). cache: a folder of answers for other work to use again, and of
+    those to use here. out: see `run`, and `choose.Request` for the rest. watch: in place of the
+    bar; quiet: show nothing.
     """
     request = Request(
         data=data,
@@ -67,7 +70,8 @@ def rewardbench(
         columns=dict(columns or {}),
         settings=settings,
     )
-    return _shown(request, out, watch, quiet)
+    with caching(cache):
+        return _shown(request, out, watch, quiet)
 
 
 def judge_eval(
@@ -81,6 +85,7 @@ def judge_eval(
     columns: Mapping[str, str] | None = None,
     limit: int | None = None,
     max_tokens: int = 2048,
+    cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
     **settings: Any,
@@ -102,7 +107,8 @@ def judge_eval(
         columns=dict(columns or {}),
         settings=settings,
     )
-    return _shown(request, out, watch, quiet)
+    with caching(cache):
+        return _shown(request, out, watch, quiet)
 
 
 def _listed(names: Names) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ def show_scores(console: Console, metrics: dict[str, Any], folder: Any) -> None:
     console.print(table)
     for line in words.warnings(metrics):
         console.print(line, style="yellow", soft_wrap=True, markup=False, highlight=False)
+    if metrics["cached"]:
+        console.print(f"{metrics['cached']:,} answers out of the cache")
     console.print(f"report: {folder}/report.html", soft_wrap=True, markup=False, highlight=False)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gristmill.cli.caching import CacheFolder
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
 
@@ -75,6 +76,7 @@ def rewardbench(
     max_tokens: _Tokens = 2048,
     key_env: _Key = None,
     route: _Route = "chat",
+    cache: CacheFolder = None,
 ) -> None:
     """RewardBench 1 or 2, whichever the data's subsets are of: how often is the better answer
     preferred?
@@ -86,7 +88,7 @@ def rewardbench(
     from gristmill.bench.run import rewardbench as evaluate
     from gristmill.intake.source import COLUMNS
 
-    asked = {"reference": reference, "both_orders": both_orders, "limit": limit}
+    asked = {"reference": reference, "both_orders": both_orders, "limit": limit, "cache": cache}
     asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
     with interruptible():
@@ -117,6 +119,7 @@ def judge_eval(
     max_tokens: _Tokens = 2048,
     key_env: _Key = None,
     route: _Route = "chat",
+    cache: CacheFolder = None,
 ) -> None:
     """Judges on any set of pairs: accuracy in each category, position and length bias, agreement.
 
@@ -127,7 +130,7 @@ def judge_eval(
     from gristmill.bench.run import judge_eval as evaluate
     from gristmill.intake.source import COLUMNS
 
-    asked = {"reference": reference, "one_order": one_order, "limit": limit}
+    asked = {"reference": reference, "one_order": one_order, "limit": limit, "cache": cache}
     asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
     with interruptible():

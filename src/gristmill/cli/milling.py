@@ -11,6 +11,7 @@ import typer
 
 from gristmill.cli.arena import app as arena
 from gristmill.cli.benching import judge_eval, rewardbench, rows
+from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
@@ -74,6 +75,21 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the forecast; call no model.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print the last line alone, and errors.")
+    ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="A file to add JSON lines to: start, phases, progress, failures, end."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="A port of this machine, or HOST:PORT, where Prometheus may ask; 0 takes a free "
+            "one.",
+            metavar="PORT",
+        ),
+    ] = None,
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 
@@ -82,7 +98,7 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
     """
-    from gristmill.jobs.summary import show_forecast, show_outcome
+    from gristmill.jobs.summary import show_forecast, show_line, show_outcome
     from gristmill.mill import Config
 
     if dry_run:
@@ -92,8 +108,8 @@ def run(
 
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
     with interruptible():
-        outcome = run_config(config, out, limit=limit)
-    show_outcome(OUT, outcome)
+        outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+    (show_line if quiet else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
             f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
@@ -129,6 +145,7 @@ def score(
         str | None,
         typer.Option(help="The reference of a DPO-trained model, to grade by its implicit reward."),
     ] = None,
+    cache: CacheFolder = None,
 ) -> None:
     """Grade answers that are already there: five attributes and the reward.
 
@@ -141,9 +158,11 @@ def score(
 
     given = {"concurrency": concurrency, "key_env": key_env, "route": route, "reference": reference}
     with interruptible():
-        done = score_file(file, model, out, columns=columns_of(columns, COLUMNS), **given)
+        named = columns_of(columns, COLUMNS)
+        done = score_file(file, model, out, columns=named, cache=cache, **given)
     graded = done.rows - done.failed
-    said = f"{graded:,} rows graded, {done.failed:,} with an error: {out}"
+    known = f", {done.cached:,} answers out of the cache" if done.cached else ""
+    said = f"{graded:,} rows graded, {done.failed:,} with an error{known}: {out}"
     OUT.print(said, markup=False, soft_wrap=True)
 
 
@@ -181,7 +200,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from gristmill.cli.caching import CacheFolder
 from gristmill.cli.console import OUT, interruptible
 from gristmill.errors import ConfigError, RunError
 
@@ -43,6 +44,7 @@ def prompts(
     max_requests: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many requests, retries among them.")
     ] = None,
+    cache: CacheFolder = None,
 ) -> None:
     """Write prompts: topics, questions, dialogues, tasks, by one of the recipes.
 
@@ -62,7 +64,9 @@ def prompts(
     bar = WritingBar(OUT)
     bar.says_last = False  # What came of it is said below.
     with interruptible(), bar as watch:
-        writing = write_prompts(recipe, out, requests=max_requests, watch=watch, **given)
+        writing = write_prompts(
+            recipe, out, requests=max_requests, cache=cache, watch=watch, **given
+        )
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")

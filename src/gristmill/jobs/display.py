@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.backends.many import Progress
+from gristmill.jobs.watching import Seen, Watcher
 from gristmill.mill import Config, Session, Writing
 from gristmill.mill.prompts import check_source
 from gristmill.mill.writing_bar import writing_line
@@ -20,7 +21,7 @@ WINDOW = 20
 """Updates over which rates are averaged, half a second each."""
 
 
-class Display(LiveLine):
+class Display(LiveLine, Watcher):
     """Use as a context manager, and as the `watch` of a run."""
 
     def __init__(self, console: Console, config: Config, limit: int | None) -> None:
@@ -36,7 +37,7 @@ class Display(LiveLine):
         self._rows = rows
         self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
 
-    def __call__(self, session: Session | Writing | Progress) -> None:
+    def __call__(self, session: Seen) -> None:
         """Show how far the session is, or what is embedded and written before it."""
         if isinstance(session, Progress):
             done, total = session.done, session.total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ import orjson
 
 from gristmill import mill, report
 from gristmill.jobs.display import Display
+from gristmill.jobs.exposing import MetricsPort
+from gristmill.jobs.log import RunLog
+from gristmill.jobs.watching import Told, Watcher, Watchers
 from gristmill.mill.config import Config, Given
 from gristmill.mill.run import Watch
 from gristmill.report.agreement import measure_judges
@@ -26,20 +28,34 @@ def run(
     limit: int | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
+    log: str | Path | None = None,
+    metrics: str | int | None = None,
 ) -> mill.Outcome:
     """Run a config into a folder and write its card and report: `gristmill run`.
 
     config: a file, its values, or a `Config`. out: the folder; by default `out/` and the run's
     name; with the same folder again, it resumes. limit: look at the first so many lines of the
     prompt files only. watch: see `gristmill.mill.run`, in place of the display; quiet: show
-    nothing. Raises InputError for what the user must put right and RunError for what failed;
-    whatever was finished by then stays in the checkpoint.
+    nothing. log: a file that gets a line of JSON for whatever happens (`jobs.log`). metrics: a port
+    or HOST:PORT where Prometheus may ask (`jobs.exposing`). Raises InputError for what the user
+    must put right and RunError for what failed; whatever was finished by then stays in the
+    checkpoint.
     """
     config = Config.read(config)
     folder = Path(out) if out else Path("out") / config.name
-    with nullcontext(watch) if watch else Display(speaker(quiet), config, limit) as seen:
+    console = speaker(quiet)
+    watchers: list[Watcher] = [RunLog(Path(log), config, folder, limit)] if log else []
+    port = MetricsPort(str(metrics), config) if metrics is not None else None
+    if port is not None:
+        watchers.append(port)
+    watchers.append(Told(watch) if watch else Display(console, config, limit))
+    with Watchers(watchers) as seen:
+        if port is not None and watch is None:
+            console.print(f"metrics: {port.address}", markup=False, soft_wrap=True)
         outcome = mill.run(config, folder, limit=limit, watch=seen)
-    return finished(outcome)
+        outcome = finished(outcome)
+        seen.ended(outcome)
+    return outcome
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

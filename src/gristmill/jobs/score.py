@@ -13,8 +13,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.backends import loop
+from gristmill.backends import caching, loop
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import hits
 from gristmill.backends.identity import identities
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
@@ -64,12 +65,13 @@ def _graded(record: Record) -> list[tuple[tuple[str, ...], Answer]]:
 @dataclass(frozen=True)
 class Scored:
     """Of a scored file: rows written, and how many of them have an `error` instead of a score;
-    `bad_input` of those have no answer that can be graded."""
+    `bad_input` of those have no answer that can be graded. cached: scores out of the cache."""
 
     out: Path
     rows: int
     failed: int
     bad_input: int
+    cached: int = 0
 
 
 def score(
@@ -78,6 +80,7 @@ def score(
     out: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
+    cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
     **settings: Any,
@@ -90,6 +93,7 @@ def score(
     these names that it had before (people's labels, say) go on as `given_helpfulness` and so on, or
     `given_2_helpfulness` where that is taken.
     settings: of the model (`concurrency`, `key_env`, ...); those that are None count as left out.
+    cache: a folder of answers for other work to use again, and of those to use here.
     watch: called with the `Progress`, in place of the bar; quiet: show nothing.
 
     The scores are kept in `out`.work as they come: run again, it goes on, and what failed is tried
@@ -106,7 +110,7 @@ def score(
         raise DataError(f"{out}: is the input itself; name another file with --out")
     model.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     work = out.with_name(out.name + ".work")
-    with locked(work, work / "lock"), Kept(work / "scores.log") as kept:
+    with caching(cache), locked(work, work / "lock"), Kept(work / "scores.log") as kept:
         scoring = _Scoring(rows, model, kept)
         with nullcontext(watch) if watch else Bar(speaker(quiet)) as seen:
             scoring.ask(seen)
@@ -196,7 +200,7 @@ class _Scoring:
         finally:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
-        return Scored(out, rows, failed, bad)
+        return Scored(out, rows, failed, bad, hits())
 
     def _scores(self, record: Record | Refused) -> dict[str, Any]:
         if isinstance(record, Refused):

@@ -79,6 +79,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     retries = m["requests"]["retries"]
     again = f", {retries:,} of them retries" if retries else ""
     table.add_row("requests", f"{m['requests']['sent']:,}{again}")
+    if m["requests"]["cached"]:
+        table.add_row("out of the cache", f"{m['requests']['cached']:,} answers")
     if m["cost_usd"] is not None:
         table.add_row("cost", f"${m['cost_usd']:,.2f}")
     table.add_row("time", f"{m['seconds']:,.1f} s")
@@ -91,6 +93,16 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             soft_wrap=True,
         )
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def show_line(console: Console, outcome: Outcome) -> None:
+    """Print the one line of a quiet run."""
+    prompts = outcome.metrics["prompts"]
+    line = (
+        f"'{outcome.metrics['name']}': {ADVICE[outcome.status]}; {prompts['accepted']:,} of "
+        f"{prompts['finished']:,} prompts accepted: {outcome.folder}"
+    )
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _head(console: Console, text: str) -> None:

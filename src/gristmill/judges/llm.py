@@ -236,4 +236,4 @@ def _end(reply: Response) -> str:
 
 
 def _tokens(reply: Response) -> int:
-    return reply.prompt_tokens + reply.completion_tokens
+    return sum(reply.paid)

@@ -97,6 +97,9 @@ class Config(Options):
     """Which data sets to write; by default all that can be: without a judge `sft` alone."""
     seed: int = Field(default=0, ge=0)
     """Of all sampling. Same config, same seed, same prompts: same ids."""
+    cache: str | None = Field(default=None, min_length=1)
+    """A folder of answers that other runs may use again, and this one uses; a relative path from
+    the config's folder. Without it nothing outlives the run's folder."""
     flywheel: Any = None
     """What `gristmill flywheel` reads; the mill itself passes it over."""
 
@@ -168,7 +171,8 @@ class Config(Options):
             return config
         placed = [source.located(folder) for source in config.prompts]
         keep = [_placed(spec, i, folder) for i, spec in enumerate(config.keep)]
-        return config.model_copy(update={"prompts": placed, "keep": keep})
+        cache = config.cache and str(folder / Path(config.cache).expanduser())
+        return config.model_copy(update={"prompts": placed, "keep": keep, "cache": cache})
 
     def _with_brought(self, filters: Sequence[Filter]) -> Config:
         """The config with the judges that filters bring along, behind its own."""

@@ -11,6 +11,7 @@ from typing import cast
 
 from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import doubting
 from gristmill.backends.calling import Calling
 from gristmill.errors import BackendError, RunError
 from gristmill.judges.base import GroupJudge, Judge
@@ -151,7 +152,7 @@ class Executor:
         try:
             if response is None:
                 response = await self.chat.sample(work.prompt, index, self._sampling)
-                self.purse.add_response(response.prompt_tokens, response.completion_tokens)
+                self.purse.add_response(*response.paid)
                 self._save(work, index, response, verdicts)
             if not response.text.strip():
                 # Nothing that a judge could read: of tool calls it has no say, of nothing at all
@@ -161,7 +162,8 @@ class Executor:
             for number in range(len(verdicts), self._alone):
                 judge, backend = self.judges[number]
                 stage = name_of(judge)
-                verdict = await judge.judge(backend, work.prompt, response)
+                with doubting():
+                    verdict = await judge.judge(backend, work.prompt, response)
                 self.purse.add_verdict(number, verdict.tokens)
                 verdicts.append(verdict)
                 self._save(work, index, response, verdicts)
@@ -187,7 +189,10 @@ class Executor:
             if able:
                 self.in_flight += len(able)
                 try:
-                    found = await judge.compare(backend, work.prompt, [r for _, r in able])
+                    with doubting() as doubt:
+                        found = await judge.compare(backend, work.prompt, [r for _, r in able])
+                    for error in (one for one in found if isinstance(one, BackendError)):
+                        doubt(error)
                 finally:
                     self.in_flight -= len(able)
                     self._room.set()

@@ -17,8 +17,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.backends import ChatBackend, Remembered, loop, open_chat
+from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
 from gristmill.backends.base import Backend
+from gristmill.backends.cached import hits
 from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
 from gristmill.judges.base import GroupJudge, Judge, Rules
@@ -125,11 +126,12 @@ def run(
         part.check()
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)
-    while True:
-        outcome = _run_once(config, folder, supply, limit, watch)
-        # Recipes without a count of their own write as many prompts as the target takes.
-        if outcome.status != "out_of_prompts" or not supply.grow(outcome.metrics):
-            return outcome
+    with caching(config.cache):
+        while True:
+            outcome = _run_once(config, folder, supply, limit, watch)
+            # Recipes without a count of their own write as many prompts as the target takes.
+            if outcome.status != "out_of_prompts" or not supply.grow(outcome.metrics):
+                return outcome
 
 
 def _run_once(
@@ -234,6 +236,7 @@ def _traffic(session: Session) -> dict[str, Any]:
     return {
         "sent": session.purse.requests,
         "sent_now": sum(b.traffic.requests for b in session.backends()),
+        "cached": hits(),
         "retries": sum(b.traffic.retries for b in session.backends()),
         "failures": dict(failures),
         **({"servers": servers} if servers else {}),

@@ -149,7 +149,7 @@ class Desk:
         if key not in self._backends:
 
             def paid(answer: Response) -> list[float]:
-                self.purse.add_call(recipe.paid, answer.prompt_tokens, answer.completion_tokens)
+                self.purse.add_call(recipe.paid, *answer.paid)
                 return self.purse.spent().as_list()
 
             writer = open_chat(recipe)

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from gristmill.backends import Calls, loop
+from gristmill.backends import Calls, caching, loop
+from gristmill.backends.cached import hits
 from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse, Spent
@@ -29,6 +30,7 @@ def write_prompts(
     out: str | Path,
     *,
     requests: int | None = None,
+    cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
     **keys: Any,
@@ -38,6 +40,7 @@ def write_prompts(
     recipe: a recipe's name; a YAML file, or its values, `{recipe: ...}` or `{mix: [...]}` with a
     `budget:` if you like. keys: of the recipe (`model`, `count`, ...), which go before the file's;
     those that are None count as left out. requests: stop after so many, retries among them.
+    cache: a folder of answers for other work to use again, and of those to use here.
     watch: called with the `Writing`, in place of the bar; quiet: show nothing.
 
     Beside it, `out`.work holds every call (run again, it goes on where it was), the items that
@@ -46,7 +49,7 @@ def write_prompts(
     source, budget = _source(recipe, {k: v for k, v in keys.items() if v is not None})
     if requests is not None:
         budget = budget.model_copy(update={"requests": requests})
-    with nullcontext(watch) if watch else WritingBar(speaker(quiet)) as seen:
+    with caching(cache), nullcontext(watch) if watch else WritingBar(speaker(quiet)) as seen:
         return _write(source, Path(out), budget, seen)
 
 
@@ -96,7 +99,8 @@ def _write(source: Written, out: Path, budget: Budget, watch: Watch) -> Writing:
             writing = loop.run(desk.write(source, source.count, out))
         finally:
             calls.close()
-        report = {**writing.as_json(), "spent": _spent(purse), "versions": versions()}
+        spent = {**_spent(purse), "cached": hits()}
+        report = {**writing.as_json(), "spent": spent, "versions": versions()}
         text = orjson.dumps(report, option=orjson.OPT_INDENT_2)
         write_atomically(work / "report.json", text)
     return writing

@@ -57,6 +57,9 @@ class Config(Options):
     votes: str = "votes.sqlite"
     """The table that the votes go into, people's or a new one; a relative path from the config's
     folder."""
+    cache: str | None = Field(default=None, min_length=1)
+    """A folder of answers that other work may use again, and this uses (docs/run.md); a relative
+    path from the config's folder."""
     seed: int = Field(default=0, ge=0)
     """Of the answers, of the pairs, and of which model is A."""
     limit: int | None = Field(default=None, ge=1)
@@ -120,7 +123,9 @@ class Config(Options):
             for source in config.battles
         ]
         votes = str(folder / config.votes)
-        return config.model_copy(update={"prompts": files, "battles": battles, "votes": votes})
+        cache = config.cache and str(folder / Path(config.cache).expanduser())
+        moved = {"prompts": files, "battles": battles, "votes": votes, "cache": cache}
+        return config.model_copy(update=moved)
 
     def open_judges(self) -> list[Judge]:
         """The judges, validated. Raises ConfigError."""

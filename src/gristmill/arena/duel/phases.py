@@ -51,7 +51,7 @@ def answer(bouts: Bouts, place: int, seed: int, answers: Kept, watch: Watch) -> 
         if isinstance(given, Failed):
             answers.add(key, given)
             return 0
-        tokens = given.prompt_tokens + given.completion_tokens
+        tokens = sum(given.paid)
         answers.add(key, {"text": given.text, "finish": given.finish_reason, "tokens": tokens})
         return tokens
 

@@ -21,6 +21,7 @@ from gristmill.arena.duel.phases import Court, answer
 from gristmill.arena.passed import Passed
 from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
+from gristmill.backends.cached import caching, hits
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
@@ -63,6 +64,7 @@ def battle(
         _check_identity(config, folder)
         refused = _write_refused(bouts, folder)
         with ExitStack() as stack:
+            stack.enter_context(caching(config.cache))
             votes = Votes(Path(config.votes))
             stack.callback(votes.close)
             answers = stack.enter_context(Kept(folder / ANSWERS))
@@ -81,6 +83,7 @@ def battle(
                 "folder": str(folder),
                 "votes": config.votes,
                 "refused": refused,
+                "cached": hits(),
                 **_answered(bouts, answers),
                 **_decided(bouts, answers, verdicts, courts),
                 "agreement": agreement(

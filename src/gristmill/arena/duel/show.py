@@ -29,6 +29,8 @@ def battle_lines(summary: dict[str, Any]) -> list[str]:
         line += f" ({', '.join(causes)})" if causes else ""
         line += f"; no verdict: {_reasons(row['failures'])}" if row["failures"] else ""
         lines.append(line)
+    if summary["cached"]:
+        lines.append(f"{summary['cached']:,} answers out of the cache")
     lines += agreement_lines(summary["agreement"])
     lines += summary["notes"]
     failed = [*summary["models"].values(), *summary["judges"].values()]

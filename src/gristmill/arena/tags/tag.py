@@ -154,7 +154,7 @@ def _ask(source: _Battles, tagger: Tagger, known: _Known, watch: Watch) -> None:
         criteria = criteria_in(reply.text)
         if criteria is None:
             raise BackendError("unreadable", f"no list of numbers in: {reply.text[-200:]!r}")
-        used = reply.prompt_tokens + reply.completion_tokens
+        used = sum(reply.paid)
         return {"criteria": criteria, "said": reply.text[-SAID:], "tokens": used}
 
     def keep(task: tuple[str, str], result: dict[str, Any] | Failed) -> int:

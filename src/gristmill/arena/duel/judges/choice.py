@@ -26,7 +26,7 @@ class Choice(Asking, Judge):
         first, second = _place(straight), 1 - _place(turned)
         winner = "tie" if first != second else ("model_a", "model_b")[first]
         replies = (straight.reply, turned.reply)
-        used = sum(r.prompt_tokens + r.completion_tokens for r in replies)
+        used = sum(sum(r.paid) for r in replies)
         said = (straight.reply.text, turned.reply.text)
         return Verdict(winner, first != second, said, tokens=used)
 
