@@ -57,6 +57,7 @@ class FaultyServer:
     faults: met by the share `share` of requests, on their first `repeat` attempts.
     stall: seconds that the fault `stall` takes. forms: of grades, by request.
     retry_after: that header on every 429 and 503. status: answer all with this (and `error`).
+    health: the status of /health. checks: how often somebody asked for it.
     """
 
     def __init__(
@@ -92,6 +93,9 @@ class FaultyServer:
         self.bodies: list[dict[str, Any]] = []
         self.times: list[float] = []
         self.headers: list[dict[str, str]] = []
+        self.health = 200
+        self.checks = 0
+        self.models = ["chat", "reward"]
         self._attempts: Counter[str] = Counter()
 
     @property
@@ -125,6 +129,8 @@ class FaultyServer:
         app.router.add_post("/v1/chat/completions", self._completions)
         app.router.add_post("/classify", self._classify)
         app.router.add_post("/pooling", self._pooling)
+        app.router.add_get("/v1/models", self._listed)
+        app.router.add_get("/health", self._healthy)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, reuse_address=True)
@@ -146,6 +152,13 @@ class FaultyServer:
             return {"data": [{"data": [[9.0] * 5, grade(body)]}], "usage": {"total_tokens": 7}}
 
         return await self._guarded(request, rows)
+
+    async def _listed(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": name} for name in self.models]})
+
+    async def _healthy(self, _: web.Request) -> web.Response:
+        self.checks += 1
+        return web.Response(status=self.health)
 
     async def _guarded(self, request: web.Request, answer: Any) -> web.StreamResponse:
         self.requests += 1

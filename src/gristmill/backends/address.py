@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from yarl import URL
 
 from gristmill.backends.calling import ROUTES, Calling
-from gristmill.backends.pool import Secret, Server
+from gristmill.backends.secret import Secret
+from gristmill.backends.session import Server
 from gristmill.errors import ConfigError
 
 NIM_URL = "https://integrate.api.nvidia.com/v1"
@@ -27,8 +28,11 @@ class Address:
     route: str
 
     @classmethod
-    def of(cls, calling: Calling) -> Address:
-        """Take a model string apart and read its key. Raises ConfigError."""
+    def of(cls, calling: Calling, below: str | None = None) -> Address:
+        """Take a model string apart and read its key. Raises ConfigError.
+
+        below: the route under the address, for what is neither chat nor reward.
+        """
         model, route = calling.model, calling.route
         if model.startswith("nim:"):
             base, name, key_name = URL(NIM_URL), model[4:], calling.key_env or NIM_KEY
@@ -43,7 +47,8 @@ class Address:
         root = path.removesuffix("/v1")
         server = Server(str(base.origin().with_path(root)), _key(model, key_name), key_name)
         # vLLM keeps its own routes beside /v1, not below it.
-        path = f"{path}/chat/completions" if route == "chat" else f"{root}/{route}"
+        route_path = f"{path}/{below or 'chat/completions'}"
+        path = route_path if route == "chat" else f"{root}/{route}"
         return cls(server, base.with_path(path, keep_query=True), name, route)
 
 

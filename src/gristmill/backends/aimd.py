@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 
 MAX_PATIENCE = 32
 """Windows of successes, at most, between two probes of a limit that was refused."""
@@ -23,7 +24,8 @@ class Gate:
     """Slots for requests in flight, first come first served.
 
     ceiling: slots at most. limit: slots now. busy: slots taken. wave: the round trip that a
-    request belongs to; read it on entering and hand it to `refused`.
+    request belongs to; read it on entering and hand it to `refused`. others: told whenever a slot
+    may have become free that nobody waits for here.
 
     Use: `if not gate.try_enter(): await gate.enter()`, then `passed()` or `refused()`, and
     always `leave()`.
@@ -44,6 +46,7 @@ class Gate:
         "busy",
         "ceiling",
         "limit",
+        "others",
         "wave",
     )
 
@@ -53,6 +56,7 @@ class Gate:
         self.limit = ceiling
         self.busy = 0
         self.wave = 0
+        self.others: list[Callable[[], None]] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._wall = math.inf  # the lowest limit known to be refused
         self._patience = 1  # windows of successes before the wall is probed
@@ -73,9 +77,14 @@ class Gate:
             self.ceiling = ceiling
             self._wake()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a slot is free and nobody waits for it."""
+        return self.busy < self.limit and not self._waiters and self._timer is None
+
     def try_enter(self) -> bool:
         """Take a slot if one is free and nobody waits for it."""
-        if self.busy < self.limit and not self._waiters and self._timer is None:
+        if self.has_room:
             self.busy += 1
             return True
         return False
@@ -97,7 +106,7 @@ class Gate:
     def leave(self) -> None:
         """Give the slot back."""
         self.busy -= 1
-        if self._waiters:
+        if self._waiters or self.others:
             self._wake()
 
     def passed(self) -> None:
@@ -171,3 +180,6 @@ class Gate:
             if not waiter.done():  # done here means cancelled
                 self.busy += 1
                 waiter.set_result(None)
+        if self.has_room:
+            for tell in self.others:
+                tell()

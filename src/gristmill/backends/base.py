@@ -20,12 +20,14 @@ class Traffic:
     """What a backend did so far, for the live display and `metrics.json`.
 
     requests: sent, retries among them. retries: sent again after a failure.
-    failures: attempts that failed, by kind, whether or not a retry then worked.
+    failures: attempts that failed, by kind, whether or not a retry then worked. servers: where a
+    model is on several, how many `requests`, `failures` and times `out` each had, by address.
     """
 
     requests: int = 0
     retries: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    servers: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 class Meter:
@@ -40,10 +42,11 @@ class Backend:
 
     Used as `async with backend:`; opening loads weights or opens the connection pool, closing
     frees them. `model` is the model string as the user wrote it (never holds a key), `licence`
-    an SPDX name where it is known.
+    an SPDX name where it is known; `also` other strings of the same model, see `also_known`.
     """
 
     model: str
+    also: tuple[str, ...] = ()
     licence: str | None = None
     traffic: Traffic
     meter: Meter

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import orjson
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from gristmill.backends.servers import common_name, is_several, several
 from gristmill.parts import Options
 
 Route = Literal["chat", "classify", "pooling"]
@@ -31,10 +32,14 @@ class Calling(Options):
     """
 
     model: str
-    """The model string: `tiny:instruct`, `http://host:8000/v1#name`, `nim:...`, `hf:...`."""
+    """The model string: `tiny:instruct`, `http://host:8000/v1#name`, `nim:...`, `hf:...`. A list of
+    addresses is one model on several servers, and is then `http://*#name` here."""
+    servers: tuple[str, ...] = ()
+    """Where a model is that is on several servers; filled in from `model`."""
     concurrency: int = Field(default=64, ge=1, le=4096, strict=True)
-    """Requests in flight at most, each a connection; backends that share a server share the
-    largest. The endpoint backend goes below it while a server answers 429."""
+    """Requests in flight at most, each a connection, of several servers all together; backends that
+    share a server share the largest. The endpoint backend goes below it while a server answers
+    429."""
     timeout: float = Field(default=120.0, gt=0, lt=1e6, strict=True)
     """Seconds that one request may take, connection and whole reply. Two minutes suits long answers
     of large models."""
@@ -42,9 +47,12 @@ class Calling(Options):
     """How often a failed request is sent again before its row is rejected. A 429 is no failure:
     a call waits up to ten minutes for its server."""
     requests_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
-    """A provider's request limit, if it has one."""
+    """A provider's request limit, if it has one; of several servers, each has it."""
     tokens_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
-    """A provider's token limit, if it has one."""
+    """A provider's token limit, if it has one; of several servers, each has it."""
+    sticky: bool = False
+    """Whether requests that begin alike go to the same one of several servers, while it has not
+    much more to do than the others: for engines that keep what they computed of a prefix."""
     key_env: str | None = Field(default=None, min_length=1)
     """The environment variable that holds the key (nim: NVIDIA_API_KEY). Never the key itself."""
     route: Route = "chat"
@@ -61,6 +69,23 @@ class Calling(Options):
     """SPDX name of the licence that the model's outputs come under; goes into every row."""
     price: Price = Price()
     """For the forecast, the budget and the running cost."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_several(cls, values: Any) -> Any:
+        """A list as `model` and `servers`; both may be given, as when a config is copied."""
+        if not isinstance(values, dict):
+            return values
+        model = values.get("model")
+        known = isinstance(model, str) and is_several(model)
+        try:
+            places = several(values.get("servers") or () if known else model)
+            name = common_name(places) if places else model
+        except ValueError as error:
+            raise ValueError(f"model: {error}") from None
+        if known and name != model:
+            raise ValueError(f"servers: they serve '{name}', and the model is '{model}'")
+        return {**values, "model": name, "servers": places} if places else values
 
     @field_validator("body")
     @classmethod

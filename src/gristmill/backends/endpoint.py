@@ -2,6 +2,7 @@
 
     http://host:8000/v1#name                    chat, or a reward model that answers as chat
     http://host:8000/v1?route=classify#name     a reward model on vLLM's /classify (or =pooling)
+    http://*#name                               on several servers (`servers.py`)
     nim:nvidia/nemotron-4-340b-instruct         NVIDIA's hosted models, key from NVIDIA_API_KEY
 
 No key is sent to an http(s) address unless the option `key_env` names the variable that holds
@@ -10,6 +11,7 @@ it. Keys reach the Authorization header and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -20,8 +22,12 @@ from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.endpoint_stream import Pieces
-from gristmill.backends.pool import Caller, Pool
+from gristmill.backends.group import Group
+from gristmill.backends.pool import Caller, Parsed, Pool
+from gristmill.backends.reply import Reader
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
+from gristmill.backends.servers import also_known
+from gristmill.backends.sticky import beginning
 from gristmill.backends.wire import around, chat_messages, spoken_messages
 from gristmill.errors import ConfigError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, sample_seed
@@ -42,18 +48,25 @@ class Endpoint:
 
     def __init__(self, backend: Backend, calling: Calling, route: str | None = None) -> None:
         self.calling = calling
-        self.address = a = Address.of(calling)
-        if route is not None:
-            path = a.url.path.removesuffix("chat/completions") + route
-            self.address = a = replace(a, url=a.url.with_path(path, keep_query=True))
-        self.caller = Caller(backend, a.url, a.name, calling.timeout, calling.retries)
-        self.pool: Pool | None = None
+        self._route = route
+        self.address = Address.of(calling, route)
+        self.caller = Caller(backend, self.address, calling.timeout, calling.retries)
+        self.pool: Pool | Group | None = None
+        self._joining = asyncio.Lock()
         self._entered = 0
 
-    def join(self) -> None:
-        self._entered += 1
-        if self.pool is None:
-            o = self.calling
+    async def join(self) -> None:
+        async with self._joining:
+            await self._join()
+            self._entered += 1
+
+    async def _join(self) -> None:
+        if self.pool is not None:
+            return
+        o = self.calling
+        if o.servers:
+            self.pool = await Group(o, self.caller, self._place).join()
+        else:
             limits = (o.requests_per_minute, o.tokens_per_minute)
             self.pool = Pool.join(self.address.server, o.concurrency, limits)
 
@@ -63,7 +76,23 @@ class Endpoint:
             pool, self.pool = self.pool, None
             await pool.leave()
 
-    def opened(self) -> Pool:
+    def _place(self, calling: Calling, hostname: str | None) -> Address:
+        """The address of one of several servers."""
+        address = Address.of(calling, self._route)
+        return replace(address, server=replace(address.server, hostname=hostname))
+
+    async def call(
+        self,
+        messages: Sequence[Message],
+        body: bytes,
+        parse: Callable[[Any], Parsed],
+        reader: Reader | None = None,
+    ) -> Parsed:
+        """See Pool.call. messages: which `sticky` looks at."""
+        prefix = beginning(messages) if self.calling.sticky else b""
+        return await self.opened().call(self.caller, body, parse, reader, prefix)
+
+    def opened(self) -> Pool | Group:
         """The pool; a call before `async with` is a mistake in the program."""
         assert self.pool is not None, "open the backend first: `async with backend:`"
         return self.pool
@@ -82,12 +111,13 @@ class ChatEndpoint(ChatBackend):
                 f"model '{self.model}': only a reward model has a route other than chat"
             )
         self.licence = calling.licence
+        self.also = also_known(calling.model, calling.servers)
         self._sampling: Sampling | None = None
         self._head = self._tail = b""
         self._seeded = self._tooled = True
 
     async def __aenter__(self) -> ChatEndpoint:
-        self._end.join()
+        await self._end.join()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -96,7 +126,7 @@ class ChatEndpoint(ChatBackend):
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. What the model wrote is kept whole, without the key."""
         body = self._body(prompt, index, sampling, b"}")
-        return await self._end.opened().call(self._end.caller, body, self._read)
+        return await self._end.call(prompt.messages, body, self._read)
 
     async def stream(
         self, prompt: Prompt, index: int, sampling: Sampling
@@ -106,7 +136,7 @@ class ChatEndpoint(ChatBackend):
         end = b"}" if "stream" in self._end.calling.body else b',"stream":true}'
         body = self._body(prompt, index, sampling, end)
         pieces = Pieces(self._end.address.server.key)
-        call = self._end.opened().call(self._end.caller, body, self._read, pieces)
+        call = self._end.call(prompt.messages, body, self._read, pieces)
         async with aclosing(pieces.until(call)) as told:
             async for piece in told:
                 yield piece
@@ -165,7 +195,7 @@ class RewardEndpoint(RewardBackend):
         self._head, self._tail = around(self._end.address.name, rest)
 
     async def __aenter__(self) -> RewardEndpoint:
-        self._end.join()
+        await self._end.join()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -174,7 +204,7 @@ class RewardEndpoint(RewardBackend):
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""
         body = b"".join((self._head, spoken_messages(messages), self._tail, b"}"))
-        return await self._end.opened().call(self._end.caller, body, self._read)
+        return await self._end.call(messages, body, self._read)
 
     def _read(self, reply: Any) -> Score:
         return self._parse(reply, self.model)

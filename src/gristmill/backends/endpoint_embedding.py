@@ -45,7 +45,7 @@ class EmbeddingEndpoint(EmbeddingBackend):
         self._head = known[:-1] + b',"input":['
 
     async def __aenter__(self) -> EmbeddingEndpoint:
-        self._end.join()
+        await self._end.join()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -54,7 +54,7 @@ class EmbeddingEndpoint(EmbeddingBackend):
     async def embed(self, text: str) -> Embedded:
         """See EmbeddingBackend."""
         body = b"".join((self._head, orjson.dumps(sendable(text)), b"]}"))
-        return await self._end.opened().call(self._end.caller, body, read_embedding)
+        return await self._end.call((), body, read_embedding)
 
 
 def open_embedding(calling: Calling) -> EmbeddingEndpoint:

@@ -18,7 +18,7 @@ import orjson
 from gristmill.backends.decoding import NotJson, lenient
 from gristmill.backends.deltas import Deltas, Shown
 from gristmill.backends.fault import Fault, fault_in_reply
-from gristmill.backends.pool import Reader, read_whole
+from gristmill.backends.reply import Reader, read_whole
 from gristmill.backends.secret import Secret
 from gristmill.records import Response
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.backends.calling import Calling
+from gristmill.backends.servers import also_known, same_model
 
 _NO_MATTER = {
     *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
-    *("price", "licence", "batch", "key_env"),
+    *("price", "licence", "batch", "key_env", "servers", "sticky"),
 }
 """Settings that change how fast or at what price a model is called, not what it says."""
 
@@ -21,6 +22,24 @@ def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
         **settings.model_dump(mode="json", exclude={*_NO_MATTER, *left_out}),
         "files": [stamp for model in models for stamp in _stamps(model)],
     }
+
+
+def identities(settings: Calling) -> list[dict[str, Any]]:
+    """The identity, and those that the same model has by its other names (`also_known`)."""
+    first = identity(settings)
+    others = also_known(settings.model, settings.servers)
+    return [first, *({**first, "model": other} for other in others)]
+
+
+def alike(there: Any, here: Any) -> Any:
+    """`there`, an identity that was written down, with `here`'s model strings where both are one
+    model: one server may become several, and several one, without another identity."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        return {key: alike(value, here.get(key)) for key, value in there.items()}
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        return [alike(t, h) for t, h in zip(there, here, strict=True)]
+    both = isinstance(there, str) and isinstance(here, str)
+    return here if both and same_model(there, here) else there
 
 
 def _stamps(model: str) -> list[list[Any]]:

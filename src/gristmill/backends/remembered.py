@@ -40,7 +40,8 @@ def unpack(packed: list[Any]) -> Response:
 
 
 class Calls:
-    """A log of answered calls. `spent` is the last of the totals that were kept with them."""
+    """A log of answered calls. `spent` is the last of the totals that were kept with them,
+    `resumed` whether any were there to begin with."""
 
     def __init__(self, path: Path) -> None:
         self._log = Log(path)
@@ -49,6 +50,7 @@ class Calls:
         for offset, (key, _, spent) in self._log.scan():
             self._offsets[bytes.fromhex(key)] = offset
             self.spent = spent or self.spent
+        self.resumed = bool(self._offsets)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -91,6 +93,8 @@ class Remembered(ChatBackend):
     ) -> None:
         super().__init__(inner.model)
         self.licence, self.traffic = inner.licence, inner.traffic
+        # A log that begins with this model knows it by no other name.
+        self.also = inner.also if calls.resumed else ()
         self.takes_schema = inner.takes_schema
         self._inner = inner
         self._calls = calls
@@ -117,8 +121,10 @@ class Remembered(ChatBackend):
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. That a server refuses a schema is kept, too; other failures are not:
         they are tried again."""
-        key = self._key(prompt, index, sampling)
+        key = self._key(self.model, prompt, index, sampling)
         known = self._calls.find(key)
+        for other in self.also if known is None else ():
+            known = known or self._calls.find(self._key(other, prompt, index, sampling))
         if known is not None:
             return known
         try:
@@ -130,9 +136,9 @@ class Remembered(ChatBackend):
         self._calls.keep(key, answer, self._paid(answer) if self._paid else None)
         return answer
 
-    def _key(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+    def _key(self, model: str, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
         s = sampling
-        how = [self.model, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
+        how = [model, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
         digest = blake2b(orjson.dumps(how, option=orjson.OPT_SORT_KEYS), digest_size=16)
         said = [t for m in prompt.messages for t in (m.role, m.content)]
         if prompt.tools or not all(m.plain for m in prompt.messages):

@@ -65,7 +65,7 @@ def judge_of(named: str, scores: bool, request: Request) -> Judge:
             given |= {"model": None, **read_yaml(Path(named))}
         except ConfigError as error:
             raise ConfigError(f"{named}: {error}") from None
-        if not isinstance(given["model"], str):
+        if not given["model"]:
             raise ConfigError(f"{named}: model: missing; add it")
     if scores and request.reference:
         given.setdefault("reference", request.reference)
@@ -76,9 +76,9 @@ def judge_of(named: str, scores: bool, request: Request) -> Judge:
     return ByChoice(asking, request.orders, called)
 
 
-def is_reward(model: str) -> bool | None:
+def is_reward(model: str | list[str]) -> bool | None:
     """Whether a local model's files make it a reward model; None for what is not here."""
-    if model.partition(":")[0] not in ("tiny", "hf"):
+    if not isinstance(model, str) or model.partition(":")[0] not in ("tiny", "hf"):
         return None
     from gristmill.backends import local_load
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from gristmill.backends import loop
 from gristmill.backends.base import Backend
-from gristmill.backends.identity import identity
+from gristmill.backends.identity import identities
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import DataError, RunError, StorageError
@@ -130,10 +130,13 @@ class _Scoring:
     """All that the first pass saw."""
 
     def __post_init__(self) -> None:
-        self._who = digest(identity(self.judge))
+        self._who = [digest(one) for one in identities(self.judge)]
 
     def _key(self, prompt: Prompt, answer: Answer) -> str:
-        return digest([self._who, prompt_id((*prompt.messages, *answer.turns), prompt.tools)])
+        """Of the scores under any of the model's names, or, where there are none, its first."""
+        asked = prompt_id((*prompt.messages, *answer.turns), prompt.tools)
+        keys = [digest([who, asked]) for who in self._who]
+        return next((key for key in keys if key in self.kept), keys[0])
 
     def ask(self, watch: Watch) -> None:
         """Have every answer graded that is not yet; equal ones once."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal
@@ -73,7 +74,8 @@ class Folder:
                 f"{self.run}: {state}, so it cannot be told whose folder this is; name another "
                 "folder with --out"
             ) from None
-        found = differences(there, config.identity())
+        here = config.identity()
+        found = differences(alike(there, here), here)
         if found:
             raise CheckpointError(
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "

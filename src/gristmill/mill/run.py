@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -222,15 +223,18 @@ def _status(session: Session, counts: Counts) -> tuple[str, str]:
 
 
 def _traffic(session: Session) -> dict[str, Any]:
-    failures: dict[str, int] = {}
+    failures: Counter[str] = Counter()
+    servers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for backend in session.backends():
-        for kind, count in backend.traffic.failures.items():
-            failures[kind] = failures.get(kind, 0) + count
+        failures.update(backend.traffic.failures)
+        for server, counts in backend.traffic.servers.items():
+            servers[server].update(counts)
     return {
         "sent": session.purse.requests,
         "sent_now": sum(b.traffic.requests for b in session.backends()),
         "retries": sum(b.traffic.retries for b in session.backends()),
-        "failures": failures,
+        "failures": dict(failures),
+        **({"servers": servers} if servers else {}),
     }
 
 
