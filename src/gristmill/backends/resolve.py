@@ -40,8 +40,9 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
         return import_module(f"gristmill.backends.{modules[prefix]}")
     if prefix == "vllm":
         raise ConfigError(
-            f"model '{model}': the in-process vLLM engine is not in this version; start "
-            "`vllm serve` and name the model as http://HOST:PORT/v1#NAME"
+            f"model '{model}': vLLM is a server: have it started, with `fleet: {{replicas: 1}}` "
+            "beside the model, or start it yourself, with `gristmill serve "
+            f"{rest or 'MODEL'} --engine vllm`, and name the address that it prints"
         )
     near = get_close_matches(prefix, modules, n=1)
     hint = f"did you mean '{near[0]}:...'?" if near else "it starts with one of"
@@ -61,6 +62,10 @@ def open_chat(model: str | Calling, options: Mapping[str, Any] | None = None) ->
     `Calling` has. Raises ConfigError or MissingExtra.
     """
     calling = _settings(model, options)
+    if calling.fleet is not None:
+        from gristmill.backends import endpoint, fleets
+
+        return fleets.ChatFleet(calling, endpoint.open_chat)
     module, model = _module(calling.model), calling.model
     if calling.reference is not None:
         raise ConfigError(
@@ -77,6 +82,10 @@ def open_reward(model: str | Calling, options: Mapping[str, Any] | None = None) 
     how much likelier it finds an answer than its reference does.
     """
     calling = _settings(model, options)
+    if calling.fleet is not None:
+        from gristmill.backends import endpoint, fleets
+
+        return fleets.RewardFleet(calling, endpoint.open_reward)
     module, model = _module(calling.model), calling.model
     if calling.reference is not None and MODULES[model.partition(":")[0]] != "local":
         raise ConfigError(
@@ -110,6 +119,10 @@ def open_embedding(
 ) -> EmbeddingBackend:
     """The backend of a model that embeds texts; see `open_chat`."""
     calling = _settings(model, options)
+    if calling.fleet is not None:
+        from gristmill.backends import endpoint_embedding, fleets
+
+        return fleets.EmbeddingFleet(calling, endpoint_embedding.open_embedding)
     model = calling.model
     if model.startswith("tiny:"):
         raise ConfigError(
