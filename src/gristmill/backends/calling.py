@@ -8,6 +8,7 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from gristmill.backends.servers import common_name, is_several, several
+from gristmill.fleet import Fleet
 from gristmill.parts import Options
 
 Route = Literal["chat", "classify", "pooling"]
@@ -61,6 +62,9 @@ class Calling(Options):
     """A provider's request limit, if it has one; of several servers, each has it."""
     tokens_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
     """A provider's token limit, if it has one; of several servers, each has it."""
+    fleet: Fleet | None = None
+    """Servers to be started for a `tiny:`, `hf:` or `vllm:` model, and ended when it is done with:
+    `{replicas: 2, gpus: 1}`."""
     sticky: bool = False
     """Whether requests that begin alike go to the same one of several servers, while it has not
     much more to do than the others: for engines that keep what they computed of a prefix."""

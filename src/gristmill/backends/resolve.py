@@ -45,8 +45,9 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
         return import_module(f"gristmill.backends.{modules[prefix]}")
     if prefix == "vllm":
         raise ConfigError(
-            f"model '{model}': the in-process vLLM engine is not in this version; start "
-            "`vllm serve` and name the model as http://HOST:PORT/v1#NAME"
+            f"model '{model}': vLLM is a server: have it started, with `fleet: {{replicas: 1}}` "
+            "beside the model, or start it yourself, with `gristmill serve "
+            f"{rest or 'MODEL'} --engine vllm`, and name the address that it prints"
         )
     near = get_close_matches(prefix, modules, n=1)
     hint = f"did you mean '{near[0]}:...'?" if near else "it starts with one of"
@@ -55,6 +56,8 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
 
 def _calls(calling: Calling) -> Any:
     """The module that opens a model which answers or grades."""
+    if calling.fleet is not None:
+        return import_module("gristmill.backends.fleets")
     module = _module(calling.model)
     if calling.batch_api is None:
         return module
@@ -102,7 +105,7 @@ def open_reward(model: Named, options: Mapping[str, Any] | None = None) -> Rewar
     """
     calling = _settings(model, options)
     module, model = _calls(calling), calling.model
-    if calling.reference is not None and MODULES[model.partition(":")[0]] != "local":
+    if calling.reference is not None and not gives_likelihoods(model):
         raise ConfigError(
             f"model '{model}': `reference` needs the policy's own likelihoods, and so its weights "
             "here: name it hf:org/name, hf:./dir or tiny:..., or leave `reference` out"
@@ -131,12 +134,12 @@ def open_embedding(model: Named, options: Mapping[str, Any] | None = None) -> Em
     """The backend of a model that embeds texts; see `open_chat`."""
     calling = _settings(model, options)
     model = calling.model
-    if model.startswith("tiny:"):
+    if calling.fleet is None and model.startswith("tiny:"):
         raise ConfigError(
             f"model '{model}': the embedded family has no model that embeds texts; name "
             "http://HOST:PORT/v1#NAME, nim:... or hf:..."
         )
-    module = _module(model, EMBEDDERS)
+    module = _calls(calling) if calling.fleet else _module(model, EMBEDDERS)
     if calling.reference is not None:
         raise ConfigError(f"model '{model}': `reference` is for judges that grade; leave it out")
     if calling.batch_api is not None:

@@ -4,6 +4,7 @@
     replica.py    one server, as a process of its own
     keep.py       what stands between: it ends the server when its driver is gone, however it went
     local.py      so many of them on this machine: started, watched, restarted, ended
+    shared.py     the same for users one after another, in whatever event loop
 
 A replica is `gristmill serve` with the model, `--engine vllm` where the model string says so. The
 addresses of those that answer stand in a file, which whoever calls the model reads and watches.
@@ -11,5 +12,6 @@ addresses of those that answer stand in a file, which whoever calls the model re
 
 from gristmill.fleet.local import LocalFleet
 from gristmill.fleet.settings import Fleet
+from gristmill.fleet.shared import end_all, servers_of
 
-__all__ = ["Fleet", "LocalFleet"]
+__all__ = ["Fleet", "LocalFleet", "end_all", "servers_of"]
