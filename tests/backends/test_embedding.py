@@ -246,7 +246,7 @@ def test_usage_may_be_missing_or_nonsense() -> None:
     ("model", "options", "why"),
     [
         ("tiny:instruct", {}, "no model that embeds texts"),
-        ("vllm:org/name", {}, "vllm serve"),
+        ("vllm:org/name", {}, "--engine vllm"),
         ("hff:x", {}, "did you mean 'hf:...'"),
         ("openai", {}, "starts with one of"),
         ("http://h:1/v1", {}, "add the name"),

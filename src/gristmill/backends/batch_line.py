@@ -13,8 +13,10 @@ from yarl import URL
 
 from gristmill import __version__
 from gristmill.backends.fault import Fault, fault_of_status
-from gristmill.backends.pool import CONNECT_TIMEOUT, LARGE_BODY, Server, _proxy, read_whole
+from gristmill.backends.pool import LARGE_BODY
+from gristmill.backends.reply import read_whole
 from gristmill.backends.retry import Retry, fault_of_error
+from gristmill.backends.session import CONNECT_TIMEOUT, Server, proxy_of
 from gristmill.errors import BackendError, BackendFatal, StorageError
 
 PIECE = 1 << 20
@@ -42,7 +44,7 @@ class Line:
         self._answered = False
 
     def open(self) -> None:
-        self._proxy = _proxy(self.server.root)
+        self._proxy = proxy_of(self.server.root)
         self._session = aiohttp.ClientSession(
             headers=self._headers, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
         )
