@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.backends import open_chat
 from gristmill.backends.calling import Calling
 from gristmill.backends.fault import fault_of_status
 from gristmill.backends.health import is_failing
@@ -65,6 +66,16 @@ def test_one_string_keeps_its_meaning(model):
 def test_what_is_no_such_list(model, says):
     with pytest.raises(ConfigError, match=says):
         calling(model)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("http://b:99999999/v1#m", "not an address"), ("http://u:sk-1@b/v1#m", "key_env")],
+)
+def test_a_wrong_address_is_found_before_any_work(wrong, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        open_chat([A, wrong])
+    assert "sk-1" not in str(caught.value)
 
 
 def test_a_config_that_was_written_down_is_read_again():

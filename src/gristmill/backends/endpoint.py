@@ -26,7 +26,7 @@ from gristmill.backends.group import Group
 from gristmill.backends.pool import Caller, Parsed, Pool
 from gristmill.backends.reply import Reader
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
-from gristmill.backends.servers import also_known
+from gristmill.backends.servers import also_known, is_address
 from gristmill.backends.sticky import beginning
 from gristmill.backends.wire import around, chat_messages, spoken_messages
 from gristmill.errors import ConfigError
@@ -50,6 +50,9 @@ class Endpoint:
         self.calling = calling
         self._route = route
         self.address = Address.of(calling, route)
+        for place in calling.servers:
+            if is_address(place):  # a wrong one is found before any work
+                Address.of(calling.model_copy(update={"model": place}), route)
         self.caller = Caller(backend, self.address, calling.timeout, calling.retries)
         self.pool: Pool | Group | None = None
         self._joining = asyncio.Lock()

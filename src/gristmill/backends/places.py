@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from gristmill.backends.servers import known, lines
+from gristmill.backends.servers import is_address, known, lines
 from gristmill.errors import BackendFatal
 
 WATCH = 1.0
@@ -42,7 +42,7 @@ class Places:
     @property
     def change(self) -> bool:
         """Whether what is found can ever be another."""
-        return any(not place.startswith(("http://", "https://")) for place in self._found)
+        return not all(is_address(place) for place in self._found)
 
     async def look(self) -> list[Found]:
         """All servers there are now, each once. Raises BackendFatal where there never was one."""

@@ -78,6 +78,11 @@ def known(place: str) -> str:
     return f"{ANYWHERE}{'?' + route[1] if route else ''}#{name}"
 
 
+def is_address(place: str) -> bool:
+    """Whether a place is one server, rather than where addresses are found."""
+    return place.startswith(_ADDRESS)
+
+
 def is_several(model: str) -> bool:
     """Whether a model string is what a model on several servers is known by."""
     return model.startswith((f"{ANYWHERE}#", f"{ANYWHERE}?"))
