@@ -183,7 +183,7 @@ class TestBadInput:
             ("gpt-4", "unknown model 'gpt-4'"),
             ("http://localhost:1/v1", "add the name that the server knows the model by"),
             ("scripted:none.jsonl", "cannot read the script none.jsonl"),
-            ("vllm:org/name", "start `vllm serve`"),
+            ("vllm:org/name", "have it started, with `fleet"),
         ],
     )
     def test_an_unknown_model_string(

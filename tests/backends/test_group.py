@@ -445,7 +445,8 @@ def test_sticky_samples_of_a_prompt_share_a_server(servers, sticky):
         for body in server.bodies:
             homes.setdefault(body["messages"][-1]["content"], set()).add(place)
     spread = sum(len(places) for places in homes.values()) / len(homes)
-    assert spread < 2 if sticky else spread > 2
+    # All of one prompt's are asked for at once, and so go to whoever has a slot free.
+    assert spread < 1.5 if sticky else spread > 1.5
     assert max(served(four)) < 2 * min(served(four))
 
 
