@@ -107,12 +107,22 @@ def test_whatever_decides_an_answer_makes_another_call(tmp_path: Path) -> None:
         {"model": "http://127.0.0.1:10/v1#a"},
         {"body": {"chat_template_kwargs": {"enable_thinking": False}}},
         {"body": {"seed": None}},
+        {"model": ["http://127.0.0.1:9/v1#a", "http://127.0.0.1:10/v1#a"]},
     ],
 )
 def test_another_model_or_request_is_another_call(tmp_path: Path, other: dict[str, Any]) -> None:
-    assert _who(tmp_path, Calling(model="http://127.0.0.1:9/v1#a")) != _who(
-        tmp_path, Calling(**{"model": "http://127.0.0.1:9/v1#a", **other})
-    )
+    one = {"model": "http://127.0.0.1:9/v1#a"}
+    first, second = (Calling.model_validate(values) for values in (one, {**one, **other}))
+    assert _who(tmp_path, first) != _who(tmp_path, second)
+
+
+def test_several_servers_are_known_by_their_addresses(tmp_path: Path) -> None:
+    def who(*ports: int) -> bytes:
+        model = [f"http://127.0.0.1:{port}/v1#a" for port in ports]
+        return _who(tmp_path, Calling.model_validate({"model": model}))
+
+    assert who(9, 10) == who(10, 9)
+    assert len({who(9, 10), who(9, 11), who(9, 10, 11)}) == 3
 
 
 def test_how_fast_or_for_what_a_model_is_called_makes_no_other(tmp_path: Path) -> None:

@@ -252,7 +252,8 @@ def _is_hub(model: str) -> bool:
 def _identity(calling: Calling) -> list[Any]:
     """All that makes a model this one and no other, as JSON."""
     beside = set(type(calling).model_fields) - set(Calling.model_fields)
-    known: list[Any] = [identity(calling, *beside)]
+    # `http://*#name`, as several servers are called, may elsewhere be another model of that name.
+    known: list[Any] = [identity(calling, *beside), sorted(calling.servers)]
     for model in (calling.model, calling.reference or ""):
         prefix, _, place = model.partition(":")
         if prefix in ("tiny", "hf", "scripted"):
