@@ -9,7 +9,7 @@ system message or template is another call, and is never answered with a stale a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import orjson
 from gristmill.backends.base import ChatBackend
 from gristmill.errors import BackendError
 from gristmill.records import Prompt, Response, Sampling, ToolCall, prompt_id
-from gristmill.storage.log import Log
+from gristmill.storage.logs import Logs
 
 
 def pack(response: Response) -> list[Any]:
@@ -40,10 +40,13 @@ def unpack(packed: list[Any]) -> Response:
 
 
 class Calls:
-    """A log of answered calls. `spent` is the last of the totals that were kept with them."""
+    """A log of answered calls. `spent` is the last of the totals that were kept with them.
 
-    def __init__(self, path: Path) -> None:
-        self._log = Log(path)
+    others, growing: logs of other processes, whose answers are known too; see `Logs`.
+    """
+
+    def __init__(self, path: Path, others: Sequence[Path] = (), *, growing: bool = False) -> None:
+        self._log = Logs(path, others, growing=growing)
         self.spent: list[float] | None = None
         self._offsets: dict[bytes, int] = {}
         for offset, (key, _, spent) in self._log.scan():

@@ -74,6 +74,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the forecast; call no model.")
     ] = False,
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="Make one share of the prompts, I/N, beside the others; decide later.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 
@@ -81,12 +88,24 @@ def run(
     tried again. `keep`, `select`, `export`, `target` and `budget` may change in between; they
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
+
+    With `--shard 3/16` it makes a sixteenth of the prompts and no data; sixteen such processes, on
+    one machine or many, share the folder, and a run without `--shard` then decides over all.
     """
-    from gristmill.jobs.summary import show_forecast, show_outcome
+    from gristmill.jobs.summary import show_forecast, show_outcome, show_shard
     from gristmill.mill import Config
 
     if dry_run:
         show_forecast(OUT, Config.load(config), limit)
+        return
+    if shard:
+        from gristmill.jobs.shards import run_shard
+
+        with interruptible():
+            made = run_shard(config, out, shard, limit=limit)
+        show_shard(OUT, made)
+        if made.status == "interrupted":
+            raise typer.Exit(INTERRUPTED)
         return
     from gristmill.jobs.run import run as run_config
 

@@ -36,10 +36,15 @@ def run(
     whatever was finished by then stays in the checkpoint.
     """
     config = Config.read(config)
-    folder = Path(out) if out else Path("out") / config.name
+    folder = folder_of(config, out)
     with nullcontext(watch) if watch else Display(speaker(quiet), config, limit) as seen:
         outcome = mill.run(config, folder, limit=limit, watch=seen)
     return finished(outcome)
+
+
+def folder_of(config: Config, out: str | Path | None) -> Path:
+    """The run's folder: the one that was named, or `out/` and the run's name."""
+    return Path(out) if out else Path("out") / config.name
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

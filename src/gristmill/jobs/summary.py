@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+from gristmill.mill.shards import Made
 from gristmill.page.text import label
 
 ADVICE = {
@@ -17,6 +18,14 @@ ADVICE = {
     "budget": "the budget is spent: raise it and run again, it goes on from here",
     "failed": "not one response came back",
     "interrupted": "interrupted: run again, it goes on from here",
+}
+
+SHARD = {
+    "complete": "every prompt of it is done",
+    "target": "its share of the target is reached",
+    "budget": "its share of the budget is spent",
+    "interrupted": "interrupted: run again, it goes on from here",
+    "lost": "another process has taken it up",
 }
 
 
@@ -86,6 +95,17 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
             soft_wrap=True,
         )
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def show_shard(console: Console, made: Made) -> None:
+    """Print what the process of one shard has done."""
+    took = f"; took up {', '.join(made.took)}" if made.took else ""
+    why = f" ({made.detail})" if made.detail else ""
+    line = (
+        f"{made.shard}: {SHARD[made.status]}{why}; {made.finished:,} prompts finished, "
+        f"{made.accepted:,} accepted, {made.requests:,} requests{took}"
+    )
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _head(console: Console, text: str) -> None:
