@@ -81,6 +81,11 @@ def run(
             show_default=False,
         ),
     ] = "",
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=512, help="Start so many shards, and decide when they are done."),
+    ] = None,
+    on: Annotated[str, typer.Option(help="Where shards are started: local or slurm.")] = "local",
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 
@@ -91,6 +96,7 @@ def run(
 
     With `--shard 3/16` it makes a sixteenth of the prompts and no data; sixteen such processes, on
     one machine or many, share the folder, and a run without `--shard` then decides over all.
+    `--shards 16` starts them, on this machine or as jobs of Slurm.
     """
     from gristmill.jobs.summary import show_forecast, show_outcome, show_shard
     from gristmill.mill import Config
@@ -98,20 +104,22 @@ def run(
     if dry_run:
         show_forecast(OUT, Config.load(config), limit)
         return
-    if shard:
-        from gristmill.jobs.shards import run_shard
-
-        with interruptible():
-            made = run_shard(config, out, shard, limit=limit)
-        show_shard(OUT, made)
-        if made.status == "interrupted":
-            raise typer.Exit(INTERRUPTED)
-        return
     from gristmill.jobs.run import run as run_config
+    from gristmill.jobs.shards import run_shard, run_shards
 
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
     with interruptible():
-        outcome = run_config(config, out, limit=limit)
+        if shard:
+            made = run_shard(config, out, shard, limit=limit)
+            show_shard(OUT, made)
+            raise typer.Exit(INTERRUPTED if made.status == "interrupted" else 0)
+        if shards:
+            outcome = run_shards(config, out, shards, on=on, limit=limit)
+        else:
+            outcome = run_config(config, out, limit=limit)
+    if isinstance(outcome, str):
+        OUT.print(outcome, markup=False, soft_wrap=True)
+        return
     show_outcome(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(

@@ -104,7 +104,6 @@ class _Worker:
         self._made = Made(folder.path, shard)
         self._own = folder.checkpoint / shard.name
         self._session: Session | None = None
-        self._before = (0, 0)
 
     def work(self) -> Made:
         agreed = self._agree()
@@ -121,7 +120,6 @@ class _Worker:
                     claim.end()
                 keeper.claims.clear()
                 found = None
-        self._say()
         return self._made
 
     def _next(self, agreed: Allowance) -> tuple[Shard, Claim] | None:
@@ -187,37 +185,29 @@ class _Worker:
             stopped = session.executor.stopped
             if not stopped:
                 journal.forget_partial(session.purse.spent())
+        status = stopped.partition(".")[0] or "complete"
+        self._say(status)
         made = self._made
+        made.finished += session.tally.finished
+        made.accepted += session.tally.accepted
+        made.requests = session.purse.requests
         if made.status in ("working", "complete"):
-            made.status = stopped.partition(".")[0] or "complete"
-            made.detail = stopped if made.status == "budget" else ""
-        self._before, self._session = self._counts(), None
+            made.status, made.detail = status, stopped if status == "budget" else ""
+        self._session = None
 
     def _lost(self) -> None:
         if self._session is not None:
             self._session.executor.stopped = "lost"
 
-    def _counts(self) -> tuple[int, int]:
-        """Finished and accepted prompts of all the shards that one had."""
-        finished, accepted = self._before
-        if self._session is not None:
-            self._made.requests = self._session.purse.requests
-            tally = self._session.tally
-            finished, accepted = finished + tally.finished, accepted + tally.accepted
-        return finished, accepted
-
-    def _say(self) -> None:
-        """Leave word of how far one is, for whoever watches all shards."""
-        made = self._made
-        made.finished, made.accepted = self._counts()
-        said = {
-            "status": made.status,
-            "finished": made.finished,
-            "accepted": made.accepted,
-            "requests": made.requests,
-        }
+    def _say(self, status: str = "working") -> None:
+        """Leave word of how far the shard is that one is at, for whoever watches all of them."""
+        if (session := self._session) is None or session.shard is None:
+            return
+        tally = session.tally
+        said = {"status": status, "finished": tally.finished, "accepted": tally.accepted}
         with suppress(StorageError):
-            write_atomically(self._own / "progress.json", orjson.dumps(said))
+            place = self._folder.checkpoint / session.shard.name
+            write_atomically(place / "progress.json", orjson.dumps(said))
 
 
 _NOBODY = Shard(0, 1 << 64)
