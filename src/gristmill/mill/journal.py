@@ -20,6 +20,7 @@ from typing import Any
 from gristmill.backends import remembered
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
+from gristmill.keys import Places
 from gristmill.mill.budget import Spent
 from gristmill.mill.shard import Shard
 from gristmill.records import Failure, Response, Sample, Verdict
@@ -77,7 +78,7 @@ class Journal:
         self._done = Logs(folder / LOGS[0], logs(LOGS[0]), growing=growing)
         self._under_way = Log(folder / LOGS[1])
         self.calls = Calls(folder / CALLS, logs(CALLS), growing=growing)
-        self.finished: dict[int, int] = {}
+        self.finished = Places()
         self.failed: set[int] = set()
         self._partial: dict[int, list[Any]] = {}
         self._limit = PARTIAL_LIMIT

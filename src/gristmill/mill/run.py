@@ -148,6 +148,7 @@ def _run_once(
         if not session.executor.stopped:
             journal.forget_partial(session.purse.spent())
         session.feed.note_finished()
+        session.tally.filters = ()  # what they remember, deciding remembers anew
         counts = write(session.passage(), folder.data, _origin(session, supply.licences()))
         return _outcome(folder, session, counts, written)
 
