@@ -122,6 +122,7 @@ for task in range(1, 1 + int(tasks[0])) if tasks else [0]:
     env = {{**os.environ, "SLURM_ARRAY_TASK_ID": str(task)}}
     running.append(subprocess.Popen(["sh", sys.argv[-1]], env=env, stdout=subprocess.DEVNULL))
 assert not any(one.wait() for one in running)
+print("this site says hello")
 print(number + ";cluster")
 """
 

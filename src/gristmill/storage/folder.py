@@ -43,7 +43,7 @@ def locked(
         raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
     with lock:
         give_up = time.monotonic() + patience
-        while not _taken(lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+        while not _taken(folder, lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if time.monotonic() >= give_up:
                 raise CheckpointError(
                     f"{folder}: {who}; wait for it, or name another folder with --out"
@@ -52,11 +52,16 @@ def locked(
         yield
 
 
-def _taken(lock: TextIO, how: int) -> bool:
+def _taken(folder: Path, lock: TextIO, how: int) -> bool:
     try:
         fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: its file system gives no locks: {error.strerror}; mount it with them, or "
+            "name another folder with --out"
+        ) from None
     return True
 
 

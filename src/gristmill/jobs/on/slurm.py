@@ -53,5 +53,5 @@ def _submit(options: list[str], script: Path) -> str:
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise RunError(f"sbatch: {said}; put that right and run again")
-    # `--parsable` says `number` or `number;cluster`.
-    return done.stdout.strip().partition(";")[0]
+    # `--parsable` says `number` or `number;cluster`; what a site's wrapper says comes before that.
+    return (done.stdout.split() or ["?"])[-1].partition(";")[0]
