@@ -19,7 +19,7 @@ from gristmill.backends.base import ChatBackend
 from gristmill.backends.behind import Behind
 from gristmill.errors import BackendError
 from gristmill.records import Message, Prompt, Response, Sampling, ToolCall, prompt_id
-from gristmill.storage.log import Log
+from gristmill.storage.logs import Logs
 
 
 def pack(response: Response) -> list[Any]:
@@ -41,11 +41,14 @@ def unpack(packed: list[Any]) -> Response:
 
 class Calls:
     """A log of answered calls in a folder. `spent` is the last of the totals that were kept with
-    them, `resumed` whether any were there to begin with."""
+    them, `resumed` whether any were there to begin with.
 
-    def __init__(self, path: Path) -> None:
+    others, growing: logs of other processes, whose answers are known too; see `Logs`.
+    """
+
+    def __init__(self, path: Path, others: Sequence[Path] = (), *, growing: bool = False) -> None:
         self.folder = path.parent
-        self._log = Log(path)
+        self._log = Logs(path, others, growing=growing)
         self.spent: list[float] | None = None
         self._offsets: dict[bytes, int] = {}
         for offset, (key, _, spent) in self._log.scan():

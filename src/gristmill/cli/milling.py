@@ -90,6 +90,18 @@ def run(
             metavar="PORT",
         ),
     ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="Make one share of the prompts, I/N, beside the others; decide later.",
+            show_default=False,
+        ),
+    ] = "",
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, max=512, help="Start so many shards, and decide when they are done."),
+    ] = None,
+    on: Annotated[str, typer.Option(help="Where shards are started: local or slurm.")] = "local",
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 
@@ -97,18 +109,38 @@ def run(
     tried again. `keep`, `select`, `export`, `target` and `budget` may change in between; they
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
+
+    With `--shard 3/16` it makes a sixteenth of the prompts and no data; sixteen such processes, on
+    one machine or many, share the folder, and a run without `--shard` then decides over all.
+    `--shards 16` starts them, on this machine or as jobs of Slurm.
     """
-    from gristmill.jobs.summary import show_forecast, show_line, show_outcome
+    from gristmill.jobs.summary import show_forecast, show_line, show_outcome, show_shard
     from gristmill.mill import Config
 
     if dry_run:
         show_forecast(OUT, Config.load(config), limit)
         return
     from gristmill.jobs.run import run as run_config
+    from gristmill.jobs.shards import run_shard, run_shards
 
     # While requests are in flight the mill sees to Ctrl-C itself; this is while recipes write.
     with interruptible():
-        outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+        if (shard or shards) and (log or metrics):
+            raise ConfigError(
+                "--log and --metrics are of one process: leave them out of shards, and give them "
+                "to the run that decides"
+            )
+        if shard:
+            made = run_shard(config, out, shard, limit=limit, quiet=quiet)
+            show_shard(OUT, made)
+            raise typer.Exit(INTERRUPTED if made.status == "interrupted" else 0)
+        if shards:
+            outcome = run_shards(config, out, shards, on=on, limit=limit, quiet=quiet)
+        else:
+            outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+    if isinstance(outcome, str):
+        OUT.print(outcome, markup=False, soft_wrap=True)
+        return
     (show_line if quiet else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(

@@ -22,9 +22,12 @@ WINDOW = 20
 
 
 class Display(LiveLine, Watcher):
-    """Use as a context manager, and as the `watch` of a run."""
+    """Use as a context manager, and as the `watch` of a run. shards: how many share its prompts, of
+    which this is one."""
 
-    def __init__(self, console: Console, config: Config, limit: int | None) -> None:
+    def __init__(
+        self, console: Console, config: Config, limit: int | None, shards: int = 1
+    ) -> None:
         super().__init__(console)
         for source in config.sources:
             check_source(source)
@@ -34,7 +37,7 @@ class Display(LiveLine, Watcher):
             rows = None  # what recipes will write is not written yet
         if limit is not None:
             rows = limit if rows is None else min(rows, limit)
-        self._rows = rows
+        self._rows = None if rows is None else rows // shards
         self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
 
     def __call__(self, session: Seen) -> None:
@@ -48,7 +51,7 @@ class Display(LiveLine, Watcher):
             return
         now = time.monotonic()
         requests = sum(b.traffic.requests for b in session.backends())
-        spent = session.purse.spent()
+        spent = session.purse.total()
         tokens = spent.prompt_tokens + spent.completion_tokens + spent.judge_tokens
         self._history.append((now, self._done(session), requests, tokens))
         if self._live:

@@ -42,7 +42,7 @@ def run(
     checkpoint.
     """
     config = Config.read(config)
-    folder = Path(out) if out else Path("out") / config.name
+    folder = folder_of(config, out)
     console = speaker(quiet)
     watchers: list[Watcher] = [RunLog(Path(log), config, folder, limit)] if log else []
     port = MetricsPort(str(metrics), config) if metrics is not None else None
@@ -56,6 +56,11 @@ def run(
         outcome = finished(outcome)
         seen.ended(outcome)
     return outcome
+
+
+def folder_of(config: Config, out: str | Path | None) -> Path:
+    """The run's folder: the one that was named, or `out/` and the run's name."""
+    return Path(out) if out else Path("out") / config.name
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

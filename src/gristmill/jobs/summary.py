@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+from gristmill.mill.shards import Made
 from gristmill.page.text import label
 
 ADVICE = {
@@ -17,6 +18,14 @@ ADVICE = {
     "budget": "the budget is spent: raise it and run again, it goes on from here",
     "failed": "not one response came back",
     "interrupted": "interrupted: run again, it goes on from here",
+}
+
+SHARD = {
+    "complete": "every prompt of it is done",
+    "target": "its share of the target is reached",
+    "budget": "its share of the budget is spent",
+    "interrupted": "interrupted: run again, it goes on from here",
+    "lost": "another process has taken it up",
 }
 
 
@@ -101,6 +110,17 @@ def show_line(console: Console, outcome: Outcome) -> None:
     line = (
         f"'{outcome.metrics['name']}': {ADVICE[outcome.status]}; {prompts['accepted']:,} of "
         f"{prompts['finished']:,} prompts accepted: {outcome.folder}"
+    )
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def show_shard(console: Console, made: Made) -> None:
+    """Print what the process of one shard has done."""
+    took = f"; took up {', '.join(made.took)}" if made.took else ""
+    why = f" ({made.detail})" if made.detail else ""
+    line = (
+        f"{made.shard}: {SHARD[made.status]}{why}; {made.finished:,} prompts finished, "
+        f"{made.accepted:,} accepted, {made.requests:,} requests{took}"
     )
     console.print(line, markup=False, soft_wrap=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 from gristmill.backends.base import Meter
@@ -31,6 +32,24 @@ class Spent(NamedTuple):
         """For the checkpoint."""
         return list(self)
 
+    def plus(self, other: Spent, sign: int = 1) -> Spent:
+        """These totals and others together."""
+        return Spent(
+            self.requests + sign * other.requests,
+            self.prompt_tokens + sign * other.prompt_tokens,
+            self.completion_tokens + sign * other.completion_tokens,
+            self.judge_tokens + sign * other.judge_tokens,
+            self.usd + sign * other.usd,
+        )
+
+    @staticmethod
+    def total(several: Iterable[Spent]) -> Spent:
+        """What was spent in several places together."""
+        return reduce(Spent.plus, several, Spent())
+
+
+NOTHING = Spent()
+
 
 class Purse(Meter):
     """Counts requests, tokens and dollars, and says no at the budget's limits.
@@ -39,17 +58,25 @@ class Purse(Meter):
     their limit no new prompt starts, so that at most the prompts in flight go over it.
     """
 
-    def __init__(self, budget: Budget, before: Spent, prices: Sequence[Price]) -> None:
-        """prices: of the generating model, then of each judge in order."""
+    def __init__(
+        self,
+        budget: Budget,
+        before: Spent,
+        prices: Sequence[Price],
+        elsewhere: Spent = NOTHING,
+    ) -> None:
+        """prices: of the generating model, then of each judge in order. before: what this journal
+        has of earlier sessions; elsewhere: what the run's other journals have."""
         self._budget = budget
         self.prices = prices
-        self.requests = before.requests
-        self.prompt_tokens = before.prompt_tokens
-        self.completion_tokens = before.completion_tokens
-        self.judge_tokens = before.judge_tokens
-        self.usd = before.usd
+        self._elsewhere = elsewhere
+        self.requests, self.prompt_tokens, self.completion_tokens, self.judge_tokens, self.usd = (
+            Spent.total((before, elsewhere))
+        )
         self.closed = ""
         """Why no further call for prompts may be sent; empty while they may."""
+        self.fence: Callable[[], bool] | None = None
+        """Of work that another process may take up: whether it is one's own still."""
 
     def take_request(self) -> None:
         limit = self._budget.requests
@@ -57,6 +84,8 @@ class Purse(Meter):
             raise BackendError("budget", f"the budget of {limit} requests is spent")
         if self.closed:
             raise BackendError("budget", self.closed)
+        if self.fence is not None and not self.fence():
+            raise BackendError("budget", "another process took up this work")
         self.requests += 1
 
     def add_response(self, prompt_tokens: int, completion_tokens: int) -> None:
@@ -102,7 +131,12 @@ class Purse(Meter):
         return ""
 
     def spent(self) -> Spent:
-        """The totals now."""
+        """What this journal is to know as spent: the totals without what the others know."""
+        total = self.total()
+        return total.plus(self._elsewhere, -1) if any(self._elsewhere) else total
+
+    def total(self) -> Spent:
+        """The totals now, over all journals."""
         return Spent(
             self.requests,
             self.prompt_tokens,

@@ -137,8 +137,8 @@ class Executor:
             self.stopped = self.stopped or "budget.requests: spent on retries"
             return
         work = under_way.work
-        offset = self.journal.add_finished(work.key, samples, self.purse.spent())
-        under_way.feed.finish(work, offset)
+        place = self.journal.add_finished(work.key, samples, self.purse.spent())
+        under_way.feed.finish(work, place)
         self.tally.add(Graded(work.position, work.prompt, samples))
         self._watch(failures, len(samples))
 

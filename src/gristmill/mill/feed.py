@@ -11,6 +11,7 @@ from itertools import islice
 from gristmill.intake.cells import Refused
 from gristmill.mill.config import Config
 from gristmill.mill.journal import Journal
+from gristmill.mill.shard import Shard
 from gristmill.mill.source import keyed_prompts
 from gristmill.mill.tally import Tally
 from gristmill.records import Graded, Prompt, Sample
@@ -36,15 +37,26 @@ def items(
 
 
 class Feed:
-    """Iterate over it for `Work`. `offsets[position]` is where a finished prompt's record lies."""
+    """Iterate over it for `Work`. `places[position]` is where a finished prompt's record lies.
 
-    def __init__(self, config: Config, journal: Journal, tally: Tally, limit: int | None) -> None:
+    shard: whose prompts are looked at; by default all are.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        tally: Tally,
+        limit: int | None,
+        shard: Shard | None = None,
+    ) -> None:
+        self._shard = shard
         self._items = items(config, limit)
         self._journal = journal
         self._tally = tally
         self._next: Work | None = None
         self._unseen = len(journal.finished)
-        self.offsets: array[int] = array("q")
+        self.places: array[int] = array("q")
 
     def __iter__(self) -> Iterator[Work]:
         return self
@@ -69,25 +81,27 @@ class Feed:
 
     def _advance(self) -> Work | None:
         for item in self._items:
-            position = len(self.offsets)
-            self.offsets.append(UNFINISHED)
+            position = len(self.places)
+            self.places.append(UNFINISHED)
             self._tally.read += 1
             if isinstance(item, Refused):
                 self._tally.bad_input += 1
                 continue
             prompt, key = item
-            offset = self._journal.finished.get(key)
-            if offset is not None:
+            if self._shard is not None and not self._shard.has(key):
+                continue
+            place = self._journal.finished.get(key)
+            if place is not None:
                 # One with failures stays in the data until it is done anew.
-                self.offsets[position] = offset
+                self.places[position] = place
                 self._unseen -= 1
                 if key not in self._journal.failed:
-                    samples = self._journal.samples(offset, key)
+                    samples = self._journal.samples(place, key)
                     self._tally.add(Graded(position, prompt, samples))
                     continue
-            return Work(position, key, prompt, self._journal.take_partial(key, offset))
+            return Work(position, key, prompt, self._journal.take_partial(key, place))
         return None
 
-    def finish(self, work: Work, offset: int) -> None:
+    def finish(self, work: Work, place: int) -> None:
         """Note where the record of a finished prompt lies."""
-        self.offsets[work.position] = offset
+        self.places[work.position] = place

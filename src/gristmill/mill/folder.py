@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import yaml
 from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
-from gristmill.mill.journal import LOGS, Journal
+from gristmill.mill.journal import LOGS, Journal, journals
+from gristmill.mill.slots import end_round
 from gristmill.parts import name_of
 from gristmill.storage import differences, digest, locked, versions, write_atomically
 
@@ -26,6 +27,10 @@ class Folder:
         self.data = path / "data"
         self.metrics = path / "metrics.json"
         self.run = path / "run.yaml"
+        self.lock = self.checkpoint / "lock"
+        """Held by a run alone, or by all shards of one that are at work."""
+        self.agreed = self.checkpoint / "agreed.json"
+        """What each shard may spend (`gristmill.mill.allowance`)."""
 
     @contextmanager
     def open(self, config: Config) -> Iterator[Journal]:
@@ -34,25 +39,31 @@ class Folder:
         Raises CheckpointError if the folder is in use, or belongs to another config, or is
         damaged; StorageError if it cannot be written.
         """
+        self.make()
+        with locked(self.path, self.lock):
+            end_round(self.checkpoint, self.agreed)
+            self.settle(config)
+            with closing(Journal(self.checkpoint, journals(self.checkpoint)[1:])) as journal:
+                yield journal
+
+    def make(self) -> None:
+        """Make the folders that are not there. Raises StorageError."""
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(exist_ok=True)
         except OSError as error:
             raise StorageError(f"{self.path}: cannot write: {error.strerror}") from None
-        with locked(self.path, self.checkpoint / "lock"):
-            if self._holds_work():
-                self._check_identity(config)
-            else:
-                self._check_free()
-            write_atomically(self.run, _resolved(config))
-            journal = Journal(self.checkpoint)
-            try:
-                yield journal
-            finally:
-                journal.close()
+
+    def settle(self, config: Config) -> None:
+        """Let the folder be this run's. Raises CheckpointError where it is another's."""
+        if self._holds_work():
+            self.check_identity(config)
+        else:
+            self._check_free()
+        write_atomically(self.run, _resolved(config))
 
     def _holds_work(self) -> bool:
-        logs = (self.checkpoint / name for name in LOGS)
+        logs = (folder / name for folder in journals(self.checkpoint) for name in LOGS)
         return any(log.exists() and log.stat().st_size for log in logs)
 
     def _check_free(self) -> None:
@@ -65,7 +76,8 @@ class Folder:
                     "name a folder of its own with --out"
                 )
 
-    def _check_identity(self, config: Config) -> None:
+    def check_identity(self, config: Config) -> None:
+        """Raise CheckpointError where the folder is that of another config."""
         try:
             there = yaml.safe_load(self.run.read_text(encoding="utf-8"))["identity"]
         except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:

@@ -4,11 +4,16 @@ Two logs (`gristmill.storage.log`):
 `finished.jsonl` holds each finished prompt once with all its samples; `partial.jsonl` holds the
 single responses and verdicts of prompts that are still under way, so that a crash repeats no
 request but those in flight.
+
+Each shard of a run (`gristmill.mill.shard`) has a journal of its own, in a folder beside these two;
+whoever opens one reads the others, too, and writes to none of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +21,12 @@ from gristmill.backends import remembered
 from gristmill.backends.kept import Kept
 from gristmill.backends.remembered import Calls
 from gristmill.errors import DataError
+from gristmill.keys import Places
 from gristmill.mill.budget import Spent
+from gristmill.mill.shard import Shard
 from gristmill.records import Failure, Response, Sample, Verdict
-from gristmill.storage.log import Log, read_log
+from gristmill.storage.log import Log, last_record, read_log
+from gristmill.storage.logs import Logs
 
 PARTIAL_LIMIT = 64 << 20
 """Bytes of `partial.jsonl` after which it is started anew with what is still needed."""
@@ -36,42 +44,74 @@ FAILURE = 3
 """Where a packed sample holds its failure."""
 
 
+def journals(checkpoint: Path) -> list[Path]:
+    """The folders of a checkpoint's journals: its own, and that of each shard."""
+    return [checkpoint, *sorted(checkpoint.glob("*-of-*"))]
+
+
+def spent_in(folder: Path) -> Spent:
+    """The last total of the journal in a folder, which somebody may be writing to."""
+    spent = Spent()
+    for name in LOGS:
+        record = last_record(folder / name)
+        spent = spent.or_later(record and record[2])
+    return spent
+
+
 class Journal:
-    """The checkpoint of one run, open for writing by one process.
+    """A checkpoint, open for writing by one process.
 
     Every record carries the `spent` totals of its moment, so that a resumed run knows what the
     earlier ones cost; a kill forgets at most the requests that were in flight.
 
-    After opening, `spent` is the last total, `finished` maps the key of each prompt that was
-    finished before to its offset, `failed` holds those of them with a failed sample, and
-    `take_partial` gives what is known of one that is still to do.
+    others: folders of journals that are only read. shard: whose prompts are looked for in them, all
+    by default; the shards beside it may be writing to theirs.
+
+    After opening, `spent` is the last total, `elsewhere` that of the others together, `finished`
+    maps the key of each prompt that was finished before to its place, `failed` holds those of them
+    with a failed sample, and `take_partial` gives what is known of one that is still to do.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, others: Sequence[Path] = (), shard: Shard | None = None
+    ) -> None:
+        growing = shard is not None
         self.folder = folder
-        self._done, self._under_way = (Log(folder / name) for name in LOGS)
-        self.calls = Calls(folder / CALLS)
+
+        def logs(name: str) -> list[Path]:
+            return [other / name for other in others]
+
+        self._done = Logs(folder / LOGS[0], logs(LOGS[0]), growing=growing)
+        self._under_way = Log(folder / LOGS[1])
+        self.calls = Calls(folder / CALLS, logs(CALLS), growing=growing)
         self.vectors = Kept(folder / VECTORS)
-        self.finished: dict[int, int] = {}
+        self.finished = Places()
         self.failed: set[int] = set()
         self._partial: dict[int, list[Any]] = {}
         self._limit = PARTIAL_LIMIT
-        self.spent = Spent()
-        for offset, (key, samples, spent) in self._done.scan():
-            self._note(spent)
-            self.finished[key] = offset
-            if any(s[FAILURE] for s in samples):
-                self.failed.add(key)
-            else:
-                self.failed.discard(key)
-        for _, record in self._under_way.scan():
-            self._note(record[2])
+        self.spent = spent_in(folder)
+        # A shard has an allowance of its own (`gristmill.mill.allowance`).
+        self.elsewhere = Spent() if shard else Spent.total(map(spent_in, others))
+        for place, (key, samples, _) in self._done.scan():
+            if shard is None or shard.has(key):
+                self._note(key, place, failed=any(s[FAILURE] for s in samples))
+        for record in chain(*map(read_log, logs(LOGS[1])), (r for _, r in self._under_way.scan())):
             key = record[0]
-            if record[1] is not None and (key not in self.finished or key in self.failed):
+            if (
+                record[1] is not None
+                and (shard is None or shard.has(key))
+                and (key not in self.finished or key in self.failed)
+            ):
                 self._partial.setdefault(key, []).append(record)
 
-    def _note(self, spent: list[Any]) -> None:
-        self.spent = self.spent.or_later(spent)
+    def _note(self, key: int, place: int, failed: bool) -> None:
+        if not failed:
+            self.failed.discard(key)
+        elif key in self.finished and key not in self.failed:
+            return  # one process failed with it, and another did not
+        else:
+            self.failed.add(key)
+        self.finished[key] = place
 
     def add_partial(self, key: int, sample: Sample, spent: Spent) -> None:
         """Remember what one sample has so far."""
@@ -79,31 +119,37 @@ class Journal:
         self._under_way.append(record)
         self._partial.setdefault(key, []).append(record)
         if self._under_way.end > self._limit:
-            self._under_way.restart([r for records in self._partial.values() for r in records])
+            self.forget_partial(spent)
             self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)
 
     def add_finished(self, key: int, samples: tuple[Sample, ...], spent: Spent) -> int:
-        """Remember a finished prompt; returns its offset."""
-        offset = self._done.append([key, [_pack(s) for s in samples], spent.as_list()])
+        """Remember a finished prompt; returns its place."""
+        place = self._done.append([key, [_pack(s) for s in samples], spent.as_list()])
         self._partial.pop(key, None)
-        return offset
+        return place
 
-    def take_partial(self, key: int, offset: int | None) -> dict[int, Sample]:
+    def take_partial(self, key: int, place: int | None) -> dict[int, Sample]:
         """The samples of an unfinished prompt that need no new generation, by index.
 
-        offset: of its finished record, where it was finished with failures.
+        place: of its finished record, where it was finished with failures.
         """
-        known = self.samples(offset, key) if offset is not None else ()
+        known = self.samples(place, key) if place is not None else ()
         result = {s.index: s for s in known if s.response is not None}
-        # Later records of a sample know more than earlier ones.
-        return result | {r[1][0]: _unpack(r[1]) for r in self._partial.get(key, ())}
+        for record in self._partial.get(key, ()):
+            sample = _unpack(record[1])
+            # Of one journal, later records know more; of several, any may be the one that does.
+            if (old := result.get(sample.index)) is None or len(old.verdicts) <= len(
+                sample.verdicts
+            ):
+                result[sample.index] = sample
+        return result
 
-    def samples(self, offset: int, key: int) -> tuple[Sample, ...]:
-        """The samples of the finished prompt at an offset.
+    def samples(self, place: int, key: int) -> tuple[Sample, ...]:
+        """The samples of the finished prompt at a place.
 
         Raises DataError if it is another prompt's, for then the input is no longer what it was.
         """
-        written, samples, _ = self._done.read(offset)
+        written, samples, _ = self._done.read(place)
         if written != key:
             raise DataError(
                 "a prompt file was changed while the mill was at work; run again: what is "
@@ -134,14 +180,15 @@ def read_finished(checkpoint: Path) -> list[tuple[Sample, ...]]:
     It may be growing: a half line at its end is passed over. Empty where there is none.
     """
     found = {}
-    for key, samples, _ in read_log(checkpoint / LOGS[0]):
-        found[key] = tuple(map(_unpack, samples))
+    for folder in journals(checkpoint):
+        for key, samples, _ in read_log(folder / LOGS[0]):
+            found[key] = tuple(map(_unpack, samples))
     return list(found.values())
 
 
 def read_calls(checkpoint: Path) -> list[Response]:
     """The answers of judges that make many calls for one verdict; see `read_finished`."""
-    records = read_log(checkpoint / CALLS)
+    records = chain(*(read_log(folder / CALLS) for folder in journals(checkpoint)))
     return [remembered.unpack(answer) for _, answer, _ in records if len(answer) > 2]
 
 

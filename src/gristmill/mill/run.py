@@ -32,6 +32,7 @@ from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
 from gristmill.mill.prompts import check_source
 from gristmill.mill.rows import Origin
+from gristmill.mill.shard import Shard
 from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
@@ -62,11 +63,13 @@ class Outcome:
 
 @dataclass
 class Session:
-    """One process's work on a run; what the display looks at while it goes on."""
+    """One process's work on a run, or on one shard of it; what the display looks at while it goes
+    on."""
 
     config: Config
     journal: Journal
     limit: int | None = None
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         # Those that look at all responses together come last: they need them all.
@@ -76,10 +79,11 @@ class Session:
         self.chat: ChatBackend = open_chat(generate)
         self.chat.folder = self.journal.folder
         callers = [generate, *(judge for judge, _ in self.judges)]
-        self.purse = Purse(self.config.budget, self.journal.spent, prices(callers))
+        spent, elsewhere = self.journal.spent, self.journal.elsewhere
+        self.purse = Purse(self.config.budget, spent, prices(callers), elsewhere)
         filters = opened_filters(self.config, self.journal)
         self.tally = Tally(filters, self.config.select.weights)
-        self.feed = Feed(self.config, self.journal, self.tally, self.limit)
+        self.feed = Feed(self.config, self.journal, self.tally, self.limit, self.shard)
         self.executor = Executor(
             self.config, self.journal, self.purse, self.tally, self.chat, self.judges
         )
@@ -100,7 +104,7 @@ class Session:
 
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
-        return Passage(self.config, self.journal, self.feed.offsets)
+        return Passage(self.config, self.journal, self.feed.places)
 
 
 Watch = Callable[[Session | Writing | Progress], None]
@@ -119,11 +123,7 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    for source in config.prompts:
-        check_source(source)
-    check_truths(config)
-    for part in config.open_filters():
-        part.check()
+    check(config)
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)
     with caching(config.cache):
@@ -134,26 +134,36 @@ def run(
                 return outcome
 
 
+def check(config: Config) -> None:
+    """Look at all that can be wrong with a config's prompts and filters. Raises InputError."""
+    for source in config.prompts:
+        check_source(source)
+    check_truths(config)
+    for part in config.open_filters():
+        part.check()
+
+
 def _run_once(
     config: Config, folder: Folder, supply: Supply, limit: int | None, watch: Watch
 ) -> Outcome:
-    with folder.open(config) as journal, _calm_collector():
+    with folder.open(config) as journal, calm_collector():
         embed_rows(config, journal, watch)
         written = supply.write(journal, watch)
         session = Session(supply.as_files(), journal, limit)
         session.started = supply.began
         try:
-            loop.run(_execute(session, watch))
+            loop.run(execute(session, watch))
         finally:
             _say_what_was_spent(folder, session)
         if not session.executor.stopped:
             journal.forget_partial(session.purse.spent())
         session.feed.note_finished()
+        session.tally.filters = ()  # what they remember, deciding remembers anew
         counts = write(session.passage(), folder.data, _origin(session, supply.licences()))
         return _outcome(folder, session, counts, written)
 
 
-async def _execute(session: Session, watch: Watch) -> None:
+async def execute(session: Session, watch: Watch) -> None:
     """Run until the target is met exactly, or there is no more to run.
 
     Filters with a memory decide in the input's order only at the end, so the count that stopped
@@ -183,7 +193,7 @@ async def _execute(session: Session, watch: Watch) -> None:
 
 
 @contextmanager
-def _calm_collector() -> Iterator[None]:
+def calm_collector() -> Iterator[None]:
     """Let the cyclic garbage collector run less often and leave alone what is there already.
 
     A call makes many short-lived objects and hardly a cycle; at the default thresholds the
@@ -253,7 +263,7 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
     if written and not counts.prompts_read:
         budget = any(r.stopped.startswith("budget") for w in written for r in w.reports)
         status = "budget" if budget else "failed"
-    spent = session.purse.spent()
+    spent = session.purse.total()
     priced = any(p.input or p.output for p in session.purse.prices)
     metrics = {
         "name": session.config.name,

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from gristmill.intake.cells import Refused
 from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
+from gristmill.keys import Keys
 from gristmill.records import Message, Prompt, prompt_id
 
 UNREADABLE = ("bad_json", "bad_encoding")
@@ -37,7 +38,7 @@ def keyed_prompts(
     nothing used.
     Raises DataError where a source cannot be read; `Source.check` says so beforehand.
     """
-    seen: set[int] = set()
+    seen = Keys()
     for source in sources:
         for found in source.records(PROMPT, unused=unused):
             if isinstance(found, Refused):
@@ -69,20 +70,17 @@ def _instructed(prompt: Prompt, content: str, system: str | None) -> tuple[Promp
     return replace(prompt, messages=messages, id=name), now
 
 
-def _unique(prompt: Prompt, content: str, seen: set[int]) -> tuple[Prompt, int] | None:
+def _unique(prompt: Prompt, content: str, seen: Keys) -> tuple[Prompt, int] | None:
     """The prompt with an id of its own, and its key; None if id and content were seen together
     before."""
     key = _key(prompt.id, content)
-    if key in seen:
+    if not seen.add(key):
         return None
-    seen.add(key)
     if prompt.id == content:
         return prompt, key
-    name = _hash(f"id\0{prompt.id}")
-    if name in seen:
+    if not seen.add(_hash(f"id\0{prompt.id}")):
         prompt = replace(prompt, id=f"{prompt.id}-{content}")
         key = _key(prompt.id, content)
-    seen.add(name)
     return prompt, key
 
 

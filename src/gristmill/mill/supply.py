@@ -91,7 +91,7 @@ class Supply:
         calls = Calls(self._folder.checkpoint / "recipes.jsonl")
         try:
             before = journal.spent.or_later(calls.spent)
-            purse = Purse(self._config.budget, before, [])
+            purse = Purse(self._config.budget, before, [], journal.elsewhere)
             items = self._folder.path / "prompts" / "items.jsonl"
             desk = Desk(calls, purse, items, self._config.generate, watch)
             written = []

@@ -56,24 +56,24 @@ class Counts:
 class Passage:
     """One reading of everything that is in the checkpoint, in the input's order."""
 
-    def __init__(self, config: Config, journal: Journal, offsets: array[int]) -> None:
+    def __init__(self, config: Config, journal: Journal, places: array[int]) -> None:
         self.config = config
         self._journal = journal
-        self._offsets = offsets
+        self._places = places
         self.unused: Counter[str] = Counter()
         """Columns of the rows read last that nothing used."""
 
     def everything(self) -> Iterator[Graded | Refused]:
         """Finished prompts and bad lines; what is not finished is left out."""
-        # The offsets know how far the feed has read; what lies beyond was never looked at.
-        end = len(self._offsets)
+        # The places know how far the feed has read; what lies beyond was never looked at.
+        end = len(self._places)
         self.unused = Counter()
         for position, item in enumerate(items(self.config, end, self.unused)):
             if isinstance(item, Refused):
                 yield item
-            elif self._offsets[position] != UNFINISHED:
+            elif self._places[position] != UNFINISHED:
                 prompt, key = item
-                samples = self._journal.samples(self._offsets[position], key)
+                samples = self._journal.samples(self._places[position], key)
                 yield weighed(Graded(position, prompt, samples), self.config.select.weights)
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | Refused]:

@@ -1,5 +1,12 @@
-"""What lies on the disk: folders with one writer, files whole or not at all, and the log."""
+"""What lies on the disk: folders with one writer, files whole or not at all, logs, and leases."""
 
-from gristmill.storage.folder import differences, digest, locked, versions, write_atomically
+from gristmill.storage.folder import (
+    differences,
+    digest,
+    is_locked,
+    locked,
+    versions,
+    write_atomically,
+)
 
-__all__ = ["differences", "digest", "locked", "versions", "write_atomically"]
+__all__ = ["differences", "digest", "is_locked", "locked", "versions", "write_atomically"]

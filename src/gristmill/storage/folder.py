@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
@@ -21,26 +22,56 @@ PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
 
 @contextmanager
-def locked(folder: Path, lock_file: Path) -> Iterator[None]:
+def locked(
+    folder: Path,
+    lock_file: Path,
+    *,
+    shared: bool = False,
+    patience: float = 0.0,
+    who: str = "another gristmill process is writing to this folder",
+) -> Iterator[None]:
     """Keep other processes out of a folder, made where there is none. Raises CheckpointError if one
-    is in it.
+    is in it, saying `who`, after so many seconds.
 
-    The lock belongs to the open file and goes with the process, however that ends.
+    shared: let those in that ask for the same. The lock belongs to the open file and goes with the
+    process, however that ends.
     """
     try:
         lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_file.open("a")
+        lock = lock_file.open("a+")  # over NFS, a shared lock needs a file that is open to read
     except OSError as error:
         raise StorageError(f"{folder}: cannot write: {error.strerror}") from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CheckpointError(
-                f"{folder}: another gristmill process is writing to this folder; wait for "
-                "it, or name another folder with --out"
-            ) from None
+        give_up = time.monotonic() + patience
+        while not _taken(folder, lock, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+            if time.monotonic() >= give_up:
+                raise CheckpointError(
+                    f"{folder}: {who}; wait for it, or name another folder with --out"
+                )
+            time.sleep(0.02)
         yield
+
+
+def _taken(folder: Path, lock: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: its file system gives no locks: {error.strerror}; mount it with them, or "
+            "name another folder with --out"
+        ) from None
+    return True
+
+
+def is_locked(lock_file: Path) -> bool:
+    """Whether a process that lives keeps others out with this file."""
+    try:
+        with locked(lock_file.parent, lock_file):
+            return False
+    except CheckpointError:
+        return True
 
 
 def differences(there: Any, here: Any, where: str = "") -> list[str]:

@@ -7,7 +7,7 @@ operating system has taken survives the process, `kill -9` included.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,14 +18,18 @@ from gristmill.errors import CheckpointError, StorageError
 
 
 class Log:
-    """One append-only file of checksummed lines."""
+    """One append-only file of checksummed lines. own: whether this process is its writer; somebody
+    else's is there already, and is only read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, own: bool = True) -> None:
         self.path = path
+        self._own = own
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            how = os.O_RDWR | os.O_CREAT | os.O_APPEND if own else os.O_RDONLY
+            self._fd = os.open(path, how, 0o644)
         except OSError as error:
-            raise StorageError(f"{path}: cannot write: {error.strerror}") from None
+            what = "write" if own else "read"
+            raise StorageError(f"{path}: cannot {what}: {error.strerror}") from None
         self.end = os.fstat(self._fd).st_size
 
     def append(self, record: Any) -> int:
@@ -46,19 +50,23 @@ class Log:
         self.end = offset + len(line)
         return offset
 
-    def scan(self) -> Iterator[tuple[int, Any]]:
-        """(offset, record) of every line. A half line at the end, which a kill leaves, is cut off.
+    def scan(self, *, growing: bool = False) -> Iterator[tuple[int, Any]]:
+        """(offset, record) of every line. A half line at the end, which a kill leaves, is cut off,
+        or passed over where it is somebody else's.
 
-        Raises CheckpointError naming the line for any other damage.
+        Raises CheckpointError naming the line for any other damage, unless the log is `growing`:
+        over a network, what another machine is writing may be seen in pieces.
         """
         offset = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
-                    os.ftruncate(self._fd, offset)
+                    if self._own:
+                        os.ftruncate(self._fd, offset)
                     self.end = offset
                     return
-                yield offset, self._decode(line, number)
+                if not growing or list(_intact((line,))):
+                    yield offset, self._decode(line, number)
                 offset += len(line)
 
     def read(self, offset: int) -> Any:
@@ -102,9 +110,31 @@ class Log:
     def close(self) -> None:
         """Flush to the disk itself and close."""
         if self._fd >= 0:
-            os.fsync(self._fd)
+            if self._own:
+                os.fsync(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+
+def last_record(path: Path) -> Any:
+    """The last whole record of a log that somebody else may be writing to; None where there is
+    none. It reads the end of the file only."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        size = start = file.seek(0, os.SEEK_END)
+        step = 65_536
+        while start:
+            start = max(0, size - step)
+            step *= 8
+            file.seek(start)
+            # What begins before `start` is half a line here, and whole in the next, longer piece.
+            lines = file.read(size - start).splitlines(keepends=True)
+            for line in reversed(lines[1 if start else 0 :]):
+                found = list(_intact((line,)))
+                if found:
+                    return found[0]
+    return None
 
 
 def read_log(path: Path) -> Iterator[Any]:
@@ -115,9 +145,13 @@ def read_log(path: Path) -> Iterator[Any]:
     if not path.exists():
         return
     with path.open("rb") as lines:
-        for line in lines:
-            try:
-                if line.endswith(b"\n") and int(line[:8], 16) == crc32(line[9:-1]):
-                    yield orjson.loads(line[9:-1])
-            except ValueError:
-                continue
+        yield from _intact(lines)
+
+
+def _intact(lines: Iterable[bytes]) -> Iterator[Any]:
+    for line in lines:
+        try:
+            if line.endswith(b"\n") and int(line[:8], 16) == crc32(line[9:-1]):
+                yield orjson.loads(line[9:-1])
+        except ValueError:
+            continue

@@ -1,0 +1,41 @@
+"""What is to be started: the shards of one run, as command lines."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gristmill.mill.shard import Shard
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run in shards. file, folder: of its config and its data, from anywhere; name: of the run.
+    quiet: whether nothing is to be shown."""
+
+    file: Path
+    folder: Path
+    name: str
+    of: int
+    limit: int | None = None
+    quiet: bool = False
+
+    @property
+    def shards(self) -> list[Shard]:
+        return [Shard(number, self.of) for number in range(1, self.of + 1)]
+
+    @property
+    def deciding(self) -> list[str]:
+        """The command of the run that decides."""
+        limit = [] if self.limit is None else ["--limit", str(self.limit)]
+        command = [sys.executable, "-m", "gristmill.cli", "run", str(self.file)]
+        return [*command, "--out", str(self.folder), *limit]
+
+    def command(self, shard: str) -> list[str]:
+        """The command of one shard, `3/16`."""
+        return [*self.deciding, "--shard", shard]
+
+    def place(self, shard: Shard) -> Path:
+        """The folder of a shard's journal."""
+        return self.folder / "checkpoint" / shard.name

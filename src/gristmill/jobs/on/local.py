@@ -1,0 +1,119 @@
+"""Shards as processes of this machine: started, watched, and started again where they die."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from gristmill.errors import InputError, RunError, StorageError
+from gristmill.jobs.on.job import Job
+from gristmill.mill.shard import Shard
+from gristmill.terminal.console import speaker
+from gristmill.terminal.live import LiveLine
+
+RESTARTS = 5
+"""Times that one shard is started again; what it has not done then, whoever decides does."""
+
+PAUSE = 0.2
+"""Seconds between two looks at the processes."""
+
+
+@dataclass
+class Process:
+    """One shard's process; what it says goes into `log`."""
+
+    shard: Shard
+    log: Path
+    running: subprocess.Popen[bytes]
+    restarts: int = 0
+
+    @property
+    def last_line(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1].removeprefix("error: ") if lines else "it said nothing"
+
+
+def start(job: Job) -> str:
+    """Run all shards to their end. Returns what is to be said then: nothing, for deciding follows.
+
+    Ctrl-C is passed on to them: what is in flight is finished. Raises InputError or RunError where
+    a shard ended with one, when the others have ended.
+    """
+    processes = [Process(shard, *_started(job, shard)) for shard in job.shards]
+    with LiveLine(speaker(job.quiet)) as live:
+        try:
+            while sum(_alive(job, process) for process in processes):
+                _show(live, job)
+                time.sleep(PAUSE)
+            _show(live, job)
+        finally:
+            _stop(processes)
+    for process in processes:
+        if process.running.returncode in (1, 2):
+            kind = RunError if process.running.returncode == 1 else InputError
+            raise kind(f"{process.shard}: {process.last_line} (all it said: {process.log})")
+    return ""
+
+
+def _started(job: Job, shard: Shard) -> tuple[Path, subprocess.Popen[bytes]]:
+    log = job.place(shard) / "said.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as said:
+            command = job.command(f"{shard.number}/{shard.of}")
+            # A group of its own: Ctrl-C in the terminal reaches this process alone, which passes
+            # it on once.
+            return log, subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StorageError(f"{log}: cannot write: {error.strerror}") from None
+
+
+def _alive(job: Job, process: Process) -> bool:
+    """Whether it runs; one that was killed is started again."""
+    code = process.running.poll()
+    if code is None:
+        return True
+    # By a signal: of the machine, of a scheduler, or because the memory ran out.
+    if code < 0 and process.restarts < RESTARTS:
+        process.restarts += 1
+        process.running = _started(job, process.shard)[1]
+        return True
+    return False
+
+
+def _stop(processes: list[Process]) -> None:
+    """Let those that run finish what is in flight, and end."""
+    running = [p.running for p in processes if p.running.poll() is None]
+    for one in running:
+        one.send_signal(signal.SIGINT)
+    for one in running:
+        one.wait()
+
+
+def _show(live: LiveLine, job: Job) -> None:
+    said = [_progress(job.place(shard)) for shard in job.shards]
+    finished, accepted = (sum(one.get(n, 0) for one in said) for n in ("finished", "accepted"))
+    through = sum(one.get("status", "working") != "working" for one in said)
+    line = (
+        f"{job.of} shards, {through} through: {finished:,} prompts finished, {accepted:,} accepted"
+    )
+    live.show(lambda: line, through, job.of)
+
+
+def _progress(place: Path) -> dict[str, Any]:
+    try:
+        return orjson.loads((place / "progress.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
