@@ -19,7 +19,7 @@ from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
-from gristmill.errors import GristmillError, RunError
+from gristmill.errors import ConfigError, GristmillError, RunError
 
 app = typer.Typer(
     name="gristmill",
