@@ -430,23 +430,34 @@ def test_a_name_that_is_nobodys(servers):
         run("http+dns://nobody.invalid:1/v1#chat", 1)
 
 
-@pytest.mark.parametrize("sticky", [True, False])
-def test_sticky_samples_of_a_prompt_share_a_server(servers, sticky):
-    four = servers(4, latency=0.005)
+@pytest.mark.parametrize(("sticky", "places"), [(True, 1), (False, 4)])
+def test_sticky_samples_of_a_prompt_share_a_server(servers, sticky, places):
+    four = servers(4)
+    asked = [prompt(f"question {n}") for n in range(20)]
 
     async def main():
-        async with open_chat(names(four), {"concurrency": 32, "sticky": sticky}) as chat:
-            asked = [prompt(f"question {n}") for n in range(60)]
-            await asyncio.gather(*(chat.sample(p, i, Sampling()) for p in asked for i in range(4)))
+        async with open_chat(names(four), {"concurrency": 1, "sticky": sticky}) as chat:
+            for one in asked:
+                for index in range(4):
+                    await chat.sample(one, index, Sampling())
 
     asyncio.run(main())
     homes: dict[str, set[int]] = {}
     for place, server in enumerate(four):
         for body in server.bodies:
             homes.setdefault(body["messages"][-1]["content"], set()).add(place)
-    spread = sum(len(places) for places in homes.values()) / len(homes)
-    # All of one prompt's are asked for at once, and so go to whoever has a slot free.
-    assert spread < 1.5 if sticky else spread > 1.5
+    assert {len(found) for found in homes.values()} == {places}
+
+
+def test_sticky_requests_leave_no_server_idle(servers):
+    four = servers(4, latency=0.005)
+
+    async def main():
+        async with open_chat(names(four), {"concurrency": 32, "sticky": True}) as chat:
+            asked = [prompt(f"question {n}") for n in range(60)]
+            await asyncio.gather(*(chat.sample(p, i, Sampling()) for p in asked for i in range(4)))
+
+    asyncio.run(main())
     assert max(served(four)) < 2 * min(served(four))
 
 

@@ -105,7 +105,8 @@ def test_killed_on_its_way_a_run_pays_nothing_twice(tmp_path: Path) -> None:
             with start("run", path, "--out", out) as process:
                 assert wait_until(moment, process)
                 process.kill()
-            assert process.returncode == -signal.SIGKILL
+            # It may have come to its end in the meantime.
+            assert process.returncode in (-signal.SIGKILL, 0)
         code, _, err = run_to_the_end("run", path, "--out", out)
         assert (code, err) == (0, "")
     # An answer and a grade of each sample, in batches or alone.
