@@ -15,6 +15,7 @@ import orjson
 
 from gristmill.backends.answer import response_of
 from gristmill.backends.batch_api import (
+    SKEW,
     Api,
     Batch,
     Ended,
@@ -22,9 +23,7 @@ from gristmill.backends.batch_api import (
     Outcome,
     id_of,
     object_of,
-    objects_of,
 )
-from gristmill.backends.batch_openai import PAGES, SKEW
 from gristmill.backends.chat_reply import count
 from gristmill.backends.fault import Fault, fault_of_status
 from gristmill.backends.secret import Secret
@@ -55,6 +54,8 @@ class Anthropic(Api):
     most_requests = 100_000
     most_bytes = 240_000_000  # 256 MB are the limit
     names = False
+    route = "messages/batches"
+    after = "after_id"
 
     @staticmethod
     def headers(key: Secret) -> dict[str, str]:
@@ -72,38 +73,25 @@ class Anthropic(Api):
             rows = batch.requests.read_bytes().rstrip(b"\n").split(b"\n")
             return b'{"requests":[' + b",".join(rows) + b"]}"
 
-        return id_of(await self.line.once("POST", self.line.url("messages/batches"), asked))
+        return id_of(await self.line.once("POST", self.line.url(self.route), asked))
 
-    async def find(self, batch: Batch, not_these: set[str]) -> str | None:
-        after: dict[str, str] = {}
-        for _ in range(PAGES):
-            url = self.line.url("messages/batches", limit="100", **after)
-            page = await self.line.call("GET", url)
-            there = objects_of(page, "data")
-            for one in there:
-                counts = object_of(one.get("request_counts")).values()
-                size = sum(n for n in counts if type(n) is int)
-                new = _time(one) >= batch.at - SKEW
-                if new and size == len(batch.keys) and id_of(one) not in not_these:
-                    return id_of(one)
-            older = all(_time(one) < batch.at - SKEW for one in there)
-            if not there or older or not object_of(page).get("has_more"):
-                return None
-            after = {"after_id": id_of(there[-1])}
-        return None
+    def is_ours(self, one: dict[str, Any], batch: Batch, not_these: set[str]) -> bool:
+        counts = object_of(one.get("request_counts")).values()
+        size = sum(n for n in counts if type(n) is int)
+        new = self.begun(one) >= batch.at - SKEW
+        return new and size == len(batch.keys) and id_of(one) not in not_these
 
-    async def look(self, batch: Batch) -> Ended | None:
-        url = self.line.url(f"messages/batches/{batch.id}")
+    def begun(self, one: dict[str, Any]) -> float:
         try:
-            state = object_of(await self.line.call("GET", url))
-        except Fault as fault:
-            if fault.status != 404:
-                raise
-            return Ended((), Lost("server", "the provider knows the batch no more"))
+            return datetime.fromisoformat(str(one.get("created_at"))).timestamp()
+        except ValueError:
+            return float("inf")
+
+    def ended(self, batch: Batch, state: dict[str, Any]) -> Ended | None:
         if state.get("processing_status") != "ended":
             return None
         # Built, not taken from `results_url`: the key goes to the address that the user named.
-        results = self.line.url(f"messages/batches/{batch.id}/results")
+        results = self.line.url(f"{self.route}/{batch.id}/results")
         return Ended((results,), Lost("server", f"the batch {batch.id} has no result for it"))
 
     def read(self, row: Any) -> tuple[str, Outcome]:
@@ -123,14 +111,6 @@ class Anthropic(Api):
 
     async def alone(self, body: bytes) -> dict[str, Any]:
         return await self.line.call("POST", self.line.url("messages"), lambda: body)
-
-
-def _time(batch: Mapping[str, Any]) -> float:
-    """When a batch was begun; one that does not say is looked at as if it were new."""
-    try:
-        return datetime.fromisoformat(str(batch.get("created_at"))).timestamp()
-    except ValueError:
-        return float("inf")
 
 
 def params(name: str, prompt: Prompt, sampling: Sampling, extra: Mapping[str, Any]) -> bytes:

@@ -29,6 +29,11 @@ class Lost(NamedTuple):
 Outcome = dict[str, Any] | Fault | Lost
 """What became of one request: the reply that a single call would have had, or why there is none."""
 
+PAGES = 50
+"""Pages of the list of batches that are looked through, at most, for one that may be ours."""
+SKEW = 3600.0
+"""Seconds that the provider's clock may be off, and its files late."""
+
 NEVER = Lost("server", "its batch was never begun")
 """Of a request that no provider has been asked: it goes into the next batch as if it were new."""
 
@@ -66,15 +71,18 @@ class Ended:
 
 
 class Api:
-    """One batch API. Override all but the constructor.
+    """One batch API. Override what raises NotImplementedError.
 
     most_requests, most_bytes: of one batch. names: whether a batch carries our name for it, so that
-    one that `find` gives is ours for certain.
+    one that `find` gives is ours for certain. route: below which the batches lie; after: how a page
+    of their list is asked for by the last id of the page before.
     """
 
     most_requests: int
     most_bytes: int
     names = True
+    route = "batches"
+    after = "after"
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -98,10 +106,40 @@ class Api:
 
     async def find(self, batch: Batch, not_these: set[str]) -> str | None:
         """The id of the batch, if `create` was heard though its reply was not. Raises Fault."""
+        from_: dict[str, str] = {}
+        for _ in range(PAGES):
+            page = await self.line.call("GET", self.line.url(self.route, limit="100", **from_))
+            there = objects_of(page, "data")
+            for one in there:
+                if self.is_ours(one, batch, not_these):
+                    return id_of(one)
+            older = all(self.begun(one) < batch.at - SKEW for one in there)
+            if not there or older or not object_of(page).get("has_more"):
+                return None
+            from_ = {self.after: id_of(there[-1])}
+        return None
+
+    def is_ours(self, one: dict[str, Any], batch: Batch, not_these: set[str]) -> bool:
+        """Whether an entry of the list of batches is this one."""
+        raise NotImplementedError
+
+    def begun(self, one: dict[str, Any]) -> float:
+        """When a batch of the list was begun; one that does not say is looked at as if it were
+        new."""
         raise NotImplementedError
 
     async def look(self, batch: Batch) -> Ended | None:
         """How the batch ended; None while it goes on. Raises Fault."""
+        try:
+            state = await self.line.call("GET", self.line.url(f"{self.route}/{batch.id}"))
+        except Fault as fault:
+            if fault.status != 404:
+                raise
+            return Ended((), Lost("server", "the provider knows the batch no more"))
+        return self.ended(batch, object_of(state))
+
+    def ended(self, batch: Batch, state: dict[str, Any]) -> Ended | None:
+        """What a batch's state says of its end; None while it goes on."""
         raise NotImplementedError
 
     def read(self, row: Any) -> tuple[str, Outcome]:

@@ -16,6 +16,7 @@ import aiohttp
 import orjson
 
 from gristmill.backends.batch_api import (
+    SKEW,
     Api,
     Batch,
     Ended,
@@ -25,17 +26,13 @@ from gristmill.backends.batch_api import (
     object_of,
     objects_of,
 )
-from gristmill.backends.fault import Fault, fault_of_status
+from gristmill.backends.fault import fault_of_status
 
 ENDPOINT = "/v1/chat/completions"
 """As batches name it, wherever the provider's routes begin."""
 OVER = ("completed", "succeeded", "failed", "expired", "cancelled", "canceled")
 """Statuses after which nothing more comes. validating, in_progress, finalizing, cancelling, and
 words that nobody knows, go on."""
-PAGES = 50
-"""Pages of the list of batches that are looked through, at most, for one that may be ours."""
-SKEW = 3600.0
-"""Seconds that the provider's clock may be off, and its files late."""
 _PASSING = ("batch_expired", "batch_cancelled", "batch_canceled", "request_timeout")
 
 
@@ -67,33 +64,19 @@ class OpenAi(Api):
             "completion_window": "24h",
             "metadata": {"gristmill": batch.name},
         }
-        url = self.line.url("batches")
+        url = self.line.url(self.route)
         return id_of(await self.line.once("POST", url, lambda: orjson.dumps(asked)))
 
-    async def find(self, batch: Batch, not_these: set[str]) -> str | None:
-        after: dict[str, str] = {}
-        for _ in range(PAGES):
-            url = self.line.url("batches", limit="100", **after)
-            page = await self.line.call("GET", url)
-            there = objects_of(page, "data")
-            for one in there:
-                named = object_of(one.get("metadata")).get("gristmill") == batch.name
-                if named or (batch.file and one.get("input_file_id") == batch.file):
-                    return id_of(one)
-            older = all(_time(one) < batch.at - SKEW for one in there)
-            if not there or older or not object_of(page).get("has_more"):
-                return None
-            after = {"after": id_of(there[-1])}
-        return None
+    def is_ours(self, one: dict[str, Any], batch: Batch, not_these: set[str]) -> bool:
+        named = object_of(one.get("metadata")).get("gristmill") == batch.name
+        return named or bool(batch.file and one.get("input_file_id") == batch.file)
 
-    async def look(self, batch: Batch) -> Ended | None:
-        try:
-            state = await self.line.call("GET", self.line.url(f"batches/{batch.id}"))
-        except Fault as fault:
-            if fault.status != 404:
-                raise
-            return Ended((), Lost("server", "the provider knows the batch no more"))
-        status = str(object_of(state).get("status")).lower()
+    def begun(self, one: dict[str, Any]) -> float:
+        at = one.get("created_at")
+        return at if isinstance(at, int | float) else float("inf")
+
+    def ended(self, batch: Batch, state: dict[str, Any]) -> Ended | None:
+        status = str(state.get("status")).lower()
         if status not in OVER:
             return None
         # Providers leave a file that they have not out, null or empty.
@@ -131,9 +114,3 @@ class OpenAi(Api):
 
     async def alone(self, body: bytes) -> dict[str, Any]:
         return await self.line.call("POST", self.line.url("chat/completions"), lambda: body)
-
-
-def _time(batch: dict[str, Any]) -> float:
-    """When a batch was begun; one that does not say is looked at as if it were new."""
-    at = batch.get("created_at")
-    return at if isinstance(at, int | float) else float("inf")
