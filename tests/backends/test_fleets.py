@@ -18,7 +18,8 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.fleets import ChatFleet
 from gristmill.backends.identity import identity
 from gristmill.errors import ConfigError
-from gristmill.fleet import Fleet, end_all
+from gristmill.fleet.settings import Fleet
+from gristmill.fleet.shared import end_all
 from gristmill.records import Message, Prompt, Response, Sampling
 
 QUESTIONS = [Prompt(f"p{n}", (Message("user", f"What is {n} plus {n + 3}?"),)) for n in range(12)]

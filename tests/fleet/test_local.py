@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import BackendFatal, ConfigError
-from gristmill.fleet import Fleet, LocalFleet, local
+from gristmill.fleet import local
+from gristmill.fleet.local import LocalFleet
 from gristmill.fleet.replica import command
+from gristmill.fleet.settings import Fleet
 
 SERVER = (
     "import os, sys, time\n"
@@ -81,7 +83,8 @@ def test_without_a_failure_nothing_is_left_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_driver_that_is_killed_takes_them_along(number: int) -> None:
     code = (
-        "import asyncio, sys\nfrom gristmill.fleet import Fleet, LocalFleet, local\n"
+        "import asyncio, sys\nfrom gristmill.fleet import local\n"
+        "from gristmill.fleet.local import LocalFleet\nfrom gristmill.fleet.settings import Fleet\n"
         f"local.command = lambda *_: [sys.executable, '-c', {SERVER!r}]\n"
         "async def work():\n"
         "    async with LocalFleet('m', Fleet(replicas=2)) as servers:\n"

@@ -8,7 +8,7 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from gristmill.backends.servers import common_name, is_several, several
-from gristmill.fleet import Fleet
+from gristmill.fleet.settings import Fleet
 from gristmill.parts import Options
 
 Route = Literal["chat", "classify", "pooling"]

@@ -14,7 +14,7 @@ from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.local_load import find
 from gristmill.backends.servers import common_name
 from gristmill.errors import ConfigError
-from gristmill.fleet import servers_of
+from gristmill.fleet.shared import servers_of
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 
 B = TypeVar("B", bound=Backend)

@@ -9,9 +9,3 @@
 A replica is `gristmill serve` with the model, `--engine vllm` where the model string says so. The
 addresses of those that answer stand in a file, which whoever calls the model reads and watches.
 """
-
-from gristmill.fleet.local import LocalFleet
-from gristmill.fleet.settings import Fleet
-from gristmill.fleet.shared import end_all, servers_of
-
-__all__ = ["Fleet", "LocalFleet", "end_all", "servers_of"]

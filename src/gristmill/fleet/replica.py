@@ -16,8 +16,6 @@ from gristmill.fleet.settings import Fleet
 
 GOODBYE = 20.0
 """Seconds that a replica has to end once nobody holds its lease: more than its keeper's grace."""
-LAST = 5
-"""Lines of what a replica said last that an error shows."""
 
 _ADDRESS = re.compile(r"https?://[^\s#]+#.*\S")
 
