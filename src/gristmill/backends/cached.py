@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from importlib.util import find_spec
@@ -69,15 +69,20 @@ def hits() -> int:
     return cache.hits if cache is not None else 0
 
 
-@contextmanager
-def doubting() -> Iterator[Callable[[BackendError], None]]:
+def doubting() -> AbstractContextManager[Callable[[BackendError], None]]:
     """For one piece of work: where its answers cannot be read, none of them is kept, so that trying
     again is no reading of the same again. Gives what is to be told of such an error that is not
     raised."""
     cache = _IN_USE.get()
-    if cache is None:
-        yield lambda _: None
-        return
+    # Every verdict of a run passes here, and most runs have no cache.
+    return _NO_DOUBT if cache is None else _doubting(cache)
+
+
+_NO_DOUBT: AbstractContextManager[Callable[[BackendError], None]] = nullcontext(lambda _: None)
+
+
+@contextmanager
+def _doubting(cache: Cache) -> Iterator[Callable[[BackendError], None]]:
     heard: list[bytes] = []
 
     def doubt(error: BackendError) -> None:

@@ -14,7 +14,8 @@ from gristmill.judges._programs.whole import TOP, behind, top_lines
 from gristmill.sandbox import find_language
 
 Assemble = Callable[[str, str, str], str]
-"""The program of an answer's code, its tests and the line that their end prints."""
+"""The program of an answer's code, its tests and the line that their end prints. What the tests
+define is not in the code any more (`only_answer`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,14 @@ def form(language: str, tests: str) -> Form:
     if language in _MAINS and not re.search(_MAINS[language], tests):
         raise ValueError(f"tests in {language} must be a program, with its `main`")
     return _FORMS.get(language) or Form(_script(language))
+
+
+def only_answer(code: str, tests: str, language: str) -> str:
+    """The code without what the tests define themselves, such as an example's `main`."""
+    if language not in TOP:
+        return code
+    own = {found.name for found in scan.definitions(scan.bare(tests, language))}
+    return scan.without(code, own, language)
 
 
 def program(code: str, language: str) -> str:
@@ -62,7 +71,6 @@ _RENAMED = "gristmill_tests"
 
 
 def _cpp(code: str, tests: str, line: str) -> str:
-    code = scan.without(code, _defined(tests, "cpp"), "cpp")
     tests = _with_end(tests, r"\b(?:int|auto)\s+main\s*\(", "cpp", "return 0;")
     taken = re.search(rf"{_RENAMED}\s*\(\s*\w", tests)
     return (
@@ -73,19 +81,17 @@ def _cpp(code: str, tests: str, line: str) -> str:
 
 
 def _rust_main(code: str, tests: str, line: str) -> str:
-    code = scan.without(code, _defined(tests, "rust"), "rust")
     tests = _with_end(tests, r"\bfn\s+main\s*\(", "rust", "")
     return f'{code}\n{tests}\nfn main() {{ {_RENAMED}(); println!("\\n{line}"); }}\n'
 
 
 def _rust_tests(code: str, tests: str, line: str) -> str:
     # Its own harness says how it ended, and `judge` reads that.
-    main = "" if re.search(r"\bfn\s+main\s*\(", code) else "fn main() {}\n"
-    return f"{main}{scan.without(code, _defined(tests, 'rust'), 'rust')}\n{tests}\n"
+    main = "" if re.search(r"\bfn\s+main\s*\(", f"{code}\n{tests}") else "fn main() {}\n"
+    return f"{main}{code}\n{tests}\n"
 
 
 def _java(code: str, tests: str, line: str) -> str:
-    code = scan.without(code, _defined(tests, "java"), "java")
     launched = f'{java_main(tests)}.main(a); System.out.println(); System.out.println("{line}");'
     return java_file(code, tests, launched)
 
@@ -120,7 +126,6 @@ def java_main(source: str) -> str:
 
 
 def _go(code: str, tests: str, line: str) -> str:
-    code = scan.without(code, _defined(tests, "go"), "go")
     own = "" if re.search(r"\bfunc\s+TestMain\s*\(", tests) else _GO_END.replace("LINE", line)
     return go_file(f"{code}\n{tests}\n{own}")
 
@@ -174,12 +179,12 @@ func TestMain(m *testing.M) {
 
 
 def _node(code: str, tests: str, line: str) -> str:
-    code = _script_code(code, tests, "javascript")
+    code = _unexported(code)
     return f'{code}\n{_NODE_ASSERT}\n{tests}\n;console.log("\\n{line}");\n'
 
 
 def _typescript(code: str, tests: str, line: str) -> str:
-    code = _script_code(code, tests, "typescript")
+    code = _unexported(code)
     end = f'console.log("\\n{line}");'
     return typescript_program(f"{code}\n{_NODE_ASSERT}\n{tests}\n;{end}\n")
 
@@ -196,9 +201,8 @@ _NODE_ASSERT = (
 )
 
 
-def _script_code(code: str, tests: str, language: str) -> str:
-    """Without what the tests define, and as a program, which exports nothing."""
-    code = scan.without(code, _defined(tests, language), language)
+def _unexported(code: str) -> str:
+    """As a program, which exports nothing."""
     return re.sub(
         r"^export\s+(?:default\s+(?=function|class|async)|(?!default|\{|\*))", "", code, flags=re.M
     )
@@ -224,10 +228,6 @@ def _script(language: str) -> Assemble:
         return "<?php\n" + "\n".join(re.sub(r"<\?php|\?>\s*\Z", "", part) for part in parts)
 
     return assemble
-
-
-def _defined(tests: str, language: str) -> set[str]:
-    return {found.name for found in scan.definitions(scan.bare(tests, language))}
 
 
 def _with_end(tests: str, main: str, language: str, end: str) -> str:

@@ -70,7 +70,8 @@ async def run_whole(
 
 
 async def _build(form: forms.Form, code: str, tests: str, line: str, language: Language) -> Program:
-    source = form.program(code, tests, line)
+    own = forms.only_answer(code, tests, language.name)
+    source = form.program(own, tests, line)
     return await build(source, language, file=form.file, options=form.options)
 
 
