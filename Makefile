@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: quickstart test check bench tiny clean
+# A worker of the suite for each processor; more than eight only wait for each other.
+WORKERS := -n logical --maxprocesses 8 --dist worksteal
+
+.PHONY: quickstart test test-slow check bench tiny clean
 
 $(VENV)/.local: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,8 +25,11 @@ $(VENV)/.dev: $(VENV)/.local
 quickstart: $(VENV)/.local  ## the main job on the embedded tiny family
 	$(BIN)/gristmill quickstart
 
-test: $(VENV)/.dev  ## the whole suite, slow tests too
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev  ## the suite, a quarter of an hour on two cores
+	$(BIN)/python -m pytest $(WORKERS) -m 'not slow'
+
+test-slow: $(VENV)/.dev  ## what takes longer: trainings, kills by the dozen, other trainers
+	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 check: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

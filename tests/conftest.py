@@ -6,6 +6,10 @@ import os
 import signal
 from pathlib import Path
 
+# Beside other workers of the suite (pytest-xdist), before torch counts the processors.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

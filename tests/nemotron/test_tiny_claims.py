@@ -24,11 +24,13 @@ def figures():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_base_knows_more_than_instruct_shows(figures):
     assert figures["base_greedy"]["all"] >= 0.9
     assert 0.50 <= figures["instruct_t08"]["all"] <= 0.75
 
 
+@pytest.mark.slow
 def test_reward_prefers_right_to_wrong(figures):
     assert figures["pairs"] >= 100
     assert figures["pair_accuracy"] >= 0.85
@@ -36,6 +38,7 @@ def test_reward_prefers_right_to_wrong(figures):
     assert figures["kept_right"] > figures["instruct_t08"]["all"] + 0.1
 
 
+@pytest.mark.slow
 def test_every_attribute_follows_the_rules(figures):
     assert min(figures["pearson"].values()) >= 0.8, figures["pearson"]
 
