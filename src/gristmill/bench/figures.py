@@ -215,9 +215,7 @@ def _position(tally: Tally) -> dict[str, Any] | None:
     return found
 
 
-def _length(
-    bench: Bench, credits: np.ndarray, leaning: np.ndarray
-) -> dict[str, Any] | None:
+def _length(bench: Bench, credits: np.ndarray, leaning: np.ndarray) -> dict[str, Any] | None:
     """Accuracy on pairs whose better answer is the longer one, and the shorter one; and how often
     the longer one was preferred (a tie is half of it) beside how often it is better. Characters
     count."""
