@@ -22,9 +22,10 @@ class Filter(Options):
     """
 
     bars: ClassVar[bool] = False
-    """Whether what it drops goes into `rejected` alone: not into `scored`, and not into `preference`
-    as the worse answer, as what is merely not good enough does. Such a filter is asked about every
-    response, those that another has dropped among them, and so must not remember what it saw."""
+    """Whether what it drops goes into `rejected` alone: not into `scored`, and not into
+    `preference` as the worse answer, as what is merely not good enough does. Such a filter is asked
+    about every response, those that another has dropped among them, and so must not remember what
+    it saw."""
 
     def located(self, folder: Path) -> Self:
         """The filter with its files' relative paths starting from a folder, the config's."""
