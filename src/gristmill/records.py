@@ -207,13 +207,15 @@ class Decision:
     """Keep or drop. `reason` is empty for kept, else the first filter that said no, with detail
     after a colon: `threshold:correctness`, `dedup`, `error:timeout`; `evidence` is what it saw.
 
-    text: what the response reads after filters that change it; None as it was.
+    text: what the response reads after filters that change it; None as it was. barred: whether it
+    must be in no data to train on, not as a worse answer either; see `Filter.bars`.
     """
 
     keep: bool
     reason: str = ""
     evidence: str = ""
     text: str | None = None
+    barred: bool = False
 
 
 class Drop(NamedTuple):

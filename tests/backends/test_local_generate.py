@@ -174,10 +174,13 @@ def test_a_row_is_watched_and_ended_by_its_watcher(model):
         assert [i for i, _ in said.top] == wanted.topk(3).indices.tolist()
 
 
-def test_logits_that_are_not_finite_are_an_error(model):
-    draw = Draw([row([1], temperature=1.0)], torch.device("cpu"))
+@pytest.mark.parametrize("temperatures", [(0.0,), (1.0,), (0.0, 1.0)])
+def test_logits_that_are_not_finite_are_an_error(model, temperatures):
+    draw = Draw([row([1], temperature=t) for t in temperatures], torch.device("cpu"))
+    logits = torch.zeros(len(temperatures), 8)
+    logits[0, 5] = float("nan")
     with pytest.raises(BackendError, match="not finite"):
-        draw.tokens(torch.full((1, 8), float("nan")), 0)
+        draw.tokens(logits, 0)
 
 
 def test_a_narrow_lane_leaves_the_threads_of_others_alone():

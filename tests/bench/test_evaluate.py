@@ -72,6 +72,15 @@ class TestScores:
         assert longer["length"]["prefers_longer"]["mean"] == 1
         assert longer["length"]["longer_is_better"] == 0.5
 
+    def test_who_scores_all_alike_leans_to_neither_length(
+        self, write: Write, tmp_path: Path
+    ) -> None:
+        # All better answers are the shorter ones: a tie is a loss, and no liking for length.
+        path = write([pair(n) for n in range(1, 20, 2)])
+        [same] = judged(path, tmp_path / "out", models=("scripted:bench_judges:equal",))["judges"]
+        assert same["accuracy"] == 0
+        assert same["length"]["prefers_longer"]["mean"] == 0.5
+
     def test_the_whole_of_rewardbench_has_its_sections_and_its_score(
         self, write: Write, tmp_path: Path
     ) -> None:

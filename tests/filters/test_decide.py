@@ -28,6 +28,32 @@ def test_the_first_filter_wins() -> None:
     assert [d.keep for d in found] == [False, False, False, True]
 
 
+class Bars(Says):
+    """The same, and what it drops is to be in no data to train on."""
+
+    bars = True
+
+
+def test_who_bars_is_asked_of_what_others_dropped_and_the_reason_stays() -> None:
+    one = graded(sample(0, "a"), sample(1, "b"), sample(2, "ab"), sample(3, "c"))
+    for filters in ([Says(word="a"), Bars(word="b")], [Bars(word="b"), Says(word="a")]):
+        found = decide(filters, one)
+        assert [(d.keep, d.barred) for d in found] == [
+            (False, False),
+            (False, True),
+            (False, True),
+            (True, False),
+        ]
+        assert found[2].reason == f"says:{filters[0].word}"
+
+
+def test_what_another_filter_dropped_is_masked_as_well() -> None:
+    parts = [{"threshold": {"reward": 1}}, {"personal_data": {"action": "mask"}}]
+    filters = [open_part("gristmill.filters", part, "") for part in parts]
+    (found,) = decide(filters, graded(sample(0, "Ask jo@mill.org.", verdict(0.0))))
+    assert (found.reason, found.text, found.barred) == ("threshold:reward", "Ask [EMAIL].", False)
+
+
 def test_what_an_earlier_filter_dropped_is_no_duplicate_of_anything() -> None:
     low = open_part("gristmill.filters", {"threshold": {"reward": 1}}, "")
     one = graded(sample(0, "same", verdict(0.0)), sample(1, "same", verdict(2.0)))

@@ -75,6 +75,29 @@ class TestLog:
         text = path.read_text()
         assert "sk-very-secret" not in text and "Question" not in text and "quotes" not in text
 
+    def test_a_dead_server_of_several_is_seen_in_all_of_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log_module, "EVERY", 0.0)
+        path = tmp_path / "log"
+        with FaultyServer() as dead:
+            pass
+        with FaultyServer(latency=0.01) as alive:
+            model = {"model": [alive.chat, dead.chat], "concurrency": 4}
+            made = config(write_prompts(tmp_path, 30), generate=model)
+            port = MetricsPort("0", made)
+            with port:
+                outcome = package.run(made, tmp_path / "out", watch=port, quiet=True, log=path)
+                told = port.text()
+        *_, last = (f for f in lines(path) if f["event"] == "progress")
+        living, gone = (server.url.removesuffix("/v1") for server in (alive, dead))
+        assert {s: one["used"] for s, one in last["servers"].items()} == {living: True, gone: False}
+        assert last["servers"][gone]["out"] == 1
+        assert f'gristmill_server_used{{server="{gone}"}} 0' in told
+        assert f'gristmill_server_out_total{{server="{gone}"}} 1' in told
+        page = (outcome.folder / "report.html").read_text()
+        assert f"<dt>{gone}</dt>" in page and "left out 1 time" in page
+
     def test_a_budget_says_why_it_stopped_and_resuming_adds(self, tmp_path: Path) -> None:
         path = tmp_path / "log"
         prompts = write_prompts(tmp_path, 9)

@@ -221,16 +221,17 @@ class TestRequests:
 class Replies(ChatBackend):
     """A model with one reply, and a memory of what it was asked."""
 
-    def __init__(self, reply: str | BackendError) -> None:
+    def __init__(self, reply: str | BackendError, finish: str = "stop") -> None:
         super().__init__("replies")
         self._reply = reply
+        self._finish = finish
         self.asked: list[tuple[Prompt, int, Sampling]] = []
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         self.asked.append((prompt, index, sampling))
         if isinstance(self._reply, BackendError):
             raise self._reply
-        return Response(self._reply, "m", "stop", 11, 7)
+        return Response(self._reply, "m", self._finish, 11, 7)
 
 
 class TestAsking:
@@ -259,6 +260,12 @@ class TestAsking:
         judge = Asking(model="m:x")
         assert asyncio.run(judge.choose(backend, Q, self.ANSWERS)).choice is None
         assert asyncio.run(judge.rate(backend, Q, self.ANSWERS[0])).rating is None
+
+    def test_a_reply_that_was_cut_off_has_none_whatever_it_quotes(self) -> None:
+        judge = Asking(model="m:x")
+        cut = Replies("If A were right I would say [[A]], and of 10 points [[3]], but", "length")
+        assert asyncio.run(judge.choose(cut, Q, self.ANSWERS)).choice is None
+        assert asyncio.run(judge.rate(cut, Q, self.ANSWERS[0])).rating is None
 
     def test_a_failure_is_passed_on(self) -> None:
         backend = Replies(BackendError("timeout", "too slow"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -445,3 +446,29 @@ class TestQuantiles:
         keep = [{"threshold": {"reward": {"min_quantile": 0.5}}}]
         with pytest.raises(ConfigError, match="target: cannot go with a quantile"):
             own(write_prompts(tmp_path, 4), keep=keep, target=2)
+
+
+def test_personal_data_is_in_no_data_set_to_train_on(tmp_path: Path) -> None:
+    """Neither as a graded answer nor as the worse one of a pair, whoever dropped it first."""
+    replies = tmp_path / "replies.jsonl"
+    said = [f"Write to jo{n}@mill.org." if n % 3 else f"Turn the stone {n}." for n in range(40)]
+    prompts = write_prompts(tmp_path, 40)
+    asked = [json.loads(line)["prompt"] for line in prompts.read_text().splitlines()]
+    rows = [
+        {"prompt": text, "responses": [said[n], f"Grain {n}.", said[-n]]}
+        for n, text in enumerate(asked)
+    ]
+    replies.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    generate = {"model": f"scripted:{replies}", "responses": 3}
+    for action, keep in itertools.product(("drop", "mask"), (True, False)):
+        filters: list[Any] = [{"threshold": {"reward": 0.0}}, {"personal_data": {"action": action}}]
+        out = tmp_path / f"{action}-{keep}"
+        made = config(prompts, generate=generate, keep=filters if keep else filters[::-1])
+        mill.run(made, out)
+        found = tables(out)
+        for name in ("sft", "preference", "scored"):
+            assert found[name] and "@mill.org" not in json.dumps(found[name])
+        if action == "drop":
+            assert "@mill.org" in json.dumps(found["rejected"])
+        else:
+            assert "[EMAIL]" in json.dumps(found["scored"])

@@ -51,6 +51,14 @@ def test_a_pair_is_the_best_kept_against_the_worst_scored() -> None:
     assert (found.chosen_score, found.rejected_score) == (4.0, 0.5)
 
 
+def test_what_is_barred_is_no_worse_answer_either() -> None:
+    one = scored(0.1, 5.0, 0.5)
+    barred = Decision(False, "personal_data:email", barred=True)
+    found = pair(one, (barred, KEPT, DROPPED), 0.1)
+    assert found is not None and found.rejected.index == 2
+    assert pair(one, (barred, KEPT, barred), 0.1) is None
+
+
 @pytest.mark.parametrize("gap", [0.0, 0.1])
 def test_a_tie_is_never_a_preference(gap: float) -> None:
     one = scored(2.0, 2.0, 2.0)

@@ -9,7 +9,7 @@ are in flight. Both raise `BackendError` for a call that failed after its retrie
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +23,28 @@ class Traffic:
     requests: sent, retries among them. retries: sent again after a failure.
     failures: attempts that failed, by kind, whether or not a retry then worked. servers: where a
     model is on several, how many `requests`, `failures` and times `out` each had, by address.
+    used: of these servers those that are there now, and whether they get requests.
     """
 
     requests: int = 0
     retries: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     servers: dict[str, Counter[str]] = field(default_factory=dict)
+    used: dict[str, bool] = field(default_factory=dict)
+
+    @classmethod
+    def total(cls, several: Iterable[Traffic]) -> Traffic:
+        """Of several backends as one; a server that one of them does not use is not used."""
+        found = cls()
+        for traffic in several:
+            found.requests += traffic.requests
+            found.retries += traffic.retries
+            found.failures.update(traffic.failures)
+            for server, counts in traffic.servers.items():
+                found.servers.setdefault(server, Counter()).update(counts)
+            for server, used in traffic.used.items():
+                found.used[server] = found.used.get(server, True) and used
+        return found
 
 
 class Meter:

@@ -144,6 +144,12 @@ class Group:
             member = self._found[new] = self._member(new)
             if member is not None:
                 self.rotation.members.append(member)
+        self._changed()
+
+    def _changed(self) -> None:
+        """A server came, went, went out or came back."""
+        members = self.rotation.members
+        self._traffic.used = {m.pool.server.root: m.health.state != OUT for m in members}
         self.rotation.changed()
 
     def _member(self, found: Found) -> Member | None:
@@ -161,7 +167,7 @@ class Group:
         pool = Pool.join(address.server, o.concurrency, limits)
         pool.gate.others.append(self.rotation.wake)
         counts = self._traffic.servers.setdefault(address.server.root, Counter())
-        return Member(pool, address, self.rotation.changed, counts)
+        return Member(pool, address, self._changed, counts)
 
     def _remove(self, member: Member) -> None:
         member.removed = True

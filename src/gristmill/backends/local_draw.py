@@ -63,22 +63,32 @@ class Draw:
         self._cut = (self._top_p < 1).nonzero()[:, 0]
 
     def tokens(self, logits: torch.Tensor, step: int | np.ndarray) -> torch.Tensor:
-        """The next token of every row, from logits [rows, vocabulary]; step: of all, or of each."""
+        """The next token of every row, from logits [rows, vocabulary]; step: of all, or of each.
+
+        Raises BackendError where they are no numbers: a broken model says nothing, not token 0.
+        """
         logits = logits.float()
-        best = logits.argmax(-1) if self._any_greedy else None
-        if self._all_greedy and best is not None:
-            return best
+        best = None
+        if self._any_greedy:
+            highest, best = logits.max(-1)
+            _check(highest)  # of a row with a NaN, that
+            if self._all_greedy:
+                return best
         shares = torch.softmax(logits / self._temperature[:, None], -1)
         if len(self._cut):
             shares[self._cut] = _nucleus(shares[self._cut], self._top_p[self._cut])
         # The first token at which the summed shares reach the drawn number.
         sums = shares.cumsum(-1)
         total = sums[:, -1:]
-        if not bool(torch.isfinite(total).all()):
-            raise BackendError("bad_reply", "the model's logits are not finite numbers")
+        _check(total)
         number = torch.from_numpy(uniform(self._seeds, step)).to(self._device)
         drawn = torch.searchsorted(sums, number[:, None] * total)[:, 0]
         return drawn if best is None else torch.where(self._greedy, best, drawn)
+
+
+def _check(values: torch.Tensor) -> None:
+    if not bool(torch.isfinite(values).all()):
+        raise BackendError("bad_reply", "the model's logits are not finite numbers")
 
 
 def _nucleus(shares: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:

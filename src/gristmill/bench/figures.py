@@ -104,7 +104,7 @@ def _judge(bench: Bench, tally: Tally, seconds: float) -> dict[str, Any]:
         "if_missing_wrong": _pessimistic(bench, tally, credits),
         "parts": {name: vars(part) for name, part in parts.items()},
         "position": _position(tally),
-        "length": _length(bench, credits),
+        "length": _length(bench, credits, tally.values("leaning")),
         "equal": tally.equal,
         "replies": tally.replies,
         "unreadable": tally.unreadable,
@@ -215,16 +215,17 @@ def _position(tally: Tally) -> dict[str, Any] | None:
     return found
 
 
-def _length(bench: Bench, credits: np.ndarray) -> dict[str, Any] | None:
+def _length(bench: Bench, credits: np.ndarray, leaning: np.ndarray) -> dict[str, Any] | None:
     """Accuracy on pairs whose better answer is the longer one, and the shorter one; and how often
-    the longer one was preferred beside how often it is better. Characters count."""
+    the longer one was preferred (a tie is half of it) beside how often it is better. Characters
+    count."""
     longer = bench.longer
     known = np.isfinite(longer) & np.isfinite(credits) & (longer != 0)
     if not known.any():
         return None
-    longer, credits = longer[known], credits[known]
+    longer, credits, leaning = longer[known], credits[known], leaning[known]
     long, short = mean_of(credits[longer > 0]), mean_of(credits[longer < 0])
-    preferred = np.where(longer > 0, credits, 1 - credits)
+    preferred = np.where(longer > 0, leaning, 1 - leaning)
     bias = None
     if long["se"] is not None and short["se"] is not None:
         mean, se = long["mean"] - short["mean"], sqrt(long["se"] ** 2 + short["se"] ** 2)

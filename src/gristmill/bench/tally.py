@@ -68,7 +68,7 @@ class Bench:
         return np.array(self._longer, float)
 
 
-Name = Literal["credit", "both", "first", "when_first", "when_later", "flipped"]
+Name = Literal["credit", "both", "first", "when_first", "when_later", "flipped", "leaning"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
 
@@ -79,7 +79,8 @@ class Tally:
     credit: by the benchmark's rule, one order (`outcomes.credit`). both: over all orders asked.
     first: share of readable replies that chose the answer shown first. when_first, when_later:
     credit where the better answer was shown first, and where it was not. flipped: 1 where the two
-    orders disagree.
+    orders disagree. leaning: to which of two answers the judge leans, 1 to the better one; as
+    `both`, but 0.5 where it scores both alike, for by the benchmark's rule a tie is a loss.
     """
 
     bench: Bench
@@ -111,6 +112,8 @@ class Tally:
         if outcome.failure:
             self.failed[outcome.failure[0]] += 1
         else:
+            tied = len(item.answers) == 2 and margin(item, outcome) == 0
+            found["leaning"] = 0.5 if tied else found["both"]
             self._count(item, outcome, 1 - found["both"])
             found |= _position(outcome) if outcome.asked else {}
         for name, values in self._arrays.items():

@@ -1,4 +1,4 @@
-"""From a graded prompt to one decision a sample: the first filter that says no wins."""
+"""From a graded prompt to one decision a sample: the first filter that says no gives the reason."""
 
 from __future__ import annotations
 
@@ -20,16 +20,22 @@ def _decision(filters: Sequence[Filter], prompt: Prompt, sample: Sample) -> Deci
         return Decision(False, sample.failure.reason, sample.failure.message)
     if sample.response is None or not sample.response.says:
         return Decision(False, "empty_response")
-    changed: str | None = None
+    decision = KEPT
     for f in filters:
+        if not decision.keep and not f.bars:
+            continue
         if said := f.reason(prompt, sample):
             reason, evidence = said if isinstance(said, Drop) else (said, "")
-            return Decision(False, reason, evidence)
-        if (text := f.change(prompt, sample)) is not None:
+            if decision.keep:
+                decision = replace(decision, keep=False, reason=reason, evidence=evidence)
+            if f.bars:
+                return replace(decision, barred=True)
+        elif (text := f.change(prompt, sample)) is not None:
             # Later filters see what will be exported.
             assert sample.response is not None
-            changed, sample = text, replace(sample, response=replace(sample.response, text=text))
-    return KEPT if changed is None else Decision(True, text=changed)
+            decision = replace(decision, text=text)
+            sample = replace(sample, response=replace(sample.response, text=text))
+    return decision
 
 
 def changed(graded: Graded, decisions: Sequence[Decision]) -> Graded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from gristmill.parts import Options
 from gristmill.records import Drop, Prompt, Sample
@@ -20,6 +20,12 @@ class Filter(Options):
     A filter may remember what it has seen: it is built anew for each pass over the data, and
     sees the samples in the order of the input, whatever order they were finished in.
     """
+
+    bars: ClassVar[bool] = False
+    """Whether what it drops goes into `rejected` alone: not into `scored`, and not into
+    `preference` as the worse answer, as what is merely not good enough does. Such a filter is asked
+    about every response, those that another has dropped among them, and so must not remember what
+    it saw."""
 
     def located(self, folder: Path) -> Self:
         """The filter with its files' relative paths starting from a folder, the config's."""
@@ -70,6 +76,6 @@ class Filter(Options):
     def change(self, prompt: Prompt, sample: Sample) -> str | None:
         """What the response is to read instead, for a filter that masks; None leaves it.
 
-        Called with samples that this filter keeps.
+        Called with samples that this filter keeps; one that bars, also with what another dropped.
         """
         return None

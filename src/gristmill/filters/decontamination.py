@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -49,6 +49,8 @@ class Decontamination(ByMeaning):
     without spaces is a word. An item shorter than `words` must be there as a whole, and one of
     fewer than 8 words must be the whole message. A paraphrase is found by `meaning` alone.
     """
+
+    bars: ClassVar = True
 
     against: tuple[str, ...] = Field(min_length=1)
     """The benchmarks: JSONL, JSON, Parquet or CSV files, relative paths from the config's folder.

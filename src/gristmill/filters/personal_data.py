@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,8 @@ class PersonalData(Filter):
     private keys). Let through is what is reserved for examples: `example.com`, 555-01xx, the
     addresses of documentation, cards for tests. Names and street addresses are not found.
     """
+
+    bars: ClassVar = True
 
     action: Literal["drop", "mask"] = "drop"
     """`mask` keeps the response and writes `[EMAIL]`, `[PHONE]`, ... instead; one whose thought or

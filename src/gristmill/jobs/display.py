@@ -50,7 +50,7 @@ class Display(LiveLine, Watcher):
             self.show(lambda: writing_line(session), session.delivered, session.wanted)
             return
         now = time.monotonic()
-        requests = sum(b.traffic.requests for b in session.backends())
+        requests = session.traffic.requests
         spent = session.purse.total()
         tokens = spent.prompt_tokens + spent.completion_tokens + spent.judge_tokens
         self._history.append((now, self._done(session), requests, tokens))
@@ -105,9 +105,11 @@ class Display(LiveLine, Watcher):
             f"{self._rate(3):,.0f} tokens/s",
             f"{session.executor.in_flight} in flight",
         ]
-        retries = sum(b.traffic.retries for b in session.backends())
-        if retries:
-            parts.append(f"{retries:,} retries")
+        traffic = session.traffic
+        if traffic.retries:
+            parts.append(f"{traffic.retries:,} retries")
+        if traffic.used:
+            parts.append(f"{sum(traffic.used.values())} of {len(traffic.used)} servers")
         if any(p.input or p.output for p in session.purse.prices):
             parts.append(f"${session.purse.usd:,.2f}")
         return ", ".join(parts)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gristmill import __version__
 from gristmill.errors import ConfigError
-from gristmill.jobs.watching import Seen, Watcher, state_of
+from gristmill.jobs.watching import SERVER_COUNTS, Seen, Watcher, state_of
 from gristmill.mill import Config
 from gristmill.page.text import label
 
@@ -26,6 +26,10 @@ _HELP = {
     "failures_total": "counter Attempts that failed, by kind.",
     "cached_total": "counter Answers that came out of the cache.",
     "tokens_total": "counter Tokens paid for, by kind.",
+    "server_used": "gauge Whether a server gets requests, where a model is on several.",
+    "server_requests_total": "counter Requests that a server got.",
+    "server_failures_total": "counter Requests that failed at a server.",
+    "server_out_total": "counter Times that a server was left out.",
     "spent_usd": "gauge US dollars spent, by the config's prices.",
     "prompts": "gauge Prompts by what became of them.",
     "target_prompts": "gauge Accepted prompts to stop at.",
@@ -148,6 +152,10 @@ def _figures(state: dict[str, Any]) -> list[tuple[str, dict[str, str], Any]]:
         ("prompts", {"state": name}, state[name]) for name in ("accepted", "rejected", "bad_input")
     ]
     found += [("in_flight", {}, state["in_flight"]), ("spent_usd", {}, state["usd"])]
+    for server, values in state.get("servers", {}).items():
+        own = {"server": server}
+        found.append(("server_used", own, int(values["used"])))
+        found += [(f"server_{n}_total", own, values[n]) for n in SERVER_COUNTS]
     if state["target"] is not None:
         found.append(("target_prompts", {}, state["target"]))
     return found

@@ -14,6 +14,10 @@ Seen = Session | Writing | Progress
 """What a run shows of itself: rows being embedded, prompts being written, prompts being milled."""
 
 
+SERVER_COUNTS = ("requests", "failures", "out")
+"""What is counted of each server where a model is on several; see `Traffic`."""
+
+
 class Watcher:
     """Opened before a run begins and closed when it has ended, however that was.
 
@@ -103,11 +107,11 @@ def state_of(seen: Seen) -> dict[str, Any]:
 
 def _milling(session: Session) -> dict[str, Any]:
     tally, spent = session.tally, session.purse.spent()
-    backends = session.backends()
-    failures: dict[str, int] = {}
-    for backend in backends:
-        for kind, count in backend.traffic.failures.items():
-            failures[kind] = failures.get(kind, 0) + count
+    traffic = session.traffic
+    servers = {
+        server: {"used": used, **{n: traffic.servers[server][n] for n in SERVER_COUNTS}}
+        for server, used in traffic.used.items()
+    }
     return {
         "phase": "milling",
         "read": tally.read,
@@ -118,9 +122,10 @@ def _milling(session: Session) -> dict[str, Any]:
         "target": session.config.target,
         "in_flight": session.executor.in_flight,
         "requests": spent.requests,
-        "retries": sum(backend.traffic.retries for backend in backends),
+        "retries": traffic.retries,
         "cached": hits(),
-        "failures": failures,
+        "failures": dict(traffic.failures),
+        **({"servers": servers} if servers else {}),
         "tokens": {
             "prompt": spent.prompt_tokens,
             "completion": spent.completion_tokens,

@@ -62,12 +62,12 @@ class Asking(Calling):
     async def choose(self, backend: Backend, prompt: Turns, answers: Sequence[Turns]) -> Said:
         """Ask which of the answers, in this order, is best. Raises BackendError."""
         reply = await self.ask(backend, choice_request(prompt, answers))
-        return Said(reply, choice=verdict_in(reply.text, len(answers)))
+        return Said(reply, choice=verdict_in(final(reply), len(answers)))
 
     async def rate(self, backend: Backend, prompt: Turns, answer: Turns) -> Said:
         """Ask for a rating of one answer. Raises BackendError."""
         reply = await self.ask(backend, rating_request(prompt, answer))
-        return Said(reply, rating=rating_in(reply.text))
+        return Said(reply, rating=rating_in(final(reply)))
 
     async def ask(self, backend: Backend, text: str) -> Response:
         """The reply to one request. Raises BackendError."""
@@ -122,6 +122,13 @@ def final(reply: Response) -> str:
     """What a reply says, for a verdict that stands at its end. Nothing where it was cut off, for
     then what stands last may be no more than a quotation."""
     return "" if reply.finish_reason == "length" else reply.text
+
+
+def end_of(reply: Response) -> str:
+    """How a reply ends that has no verdict, for an error."""
+    if reply.finish_reason == "length":
+        return f"in a reply that was cut off; raise max_tokens ({reply.completion_tokens} used)"
+    return f"in: {reply.text[-200:]!r}"
 
 
 def verdict_in(text: str, count: int) -> int | None:

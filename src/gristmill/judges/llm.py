@@ -13,7 +13,7 @@ from pydantic import Field
 
 from gristmill.backends.base import Backend
 from gristmill.errors import BackendError
-from gristmill.judges._asking import Asking, choice_request, grading_request
+from gristmill.judges._asking import Asking, choice_request, end_of, grading_request
 from gristmill.judges._grades import grades_in
 from gristmill.judges._knockout import knock_out
 from gristmill.judges._matches import Heard, Match, Record, play, together
@@ -83,7 +83,7 @@ class Llm(Asking, Weighing, GroupJudge):
             return error
         five = grades_in(reply)
         if five is None:
-            return BackendError("unreadable", f"no five attributes, 0 to 4, {_end(reply)}")
+            return BackendError("unreadable", f"no five attributes, 0 to 4, {end_of(reply)}")
         return Verdict(
             NAME,
             reply.model,
@@ -225,14 +225,7 @@ def _both(match: Match) -> tuple[Heard, Heard]:
 def _heard_end(heard: Heard) -> str:
     if heard.reply is None:
         return str(heard.failure)
-    return f"no verdict, [[A]], [[B]] or [[tie]], {_end(heard.reply)}"
-
-
-def _end(reply: Response) -> str:
-    """How a reply ends that cannot be read."""
-    if reply.finish_reason == "length":
-        return f"in a reply that was cut off; raise max_tokens ({reply.completion_tokens} used)"
-    return f"in: {reply.text[-200:]!r}"
+    return f"no verdict, [[A]], [[B]] or [[tie]], {end_of(heard.reply)}"
 
 
 def _tokens(reply: Response) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
-from gristmill.backends.base import Backend
+from gristmill.backends.base import Backend, Traffic
 from gristmill.backends.cached import hits
 from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
@@ -101,6 +100,11 @@ class Session:
         """The generating one first; not those in whose place rules decide."""
         models = (b for _, b in self.judges if not isinstance(b, Rules))
         return [self.chat, *models]
+
+    @property
+    def traffic(self) -> Traffic:
+        """What all backends together did in this session."""
+        return Traffic.total(backend.traffic for backend in self.backends())
 
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
@@ -237,19 +241,14 @@ def _status(session: Session, counts: Counts) -> tuple[str, str]:
 
 
 def _traffic(session: Session) -> dict[str, Any]:
-    failures: Counter[str] = Counter()
-    servers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for backend in session.backends():
-        failures.update(backend.traffic.failures)
-        for server, counts in backend.traffic.servers.items():
-            servers[server].update(counts)
+    now = session.traffic
     return {
         "sent": session.purse.requests,
-        "sent_now": sum(b.traffic.requests for b in session.backends()),
+        "sent_now": now.requests,
         "cached": hits(),
-        "retries": sum(b.traffic.retries for b in session.backends()),
-        "failures": dict(failures),
-        **({"servers": servers} if servers else {}),
+        "retries": now.retries,
+        "failures": dict(now.failures),
+        **({"servers": now.servers} if now.servers else {}),
     }
 
 

@@ -33,7 +33,8 @@ def best(graded: Graded, decisions: tuple[Decision, ...], most: int | None) -> l
 
 
 def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pair | None:
-    """The best kept response against the worst scored one, if they are `min_gap` apart.
+    """The best kept response against the worst scored one that is not barred, if they are `min_gap`
+    apart.
 
     None where nothing was kept, where a score is missing, where the gap is smaller or zero, or
     where the two say the same, texts after normalisation and tool calls as they are read: a tie is
@@ -42,7 +43,8 @@ def pair(graded: Graded, decisions: tuple[Decision, ...], min_gap: float) -> Pai
     if len(graded.samples) < 2:
         return None
     top = best(graded, decisions, 1)
-    scored = [(r, s) for s in graded.samples if (r := _reward(s)) is not None]
+    usable = [s for s, d in zip(graded.samples, decisions, strict=True) if not d.barred]
+    scored = [(r, s) for s in usable if (r := _reward(s)) is not None]
     if not top or not scored:
         return None
     chosen_score = _reward(top[0])

@@ -157,7 +157,7 @@ def _write_prompt(
         over_target = decision.reason == "over_target"
         if grades and _graded(sample) and sample.failure is None:
             counts.scored += 1
-            if not over_target:
+            if not (over_target or decision.barred):
                 row = rows.scored_row(graded, sample, text, decision.keep)
                 out.add("scored", row)
         if not decision.keep:

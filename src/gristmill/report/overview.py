@@ -222,6 +222,21 @@ def _lost(*parts: tuple[int, str]) -> str:
     return ", ".join(f"−{n:,} {what}" for n, what in parts if n > 0)
 
 
+def _servers(run: Run) -> list[tuple[str, str]]:
+    """What each server of a model on several did: of the last session."""
+    found: Any = run.metrics.get("requests")
+    named = found.get("servers") if isinstance(found, dict) else None
+    told = []
+    for server in named if isinstance(named, dict) else ():
+        counts = run.counts("requests", "servers", server)
+        failed, out = counts.get("failures", 0), counts.get("out", 0)
+        said = plural(counts.get("requests", 0), "request")
+        said += f", {failed:,} failed" if failed else ""
+        said += f", left out {plural(out, 'time')}" if out else ""
+        told.append((label(server, 60), said))
+    return told
+
+
 def details(run: Run) -> list[tuple[str, list[tuple[str, str]] | str]]:
     """The sections at the end: tables of (name, value), and the config as text."""
     failures = [
@@ -253,6 +268,7 @@ def details(run: Run) -> list[tuple[str, list[tuple[str, str]] | str]]:
     found: list[tuple[str, list[tuple[str, str]] | str]] = [
         ("Rows", [*rows, *times, ("written", when(run))]),
         ("Requests", requests),
+        ("Servers", _servers(run)),
         ("Tokens", tokens),
         ("Versions", _strings(versions)),
         ("Hashes", _strings(hashes)),

@@ -7,7 +7,7 @@ from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
 from gristmill.backends.many import both
 from gristmill.errors import BackendError
-from gristmill.judges._asking import Asking, Said
+from gristmill.judges._asking import Asking, Said, end_of
 from gristmill.records import Message
 
 
@@ -33,6 +33,5 @@ class Choice(Asking, Judge):
 
 def _place(said: Said) -> int:
     if said.choice is None:
-        end = said.reply.text[-200:]
-        raise BackendError("unreadable", f"no verdict, [[A]] or [[B]], in: {end!r}")
+        raise BackendError("unreadable", f"no verdict, [[A]] or [[B]], {end_of(said.reply)}")
     return said.choice
