@@ -69,7 +69,7 @@ class Folder:
     def _check_free(self) -> None:
         """Nothing was paid for here: any config may start, but not over somebody's own files."""
         for mine in (self.path / "README.md", self.path / "report.html", self.data):
-            found = mine.exists() and (not mine.is_dir() or any(mine.glob("*.parquet")))
+            found = mine.exists() and (not mine.is_dir() or any(mine.rglob("*.parquet")))
             if found and not self.run.exists():
                 raise CheckpointError(
                     f"{self.path}: {mine.name} is there already and not from a run of gristmill; "

@@ -15,7 +15,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
 from gristmill.backends.base import Backend
@@ -39,7 +38,7 @@ from gristmill.mill.tally import Tally
 from gristmill.mill.truths import check_truths
 from gristmill.mill.write import Counts, Passage, as_metrics, write
 from gristmill.parts import name_of
-from gristmill.storage import versions, write_atomically
+from gristmill.storage import tables, versions, write_atomically
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Outcome:
 
     def table(self, name: str = "sft") -> pa.Table:
         """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
-        return pq.read_table(self.folder / "data" / f"{name}.parquet")
+        return tables.read_table(self.folder / "data" / f"{name}.parquet")
 
 
 @dataclass
@@ -284,9 +283,9 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         "versions": versions(),
     }
     write_atomically(folder.metrics, orjson.dumps(metrics, option=orjson.OPT_INDENT_2))
-    rejected = folder.data / "rejected.parquet"
     if counts.bad_input and counts.bad_input == counts.prompts_read:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
+        rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
     return Outcome(folder.path, status, detail, metrics)
 

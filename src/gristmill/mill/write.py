@@ -26,6 +26,7 @@ from gristmill.mill.parquet import Writers
 from gristmill.mill.select import best, pair
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample
+from gristmill.storage import tables
 
 ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
 """How a response is known to end; whatever else a server says counts as an answer, and is named."""
@@ -103,7 +104,8 @@ class Passage:
 def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     """Write `sft`, `preference`, `scored` (as `export` names them) and `rejected` to `folder`.
 
-    Each file is replaced in one step when it is whole. Raises StorageError.
+    Each is replaced when it is whole; a large one is a folder of parts (`storage.tables`). Raises
+    StorageError.
     """
     config = passage.config
     grades = config.grades
@@ -129,7 +131,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
         ) from None
     for name in ("sft", "preference", "scored"):
         if name not in names:
-            (folder / f"{name}.parquet").unlink(missing_ok=True)
+            tables.remove(folder / f"{name}.parquet")
     return counts
 
 
