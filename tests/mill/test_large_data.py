@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import gristmill
 from gristmill.flywheel.answers import texts
-from gristmill.mill import parquet
+from gristmill.mill import feed, parquet
 from gristmill.mill.rows import Origin
 from gristmill.records import Message, Prompt
 from gristmill.report import write_card, write_report
@@ -174,3 +175,56 @@ def test_the_library_datasets_loads_parts(tmp_path: Path) -> None:
             "parquet", data_files=pattern, split="train", cache_dir=cache
         )
         assert by_name.to_list() == whole
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How far each reading of the input came, after a look at its first row."""
+    found: list[int] = []
+    real = feed.keyed_prompts
+
+    def counted(*args: Any) -> Iterator[Any]:
+        found.append(0)
+        for item in real(*args):
+            found[-1] += 1
+            yield item
+
+    monkeypatch.setattr(feed, "keyed_prompts", counted)
+    return found
+
+
+def test_what_is_all_there_is_decided_in_one_reading(tmp_path: Path, readings: list[int]) -> None:
+    whole = rows_of(run(tmp_path))
+    assert readings == [1, 30, 30]
+    readings.clear()
+    changed = run(tmp_path, keep=[{"dedup": {}}])
+    assert readings == [1, 30] and len(changed.table("sft")) == 30
+    # A filter that needs all scores before the first decision has them in a reading of its own.
+    run(tmp_path, keep=[{"threshold": {"reward": {"min_quantile": 0.5}}}])
+    assert readings == [1, 30, 1, 30, 30]
+    assert rows_of(run(tmp_path)) == whole
+
+
+@pytest.mark.parametrize("grown", [33, 20])
+def test_an_input_that_is_another_by_now_is_made_up_for(
+    tmp_path: Path, readings: list[int], grown: int
+) -> None:
+    run(tmp_path)
+    readings.clear()
+    write_prompts(tmp_path, grown)
+    values = mill_settings(tmp_path / "prompts.jsonl")
+    found = rows_of(gristmill.run(values, tmp_path / "out", quiet=True))
+    assert readings == ([1, 31, 33, 33] if grown == 33 else [1, 20])
+    fresh = gristmill.run(values, tmp_path / "fresh", quiet=True)
+    assert found == rows_of(fresh)
+    assert sorted(p.name for p in (tmp_path / "out" / "data").iterdir()) == sorted(
+        f"{name}.parquet" for name in TABLES
+    )
+
+
+def test_a_limit_holds_where_all_is_there(tmp_path: Path, readings: list[int]) -> None:
+    run(tmp_path)
+    readings.clear()
+    values = mill_settings(tmp_path / "prompts.jsonl")
+    outcome = gristmill.run(values, tmp_path / "out", limit=10, quiet=True)
+    assert readings == [1, 10] and outcome.metrics["prompts"]["finished"] == 10
