@@ -1,72 +1,100 @@
 """Memory and time of the whole mill as the prompts grow, with scripted models.
 
-Each size runs in a process of its own, so that peak memory is that run's. Linear in time means
-that the microseconds a prompt stay level.
+Each process is measured by itself: the seconds of the clock and of the processor, and its peak
+memory. Linear in time means that the microseconds of processor time a prompt stay level; the
+clock's say more of what else the machine does.
 
-    python benchmarks/scale.py
-    python benchmarks/scale.py --prompts 1000000
+    python benchmarks/scale.py                                     # one process, and again
+    python benchmarks/scale.py --shards 2 --prompts 1000000 10000000
+    python benchmarks/scale.py --shards 2 --prompts 10000000 --dedup
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from gristmill.mill import Config, run
+import yaml
+
+RUN = (sys.executable, "-m", "gristmill.cli", "run")
 
 
-def one(prompts: int) -> dict[str, float]:
-    """Run so many prompts, one response each; seconds and peak memory of this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "prompts.jsonl"
-        with file.open("w") as out:
-            for number in range(prompts):
-                out.write(json.dumps({"prompt": f"How many grains fit into {number} sacks?"}))
-                out.write("\n")
-        config = Config.of(
-            {
-                "name": "scale",
-                "prompts": {"file": str(file)},
-                "generate": {"model": "scripted:echo", "responses": 1},
-                "judges": [{"reward": {"model": "scripted:echo"}}],
-                "keep": [{"threshold": {"correctness": 2.0}}, {"dedup": {}}],
-            }
-        )
-        start = time.perf_counter()
-        outcome = run(config, Path(folder) / "out")
-        seconds = time.perf_counter() - start
-        assert outcome.metrics["rows"]["scored"] == prompts, outcome.metrics
-        start = time.perf_counter()
-        run(config, Path(folder) / "out")
-        again = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"prompts": prompts, "seconds": seconds, "resume_seconds": again, "peak_mb": peak}
+class Took(NamedTuple):
+    """seconds, processor: of the clock and of the processor. peak: MB (10**6 bytes) at most."""
+
+    seconds: float
+    processor: float
+    peak: float
+
+
+def write_config(folder: Path, prompts: int, dedup: bool) -> Path:
+    with (folder / "prompts.jsonl").open("w") as out:
+        for number in range(prompts):
+            out.write(json.dumps({"prompt": f"How many grains fit into {number} sacks?"}) + "\n")
+    keep = [{"threshold": {"correctness": 2.0}}, *([{"dedup": {}}] if dedup else [])]
+    values = {
+        "name": "scale",
+        "prompts": {"file": "prompts.jsonl"},
+        "generate": {"model": "scripted:echo", "responses": 1},
+        "judges": [{"reward": {"model": "scripted:echo"}}],
+        "keep": keep,
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def measured(*commands: list[str]) -> list[Took]:
+    """Run commands beside each other, and say what each took."""
+    start = time.perf_counter()
+    running = [subprocess.Popen(c, stdout=subprocess.DEVNULL) for c in commands]
+    found = []
+    for process in running:
+        _, status, used = os.wait4(process.pid, 0)
+        assert status == 0, process.args
+        seconds, processor = time.perf_counter() - start, used.ru_utime + used.ru_stime
+        found.append(Took(seconds, processor, used.ru_maxrss * 1024 / 1e6))
+    return found
+
+
+def measure(prompts: int, shards: int, dedup: bool, where: Path | None) -> None:
+    with tempfile.TemporaryDirectory(dir=where) as name:
+        folder = Path(name)
+        command = [*RUN, str(write_config(folder, prompts, dedup)), "--out", str(folder / "out")]
+        command.append("--quiet")
+        made = measured(*([*command, "--shard", f"{n + 1}/{shards}"] for n in range(shards)))
+        steps = {f"shard {n + 1} of {shards}": took for n, took in enumerate(made)}
+        if not shards:
+            steps["the run"] = measured(command)[0]
+        # Over what is all there: nothing but deciding, the data sets and the pages.
+        steps["deciding" if shards else "the same again"] = measured(command)[0]
+        metrics = json.loads((folder / "out" / "metrics.json").read_text())
+        assert metrics["rows"]["scored"] == prompts, metrics
+        for step, took in steps.items():
+            print(
+                f"{prompts:>10,}  {step:<14}  {took.seconds:>7.1f}  {took.processor:>9.1f}"
+                f"  {took.processor / prompts * 1e6:>11.1f}  {took.peak:>7.0f}",
+                flush=True,
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--prompts", type=int, nargs="+", default=[31_250, 125_000, 500_000])
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--shards", type=int, default=0, help="processes that make the prompts")
+    parser.add_argument("--dedup", action="store_true", help="look for duplicates, too")
+    parser.add_argument("--where", type=Path, help="a folder with room: 2 GB a million prompts")
     args = parser.parse_args()
-    if args.one:
-        print(json.dumps(one(args.one)))
-        return
-    print("prompts    seconds  us a prompt  resume s  peak MB")
+    print("   prompts  process         seconds  processor  us a prompt  peak MB")
     for prompts in args.prompts:
-        command = [sys.executable, __file__, "--one", str(prompts)]
-        r = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        each = r["seconds"] / prompts * 1e6
-        print(
-            f"{prompts:>7,}  {r['seconds']:>9.1f}  {each:>11.0f}  {r['resume_seconds']:>8.1f}"
-            f"  {r['peak_mb']:>7.0f}",
-            flush=True,
-        )
+        measure(prompts, args.shards, args.dedup, args.where)
 
 
 if __name__ == "__main__":

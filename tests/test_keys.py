@@ -28,9 +28,14 @@ def test_a_set(keys: list[int]) -> None:
 
 @given(st.lists(st.tuples(numbers, st.integers(0, 2**63 - 1)), max_size=300))
 def test_a_mapping(pairs: list[tuple[int, int]]) -> None:
-    ours = Places()
+    ours, firsts = Places(), Places()
+    theirs: dict[int, int] = {}
     for key, value in pairs:
         ours[key] = value
+        assert ours.first(key, value ^ 1) == value
+        other = theirs.setdefault(key ^ 2, value)
+        assert firsts.first(key ^ 2, value) == other
+    assert firsts == theirs
     theirs = dict(pairs)
     assert ours == theirs
     for key, _ in pairs:

@@ -125,6 +125,13 @@ class Places(Mapping[int, int]):
             self._keys[slot] = key
         self._values[slot] = value + 1
 
+    def first(self, key: int, value: int) -> int:
+        """The value of a key, which is this one where it had none."""
+        if found := self._values[self._slot(key)]:
+            return found - 1
+        self[key] = value
+        return value
+
     def _grow(self) -> None:
         keys, values = self._keys, self._values
         self._made(2 * len(keys))

@@ -61,3 +61,16 @@ def test_exactly_the_repeated_rows_are_dropped(pairs: list[tuple[str, str]]) -> 
     keys = [(normalise(q), normalise(a)) for q, a in pairs]
     expected = ["dedup" if key in keys[:i] else "" for i, key in enumerate(keys)]
     assert reasons(Dedup(), *pairs) == expected
+
+
+# Few, so that whole digests and halves of them come again.
+digests = st.binary(min_size=1, max_size=1).map(lambda b: b * 8)
+
+
+@given(st.lists(st.tuples(digests, digests), max_size=60))
+def test_a_digest_is_known_by_both_of_its_halves(pairs: list[tuple[bytes, bytes]]) -> None:
+    dedup, seen = Dedup(), set()
+    for first, second in pairs:
+        known = (first, int.from_bytes(second, "big") >> 1)
+        assert dedup._is_new(first + second) == (known not in seen)
+        seen.add(known)

@@ -38,7 +38,7 @@ def test_killed_twenty_times_the_data_is_that_of_an_uninterrupted_run(tmp_path: 
                 assert wait_until(lambda at=moment: server.requests >= CALLS + at, process)
                 process.kill()
             assert process.returncode == -signal.SIGKILL
-        writing = out / "data" / "scored.parquet.new"
+        writing = out / "data" / ".scored.new"
         with start("run", config, "--out", out) as process:
             wait_until(writing.exists, process)
             process.kill()

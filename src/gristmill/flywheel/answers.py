@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from gristmill.errors import CheckpointError
+from gristmill.errors import CheckpointError, DataError
 from gristmill.flywheel.truth import Truth
 from gristmill.intake.calls import calls_of
 from gristmill.records import Prompt, Response
+from gristmill.storage import tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ def _rows(data: Path) -> list[dict[str, Any]]:
     scored, sft = data / "scored.parquet", data / "sft.parquet"
     try:
         names = ["prompt_id", "response_id"]
-        if scored.exists():
+        if tables.parts_of(scored):
             rows = _columns(scored, [*names, "response", "reward"])
         else:
             rows = [_last(row) for row in _columns(sft, [*names, "messages"])]
         put_aside = [*names, "response", "reward", "reason"]
         rejected = _columns(data / "rejected.parquet", put_aside)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, DataError, pa.ArrowException) as error:
         cause = " ".join(str(error).split())[:160]
         raise CheckpointError(
             f"{data}: not the mill's files ({cause}); delete the round's figures.json and run again"
@@ -93,8 +93,8 @@ def _rows(data: Path) -> list[dict[str, Any]]:
 
 def _columns(file: Path, names: list[str]) -> list[dict[str, Any]]:
     """Columns of a file, and those of what only some responses have, where it has them."""
-    beside = {"reasoning", "tool_calls"} & set(pq.read_schema(file).names)
-    return pq.read_table(file, columns=[*names, *sorted(beside)]).to_pylist()
+    beside = {"reasoning", "tool_calls"} & set(tables.columns_of(file))
+    return tables.read_table(file, [*names, *sorted(beside)]).to_pylist()
 
 
 def _last(row: dict[str, Any]) -> dict[str, Any]:

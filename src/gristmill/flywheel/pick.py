@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from gristmill.errors import RunError
 from gristmill.flywheel.answers import Answer
 from gristmill.mill.rows import turns
+from gristmill.storage import tables
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,9 @@ def _share(found: list[Answer]) -> float | None:
 def _reward(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
     """What the mill itself picked: the best that `keep` lets through, and its pairs."""
     by_id = {answer.response_id: answer for answer in found}
-    table = pq.read_table(mill / "data" / "sft.parquet", columns=["response_id"])
+    table = tables.read_table(mill / "data" / "sft.parquet", ["response_id"])
     names = ["chosen_id", "rejected_id", "chosen_score", "rejected_score"]
-    rows = pq.read_table(mill / "data" / "preference.parquet", columns=names).to_pylist()
+    rows = tables.read_table(mill / "data" / "preference.parquet", names).to_pylist()
     pairs = [
         Pair(
             by_id[row["chosen_id"]],
@@ -90,7 +89,7 @@ def _none(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
 def _random(mill: Path, found: list[Answer], rng: random.Random) -> Pick:
     """As many rows as `reward` has, drawn by chance: one of a prompt, more only where `reward` has
     more than there are prompts (`select.best`)."""
-    number = pq.read_metadata(mill / "data" / "sft.parquet").num_rows
+    number = tables.count_rows(mill / "data" / "sft.parquet")
     picked = _none(mill, found, rng)[0]
     drawn = [picked[i] for i in rng.sample(range(len(picked)), min(number, len(picked)))]
     if number > len(picked):

@@ -31,13 +31,14 @@ import pyarrow.fs as pafs
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX
 from gristmill.intake.hub import HUB, is_hub_name
+from gristmill.storage.tables import MANIFEST, parts_of, place_of
 
 STDIN = "-"
 KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather")
 PACKED = (".gz", ".zst", ".bz2")
 """How a file of rows may be compressed; Parquet and Arrow files compress themselves."""
 
-_NO_ROWS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
+_NO_ROWS = (MANIFEST, "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _MAGIC = {
     b"PAR1": ".parquet",
     b"ARROW1": ".arrow",
@@ -136,6 +137,11 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
     if "://" in place:
         return _elsewhere(place, splits, kinds)
     path = Path(place)
+    if path.is_dir() and (path / MANIFEST).exists():
+        path = Path(f"{path.absolute()}.parquet")
+    if path.suffix == ".parquet" and ".parquet" in kinds and place_of(path) != path:
+        # A run's data set that has grown: its parts are read by the name that one file has.
+        return [_local(p, f"{p.parent.name}/{p.name}", kinds) for p in parts_of(path)]
     if path.is_dir():
         inside = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*"))]
         found = [_local(p, n, kinds) for p, n in inside if _holds_rows(n, kinds) and p.is_file()]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 
@@ -16,6 +15,7 @@ from gristmill.jobs.display import Display
 from gristmill.jobs.run import finished
 from gristmill.jobs.summary import show_outcome
 from gristmill.storage import write_atomically
+from gristmill.storage.tables import read_table
 
 QUESTIONS = 200
 SEED = 0
@@ -87,9 +87,9 @@ def prepare(out: Path) -> Path:
 
 def truth(folder: Path) -> dict[str, Any]:
     """How many answers are right: of all that were sampled, and of those picked for `sft`."""
-    scored = pq.read_table(folder / "data" / "scored.parquet", columns=["prompt", "response"])
+    scored = read_table(folder / "data" / "scored.parquet", ["prompt", "response"])
     before = [_is_right(row["prompt"], row["response"]) for row in scored.to_pylist()]
-    picked = pq.read_table(folder / "data" / "sft.parquet", columns=["messages"])
+    picked = read_table(folder / "data" / "sft.parquet", ["messages"])
     pairs = ([m["content"] for m in row["messages"][-2:]] for row in picked.to_pylist())
     after = [_is_right(prompt, response) for prompt, response in pairs]
     return {

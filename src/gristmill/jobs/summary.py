@@ -10,6 +10,7 @@ from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
 from gristmill.mill.shards import Made
 from gristmill.page.text import label
+from gristmill.storage.tables import place_of
 
 ADVICE = {
     "complete": "every prompt is done",
@@ -74,7 +75,8 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     for reason, count in m["reasons"].items():
         table.add_row(Text(f"  {reason}"), f"{count:,}")
     for name, count in rows.items():
-        table.add_row(f"data/{name}.parquet", f"{count:,} rows")
+        place = place_of(outcome.folder / "data" / f"{name}.parquet")
+        table.add_row(f"data/{place.name}", f"{count:,} rows")
     for name, counts in (
         ("unknown endings", m["endings"]),
         ("unused columns", m["unused_columns"]),

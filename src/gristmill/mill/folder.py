@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import yaml
 
 from gristmill.backends.identity import alike
@@ -66,10 +67,17 @@ class Folder:
         logs = (folder / name for folder in journals(self.checkpoint) for name in LOGS)
         return any(log.exists() and log.stat().st_size for log in logs)
 
+    def seems_done(self) -> bool:
+        """Whether whoever made prompts here last says that all are done. The input may have grown
+        since."""
+        shards = journals(self.checkpoint)[1:]
+        said = [folder / "progress.json" for folder in shards] or [self.metrics]
+        return all(_status(path) in ("complete", "out_of_prompts") for path in said)
+
     def _check_free(self) -> None:
         """Nothing was paid for here: any config may start, but not over somebody's own files."""
         for mine in (self.path / "README.md", self.path / "report.html", self.data):
-            found = mine.exists() and (not mine.is_dir() or any(mine.glob("*.parquet")))
+            found = mine.exists() and (not mine.is_dir() or any(mine.rglob("*.parquet")))
             if found and not self.run.exists():
                 raise CheckpointError(
                     f"{self.path}: {mine.name} is there already and not from a run of gristmill; "
@@ -93,6 +101,13 @@ class Folder:
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "
                 "name another folder with --out, or change the config back"
             )
+
+
+def _status(path: Path) -> str | None:
+    try:
+        return orjson.loads(path.read_bytes())["status"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _resolved(config: Config) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
 from gristmill.backends.base import Backend, Traffic
@@ -22,6 +21,7 @@ from gristmill.backends.cached import hits
 from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
 from gristmill.judges.base import GroupJudge, Judge, Rules
+from gristmill.keys import Places
 from gristmill.mill.budget import Purse, prices
 from gristmill.mill.config import Config
 from gristmill.mill.execute import Executor
@@ -36,9 +36,9 @@ from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.truths import check_truths
-from gristmill.mill.write import Counts, Passage, as_metrics, write
+from gristmill.mill.write import Counts, Passage, Unfinished, as_metrics, write
 from gristmill.parts import name_of
-from gristmill.storage import versions, write_atomically
+from gristmill.storage import tables, versions, write_atomically
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Outcome:
 
     def table(self, name: str = "sft") -> pa.Table:
         """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
-        return pq.read_table(self.folder / "data" / f"{name}.parquet")
+        return tables.read_table(self.folder / "data" / f"{name}.parquet")
 
 
 @dataclass
@@ -155,16 +155,35 @@ def _run_once(
         written = supply.write(journal, watch)
         session = Session(supply.as_files(), journal, limit)
         session.started = supply.began
-        try:
-            loop.run(execute(session, watch))
-        finally:
-            _say_what_was_spent(folder, session)
-        if not session.executor.stopped:
-            journal.forget_partial(session.purse.spent())
-        session.feed.note_finished()
-        session.tally.filters = ()  # what they remember, deciding remembers anew
-        counts = write(session.passage(), folder.data, _origin(session, supply.licences()))
+        origin = _origin(session, supply.licences())
+        counts = _decided_alone(folder, session, origin)
+        if counts is None:
+            try:
+                loop.run(execute(session, watch))
+            finally:
+                _say_what_was_spent(folder, session)
+            if not session.executor.stopped:
+                journal.forget_partial(session.purse.spent())
+            session.feed.note_finished()
+            # What these know by now, deciding needs no more, or finds out anew.
+            session.tally.filters = ()
+            journal.finished = Places()
+            counts = write(session.passage(), folder.data, origin)
         return _outcome(folder, session, counts, written)
+
+
+def _decided_alone(folder: Folder, session: Session, origin: Origin) -> Counts | None:
+    """Decide and write where everything seems to be done; None where it turns out not to be.
+
+    To look for what is missing, and count what is there, takes half as long again.
+    """
+    if not folder.seems_done():
+        return None
+    with suppress(Unfinished):
+        return write(
+            Passage(session.config, session.journal, limit=session.limit), folder.data, origin
+        )
+    return None
 
 
 async def execute(session: Session, watch: Watch) -> None:
@@ -283,9 +302,9 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         "versions": versions(),
     }
     write_atomically(folder.metrics, orjson.dumps(metrics, option=orjson.OPT_INDENT_2))
-    rejected = folder.data / "rejected.parquet"
     if counts.bad_input and counts.bad_input == counts.prompts_read:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
+        rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
     return Outcome(folder.path, status, detail, metrics)
 

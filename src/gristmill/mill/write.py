@@ -26,6 +26,7 @@ from gristmill.mill.parquet import Writers
 from gristmill.mill.select import best, pair
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample
+from gristmill.storage import tables
 
 ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
 """How a response is known to end; whatever else a server says counts as an answer, and is named."""
@@ -53,28 +54,50 @@ class Counts:
     rows: dict[str, int] = field(default_factory=dict)
 
 
-class Passage:
-    """One reading of everything that is in the checkpoint, in the input's order."""
+class Unfinished(Exception):
+    """A prompt is not finished, where all were thought to be."""
 
-    def __init__(self, config: Config, journal: Journal, places: array[int]) -> None:
+
+class Passage:
+    """One reading of everything that is in the checkpoint, in the input's order.
+
+    places: where each prompt's record lies, by its position; by default every row of the input,
+    or the first `limit`, is looked up by its key, and must be finished.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        places: array[int] | None = None,
+        limit: int | None = None,
+    ) -> None:
         self.config = config
         self._journal = journal
         self._places = places
+        # The places know how far the feed has read; what lies beyond was never looked at.
+        self._end = limit if places is None else len(places)
         self.unused: Counter[str] = Counter()
         """Columns of the rows read last that nothing used."""
 
     def everything(self) -> Iterator[Graded | Refused]:
         """Finished prompts and bad lines; what is not finished is left out."""
-        # The places know how far the feed has read; what lies beyond was never looked at.
-        end = len(self._places)
         self.unused = Counter()
-        for position, item in enumerate(items(self.config, end, self.unused)):
+        for position, item in enumerate(items(self.config, self._end, self.unused)):
             if isinstance(item, Refused):
                 yield item
-            elif self._places[position] != UNFINISHED:
-                prompt, key = item
-                samples = self._journal.samples(self._places[position], key)
+                continue
+            prompt, key = item
+            if (place := self._place(position, key)) != UNFINISHED:
+                samples = self._journal.samples(place, key)
                 yield weighed(Graded(position, prompt, samples), self.config.select.weights)
+
+    def _place(self, position: int, key: int) -> int:
+        if self._places is not None:
+            return self._places[position]
+        if key in self._journal.failed or (place := self._journal.finished.get(key)) is None:
+            raise Unfinished
+        return place
 
     def decided(self) -> Iterator[tuple[Graded, tuple[Decision, ...]] | Refused]:
         """The same with a decision for each sample. What comes after the target is over it."""
@@ -103,7 +126,8 @@ class Passage:
 def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     """Write `sft`, `preference`, `scored` (as `export` names them) and `rejected` to `folder`.
 
-    Each file is replaced in one step when it is whole. Raises StorageError.
+    Each is replaced when it is whole; a large one is a folder of parts (`storage.tables`). Raises
+    StorageError.
     """
     config = passage.config
     grades = config.grades
@@ -129,7 +153,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
         ) from None
     for name in ("sft", "preference", "scored"):
         if name not in names:
-            (folder / f"{name}.parquet").unlink(missing_ok=True)
+            tables.remove(folder / f"{name}.parquet")
     return counts
 
 

@@ -70,7 +70,7 @@ def _head(run: Run, licence: Licence) -> str:
     head["configs"] = [
         {
             "config_name": name,
-            "data_files": [{"split": "train", "path": f"data/{name}.parquet"}],
+            "data_files": [{"split": "train", "path": _pattern(run, name)}],
             # Without a default, load_dataset(DIR) asks which one is meant.
             **({"default": True} if name == names[0] else {}),
         }
@@ -78,6 +78,11 @@ def _head(run: Run, licence: Licence) -> str:
     ] or None
     head = {key: value for key, value in head.items() if value is not None}
     return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, default_flow_style=False)
+
+
+def _pattern(run: Run, name: str) -> str:
+    """What names a data set's files to `datasets`, by their order."""
+    return run.place(name) + ("/part-*.parquet" if len(run.tables[name].parts) > 1 else "")
 
 
 def _loadable(run: Run) -> list[str]:
@@ -137,7 +142,7 @@ FIELDS = {
 
 def _fields(table: Table) -> str:
     """The fields beside `role` and `content` that a data set's messages have, in words."""
-    with pq.ParquetFile(table.path) as file:
+    with pq.ParquetFile(table.parts[0]) as file:
         columns = [file.schema.column(i).path.split(".") for i in range(len(file.schema))]
     lists = ("messages", "prompt", "chosen", "rejected")
     found = {path[3] for path in columns if path[0] in lists and len(path) > 3}

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from gristmill.errors import DataError, StorageError
+from gristmill.storage.tables import count_rows, parts_of, place_of
 
 TABLES = ("sft", "preference", "scored", "rejected")
 """The data sets that a run can write, in the order in which people care about them."""
@@ -23,9 +24,11 @@ BATCH = 32_768
 
 @dataclass(frozen=True)
 class Table:
-    """One Parquet file of the run. `rows` and `columns` come from its footer."""
+    """A data set of the run, in one Parquet file or several. `rows` and `columns` come from their
+    footers; path: what it is called."""
 
     path: Path
+    parts: tuple[Path, ...]
     rows: int
     columns: frozenset[str]
 
@@ -42,22 +45,25 @@ class Table:
         dictionary: string columns with few values, read as codes.
         Raises DataError when a page of the file cannot be read.
         """
-        try:
-            # A buffer makes Arrow stream the column chunks instead of loading each one whole.
-            with pq.ParquetFile(
-                self.path, read_dictionary=dictionary, buffer_size=1 << 20, pre_buffer=False
-            ) as file:
-                yield from file.iter_batches(
-                    batch_size=size, columns=columns, row_groups=row_groups, use_threads=False
-                )
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(self.path, error) from error
+        start = 0
+        for part in self.parts:
+            try:
+                # A buffer makes Arrow stream the column chunks instead of loading each one whole.
+                with pq.ParquetFile(
+                    part, read_dictionary=dictionary, buffer_size=1 << 20, pre_buffer=False
+                ) as file:
+                    inside = range(start, start := start + file.num_row_groups)
+                    wanted = row_groups and [n - inside.start for n in row_groups if n in inside]
+                    yield from file.iter_batches(
+                        batch_size=size, columns=columns, row_groups=wanted, use_threads=False
+                    )
+            except (pa.ArrowException, OSError) as error:
+                raise _unreadable(part, error) from error
 
     def group_sizes(self) -> list[int]:
         """The rows of every row group, in order."""
-        with pq.ParquetFile(self.path) as file:
-            meta = file.metadata
-            return [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        metas = map(pq.read_metadata, self.parts)
+        return [meta.row_group(i).num_rows for meta in metas for i in range(meta.num_row_groups)]
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,10 @@ class Run:
         kept = {str(k): int(v) for k, v in pairs if isinstance(v, int | float) and v > 0}
         return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
+    def place(self, name: str) -> str:
+        """Where a data set is in the folder: `data/sft.parquet`, or `data/sft` of one in parts."""
+        return f"data/{place_of(self.path / 'data' / f'{name}.parquet').name}"
+
     def rows(self, name: str) -> int:
         """How many rows a data set has: the file's own count, which cannot be stale."""
         return self.tables[name].rows if name in self.tables else 0
@@ -118,8 +128,8 @@ def open_run(folder: Path | str) -> Run:
     tables = {}
     for name in TABLES:
         file = path / "data" / f"{name}.parquet"
-        if file.exists():
-            tables[name] = _table(file)
+        if parts := parts_of(file):
+            tables[name] = _table(file, parts)
     return Run(path=path, metrics=metrics, config=config, tables=tables)
 
 
@@ -158,10 +168,10 @@ def _mapping(path: Path, parse: Any) -> dict[str, Any]:
     return found
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path, parts: list[Path]) -> Table:
     try:
-        with pq.ParquetFile(path) as file:
-            return Table(path, file.metadata.num_rows, frozenset(file.schema_arrow.names))
+        columns = frozenset(pq.read_schema(parts[0]).names)
+        return Table(path, tuple(parts), count_rows(path), columns)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 

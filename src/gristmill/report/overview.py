@@ -127,8 +127,8 @@ def tiles(run: Run) -> list[Tile]:
     of = f"target {whole(target)}" if target else f"of {whole(read)} read"
     return [
         Tile("Prompts accepted", whole(run.count("prompts", "accepted")), of),
-        Tile("Rows for fine-tuning", whole(run.rows("sft")), "data/sft.parquet"),
-        Tile("Preference pairs", whole(run.rows("preference")), "data/preference.parquet"),
+        Tile("Rows for fine-tuning", whole(run.rows("sft")), run.place("sft")),
+        Tile("Preference pairs", whole(run.rows("preference")), run.place("preference")),
         Tile("Time", duration(seconds), pace),
         Tile("Cost", *cost(run, tokens)),
     ]

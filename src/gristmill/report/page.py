@@ -62,6 +62,7 @@ def _context(run: Run) -> dict[str, Any]:
         "judges": judges,
         "judge_names": judges and judges.names,
         "reasons": reasons,
+        "place": run.place,
         "rejected_rows": sum(reason.count for reason in reasons),
         "examples": {label(k): v for k, v in pick_rejected(run).items()},
         "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
