@@ -245,6 +245,14 @@ def prompt_id(messages: tuple[Message, ...], tools: str = "") -> str:
     return digest.hexdigest()
 
 
+def facts_id(prompt: Prompt, names: Iterable[str]) -> str:
+    """The same over a prompt's facts of these names, such as its answer; empty where it has none.
+    With others, the same response may be right or wrong."""
+    said = [(name, value) for name in names if (value := getattr(prompt, name))]
+    data = repr(said).encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=8).hexdigest() if said else ""
+
+
 def response_id(prompt: str, index: int) -> str:
     """The id of the `index`-th response to a prompt: the prompt's id, a dot, the index."""
     return f"{prompt}.{index}"

@@ -11,7 +11,7 @@ import pytest
 import scripts
 from gristmill import mill
 from gristmill.errors import DataError
-from mills import config, settings, write_prompts
+from mills import config, settings, tables, write_prompts
 
 ASKING = {"generate": {"model": "scripted:scripts:answer"}}
 
@@ -52,3 +52,33 @@ def test_a_column_of_another_name_is_named(tmp_path: Path) -> None:
     named = {"file": str(path), "columns": {"answer": "solution_text"}}
     ours = mill.Config.of(settings(path, judges=["truth"], keep=[], **ASKING) | {"prompts": named})
     assert mill.run(ours, tmp_path / "run").metrics["prompts"]["finished"] == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_corrected_answer_is_judged_anew_without_a_call(tmp_path: Path, killed: bool) -> None:
+    prompts, out = tmp_path / "sums.jsonl", tmp_path / "out"
+
+    def ask(answers: list[str]) -> dict[str, float]:
+        rows = [{"id": f"{n}", "prompt": f"Sum {n}?", "answer": a} for n, a in enumerate(answers)]
+        prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        replies = [{"prompt": row["prompt"], "response": "It is 4."} for row in rows]
+        (tmp_path / "replies.jsonl").write_text("".join(json.dumps(r) + "\n" for r in replies))
+        made = config(
+            prompts,
+            generate={"model": f"scripted:{tmp_path}/replies.jsonl", "responses": 1},
+            judges=[{"reward": {"model": "scripted:echo"}}, {"math": {}}],
+            keep=[],
+        )
+        found = mill.run(made, out)
+        sent.append(found.metrics["requests"]["sent"])
+        rows = tables(out)["scored"]
+        return {row["prompt_id"]: row["judgements"][1]["reward"] for row in rows}
+
+    sent: list[int] = []
+    assert ask(["4", "5", "4"]) == {"0": 1, "1": 0, "2": 1}
+    if killed:
+        journal = out / "checkpoint" / "finished.jsonl"
+        journal.write_bytes(b"".join(journal.read_bytes().splitlines(True)[:2]))
+    assert ask(["4", "4", "7"]) == {"0": 1, "1": 1, "2": 0}
+    assert ask(["4", "4", "7"]) == {"0": 1, "1": 1, "2": 0}
+    assert sent[0] == sent[1] - 2 * killed == sent[2] - 2 * killed

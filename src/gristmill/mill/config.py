@@ -189,6 +189,11 @@ class Config(Options):
         """Whether a judge grades; one that only embeds does not."""
         return any(not judge.embeds for judge in self.open_judges())
 
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What of a prompt beside its messages judges compare with, by name: its answer, ..."""
+        return tuple(sorted({judge.needs for judge in self.open_judges() if judge.needs}))
+
     def open_judges(self) -> list[Judge]:
         """The judges, validated."""
         return [_part(Judge, "judges", spec, i) for i, spec in enumerate(self.judges)]

@@ -21,7 +21,7 @@ from gristmill.mill.feed import Feed, Work
 from gristmill.mill.journal import Journal
 from gristmill.mill.tally import Tally
 from gristmill.parts import name_of
-from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdict
+from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdict, facts_id
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Executor:
         self._sampling = Sampling(g.temperature, g.top_p, g.max_tokens, self.config.seed)
         groups = [j for j, _ in self.judges if isinstance(j, GroupJudge)]
         self._alone = len(self.judges) - len(groups)
+        self._facts = self.config.facts
         together = sum(j.calls(g.responses) for j in groups)
         self._calls = 1 + self._alone + ceil(together / g.responses)
         # Where a judge's calls wait in batches, the samples that wait there hold up no others.
@@ -137,7 +138,8 @@ class Executor:
             self.stopped = self.stopped or "budget.requests: spent on retries"
             return
         work = under_way.work
-        place = self.journal.add_finished(work.key, samples, self.purse.spent())
+        facts = facts_id(work.prompt, self._facts)
+        place = self.journal.add_finished(work.key, samples, self.purse.spent(), facts)
         under_way.feed.finish(work, place)
         self.tally.add(Graded(work.position, work.prompt, samples))
         self._watch(failures, len(samples))
@@ -147,7 +149,8 @@ class Executor:
         known = work.known.get(index)
         response = known.response if known else None
         # What was said of the responses together is said anew: they may be others now.
-        verdicts = list(known.verdicts[: self._alone]) if known else []
+        before = known.verdicts[: self._alone] if known else ()
+        verdicts: list[Verdict] = []
         stage = "generate"
         try:
             if response is None:
@@ -159,8 +162,11 @@ class Executor:
                 # there is no verdict.
                 alone = self.judges[: self._alone] if response.says else ()
                 return Sample(index, response, tuple(_silent(*one) for one in alone))
-            for number in range(len(verdicts), self._alone):
-                judge, backend = self.judges[number]
+            for number, (judge, backend) in enumerate(self.judges[: self._alone]):
+                # Rules cost nothing, and what they compare with may have been corrected.
+                if number < len(before) and not judge.needs:
+                    verdicts.append(before[number])
+                    continue
                 stage = name_of(judge)
                 with doubting():
                     verdict = await judge.judge(backend, work.prompt, response)

@@ -14,7 +14,7 @@ from gristmill.mill.journal import Journal
 from gristmill.mill.shard import Shard
 from gristmill.mill.source import keyed_prompts
 from gristmill.mill.tally import Tally
-from gristmill.records import Graded, Prompt, Sample
+from gristmill.records import Graded, Prompt, Sample, facts_id
 
 UNFINISHED = -1
 
@@ -56,6 +56,7 @@ class Feed:
         self._tally = tally
         self._next: Work | None = None
         self._unseen = len(journal.finished)
+        self._facts = config.facts
         self.places: array[int] = array("q")
 
     def __iter__(self) -> Iterator[Work]:
@@ -95,8 +96,8 @@ class Feed:
                 # One with failures stays in the data until it is done anew.
                 self.places[position] = place
                 self._unseen -= 1
-                if key not in self._journal.failed:
-                    samples = self._journal.samples(place, key)
+                samples, facts = self._journal.finished_at(place, key)
+                if key not in self._journal.failed and facts == facts_id(prompt, self._facts):
                     self._tally.add(Graded(position, prompt, samples))
                     continue
             return Work(position, key, prompt, self._journal.take_partial(key, place))

@@ -92,7 +92,7 @@ class Journal:
         self.spent = spent_in(folder)
         # A shard has an allowance of its own (`gristmill.mill.allowance`).
         self.elsewhere = Spent() if shard else Spent.total(map(spent_in, others))
-        for place, (key, samples, _) in self._done.scan():
+        for place, (key, samples, *_) in self._done.scan():
             if shard is None or shard.has(key):
                 self._note(key, place, failed=any(s[FAILURE] for s in samples))
         for record in chain(*map(read_log, logs(LOGS[1])), (r for _, r in self._under_way.scan())):
@@ -122,9 +122,13 @@ class Journal:
             self.forget_partial(spent)
             self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)
 
-    def add_finished(self, key: int, samples: tuple[Sample, ...], spent: Spent) -> int:
-        """Remember a finished prompt; returns its place."""
-        place = self._done.append([key, [_pack(s) for s in samples], spent.as_list()])
+    def add_finished(
+        self, key: int, samples: tuple[Sample, ...], spent: Spent, facts: str = ""
+    ) -> int:
+        """Remember a finished prompt; returns its place. facts: what judges compared with, see
+        `records.facts_id`."""
+        record = [key, [_pack(s) for s in samples], spent.as_list()]
+        place = self._done.append([*record, facts] if facts else record)
         self._partial.pop(key, None)
         return place
 
@@ -145,17 +149,21 @@ class Journal:
         return result
 
     def samples(self, place: int, key: int) -> tuple[Sample, ...]:
-        """The samples of the finished prompt at a place.
+        """The samples of the finished prompt at a place. Raises as `finished_at` does."""
+        return self.finished_at(place, key)[0]
+
+    def finished_at(self, place: int, key: int) -> tuple[tuple[Sample, ...], str]:
+        """The samples of the finished prompt at a place, and the facts that it had then.
 
         Raises DataError if it is another prompt's, for then the input is no longer what it was.
         """
-        written, samples, _ = self._done.read(place)
+        written, samples, _, *facts = self._done.read(place)
         if written != key:
             raise DataError(
                 "a prompt file was changed while the mill was at work; run again: what is "
                 "finished is kept"
             )
-        return tuple(map(_unpack, samples))
+        return tuple(map(_unpack, samples)), "".join(facts)
 
     def close(self) -> None:
         self._done.close()
@@ -181,7 +189,7 @@ def read_finished(checkpoint: Path) -> list[tuple[Sample, ...]]:
     """
     found = {}
     for folder in journals(checkpoint):
-        for key, samples, _ in read_log(folder / LOGS[0]):
+        for key, samples, *_ in read_log(folder / LOGS[0]):
             found[key] = tuple(map(_unpack, samples))
     return list(found.values())
 

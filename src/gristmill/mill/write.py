@@ -25,7 +25,7 @@ from gristmill.mill.known import opened_filters
 from gristmill.mill.parquet import Writers
 from gristmill.mill.select import best, pair
 from gristmill.mill.weigh import weighed
-from gristmill.records import Decision, Graded, Sample
+from gristmill.records import Decision, Graded, Sample, facts_id
 from gristmill.storage import tables
 
 ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
@@ -77,6 +77,7 @@ class Passage:
         self._places = places
         # The places know how far the feed has read; what lies beyond was never looked at.
         self._end = limit if places is None else len(places)
+        self._facts = config.facts
         self.unused: Counter[str] = Counter()
         """Columns of the rows read last that nothing used."""
 
@@ -89,7 +90,9 @@ class Passage:
                 continue
             prompt, key = item
             if (place := self._place(position, key)) != UNFINISHED:
-                samples = self._journal.samples(place, key)
+                samples, facts = self._journal.finished_at(place, key)
+                if self._places is None and facts != facts_id(prompt, self._facts):
+                    raise Unfinished
                 yield weighed(Graded(position, prompt, samples), self.config.select.weights)
 
     def _place(self, position: int, key: int) -> int:
