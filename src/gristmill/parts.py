@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -50,9 +50,7 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
         field = ".".join([p for p in [where, *path] if p])
         if item["type"] == "extra_forbidden":
             known = _known_keys(options, path[:-1])
-            near = get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            lines.append(f"{field}: unknown key; {hint}")
+            lines.append(f"{field}: unknown key; {nearest(path[-1], known)}")
         elif item["type"] == "missing":
             lines.append(f"{field}: missing; add it")
         else:
@@ -75,16 +73,21 @@ def _known_keys(options: type[BaseModel], path: list[str]) -> list[str]:
     return list(options.model_fields)
 
 
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What was probably meant, for an error about a name that is not known."""
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+
+
 def find_part(room: str, name: str, where: str) -> type[Any]:
     """The class behind a part's name. `room` is a package such as `gristmill.filters`."""
     module_name, colon, class_name = name.partition(":")
     if not colon:
         names = part_names(room)
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
             raise ConfigError(
-                f"{where}: unknown part '{name}'; {hint} (a class of yours is 'my_pkg.mod:Class')"
+                f"{where}: unknown part '{name}'; {nearest(name, names)} (a class of yours is "
+                "'my_pkg.mod:Class')"
             )
         module_name = f"{room}.{name}"
         class_name = "".join(word.capitalize() for word in name.split("_"))
@@ -97,6 +100,11 @@ def find_part(room: str, name: str, where: str) -> type[Any]:
 def name_of(part: object) -> str:
     """The name that a config gives a part of this class: `my_filter` for `MyFilter`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(part).__name__).lower()
+
+
+def is_own(part: object) -> bool:
+    """Whether a part is gristmill's: what it makes is then signed with its name in a config."""
+    return type(part).__module__.startswith(f"{__name__.partition('.')[0]}.")
 
 
 def part_names(room: str) -> list[str]:

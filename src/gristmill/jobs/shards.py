@@ -13,7 +13,8 @@ from gristmill.jobs.display import Display
 from gristmill.jobs.on.job import Job
 from gristmill.jobs.run import folder_of, run
 from gristmill.mill.config import Config, Given
-from gristmill.mill.run import Outcome, Watch, check
+from gristmill.mill.ready import check
+from gristmill.mill.run import Outcome, Watch
 from gristmill.mill.shard import Shard
 from gristmill.mill.shards import Made
 from gristmill.mill.shards import run_shard as make

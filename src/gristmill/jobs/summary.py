@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.backends.use import BYTES_PER_TOKEN
 from gristmill.mill import Config, Outcome, forecast
-from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+from gristmill.mill.forecast import SECONDS_PER_CALL
 from gristmill.mill.shards import Made
 from gristmill.page.text import label
 
@@ -37,8 +38,9 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     bad = f"{f.bad_input:,} bad, {f.duplicates:,} duplicates"
     to_write = f", {f.written:,} of them still to be written by recipes" if f.written else ""
     table.add_row("prompts", f"{f.prompts:,} ({bad}{to_write})")
-    table.add_row("calls", f"{f.calls:,}")
-    table.add_row("prompt tokens", f"{f.prompt_tokens:,}")
+    by_recipes = f", {f.writing:,} of them by recipes" if f.writing else ""
+    table.add_row("calls", f"at most {f.calls:,}{by_recipes}")
+    table.add_row("prompt tokens", f"at most {f.prompt_tokens:,}")
     table.add_row("completion tokens", f"at most {f.completion_tokens:,}")
     if config.judges:
         table.add_row("judge tokens", f"at most {f.judge_tokens:,}")
@@ -52,8 +54,8 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
     console.print(table)
     console.print(
-        f"Prompt tokens at {CHARACTERS_PER_TOKEN:g} characters a token, every response max_tokens "
-        f"long, {time}.",
+        f"Without retries; {BYTES_PER_TOKEN:g} bytes of text a token, which no usual tokenizer "
+        f"comes to, every response and reply max_tokens long; {time}.",
         style="dim",
         soft_wrap=True,
     )

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from gristmill.backends import open_chat
+from gristmill.backends.use import Asked, Use, asked_in, tokens_in
+from gristmill.errors import MissingKey
 from gristmill.intake.cells import Refused
-from gristmill.judges.base import GroundTruth, GroupJudge, Judge
-from gristmill.mill.budget import MILLION, prices
+from gristmill.mill.budget import cost, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.known import compared
-from gristmill.mill.prompts import check_source
+from gristmill.mill.prompts import Written
+from gristmill.mill.ready import check
 from gristmill.mill.supply import first_counts
-from gristmill.mill.truths import check_truths
+from gristmill.recipes import Mix, Recipe
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English text under the usual tokenizers; other scripts and code have fewer characters."""
-
-WRITTEN_CHARACTERS = 400
-"""Assumed of a prompt that a recipe is to write, and of what is asked for it."""
-
-WRITING_CALLS = 2
-"""Calls assumed for each such prompt: its refinement, and its share of the lists before it."""
 
 SECONDS_PER_CALL = 1.0
 """Assumed for the time; the figure is said beside the forecast."""
@@ -31,12 +29,13 @@ SECONDS_PER_CALL = 1.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """An upper estimate: every prompt done, every response as long as it may be.
+    """What a run takes at most: every prompt done, every response as long as it may be.
 
-    prompts: all of them; written: those that recipes are to write, of whose length and calls a
-    guess is made. calls: without retries. prompt_tokens and judge_tokens are estimated from
-    characters, completion_tokens is the most that max_tokens allows. usd: None where no price is
-    given. seconds: at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
+    prompts: all of them; written: those that recipes are to write. calls: retries aside. writing:
+    of them, those of recipes. prompt_tokens, completion_tokens, judge_tokens: as budgets count
+    them; what is read is reckoned by its bytes, what is written by `max_tokens`. length: tokens of
+    a prompt that is there, on average, and not at most. usd: None where no price is given. seconds:
+    at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
     """
 
     prompts: int
@@ -44,78 +43,114 @@ class Forecast:
     bad_input: int
     duplicates: int
     calls: int
+    writing: int
     prompt_tokens: int
     completion_tokens: int
     judge_tokens: int
+    length: float
     usd: float | None
     seconds: float
     limits: tuple[str, ...]
 
 
 def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -> Forecast:
-    """Read the prompts and add up. Calls no model; raises what `run` would for bad input.
+    """Read the prompts and add up. Calls no model; raises what `run` would for bad input, but for
+    keys, which it only says are missing.
 
-    config: a file, its values, or a `Config`. opening: whether its models are opened, which says
-    what they lack here, a key or an extra; a plan for another machine needs neither.
+    config: a file, its values, or a `Config`. limit: as for `run`. opening: whether its models are
+    opened, which says what they lack here; a plan for another machine needs nothing of them.
     """
     config = Config.read(config)
-    for source in config.prompts:
-        check_source(source)
-    check_truths(config)
+    check(config)
+    lacks = _lacks(config) if opening else []
     generate, judges = config.generate, config.open_judges()
-    if opening:
-        open_chat(generate)
-        for judge in judges:
-            judge.open()
-    prompts = bad = duplicates = characters = 0
+    n, longest = generate.responses, generate.max_tokens
+    answering, judging = Use(), [Use()] * len(judges)
+    bad = duplicates = there = characters = written = 0
+    writing, paid = Use(), 0.0
+
+    def add(asked: Asked, count: int) -> None:
+        nonlocal answering
+        answering = answering.plus(Use(1, asked.tokens, longest).times(n * count))
+        for i, judge in enumerate(judges):
+            judging[i] = judging[i].plus(judge.may_take(asked, n, longest).times(count))
+
     for item in items(config, limit):
         if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
             bad += item.reason != "input:duplicate"
         else:
-            prompts += 1
+            there += 1
             characters += _characters(item[0])
-    written = sum(first_counts(config, limit).values())
-    prompts += written
-    characters += written * WRITTEN_CHARACTERS
-    n = generate.responses
-    writing = written * WRITING_CALLS
-    prompt_tokens = int((n * characters + writing * WRITTEN_CHARACTERS) / CHARACTERS_PER_TOKEN)
-    completion_tokens = prompts * n * generate.max_tokens
-    completion_tokens += int(writing * WRITTEN_CHARACTERS / CHARACTERS_PER_TOKEN)
-    judge_tokens = len(judges) * (prompt_tokens + completion_tokens)
+            add(asked_in(item[0]), 1)
+    for place, count in first_counts(config, limit).items():
+        written += count
+        for recipe, share in _recipes(config, place, count):
+            use = recipe.may_take(share)
+            writing = writing.plus(use)
+            paid += cost(recipe.paid, use.read, use.written)
+            asked, system = recipe.longest, tokens_in(generate.system or "")
+            add(asked._replace(tokens=asked.tokens + system), share)
+    for number, judge, part in compared(config):
+        texts = [tokens_in(judge.prefix + text) for _, text in part.rows()]
+        judging[number] = judging[number].plus(Use(len(texts), sum(texts)))
     price, *judge_prices = prices([generate, *judges])
-    usd = (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
-    usd += sum(p.input for p in judge_prices) * (prompt_tokens + completion_tokens) / MILLION
-    calls = prompts * (n + sum(_judge_calls(j, n) for j in judges)) + writing
-    for number, _, part in compared(config):
-        texts = [len(text) for _, text in part.rows()]
-        calls += len(texts)
-        tokens = int(sum(texts) / CHARACTERS_PER_TOKEN)
-        judge_tokens += tokens
-        usd += judge_prices[number].input * tokens / MILLION
+    usd = paid + cost(price, answering.read, answering.written)
+    for one, use in zip(judge_prices, judging, strict=True):
+        usd += cost(one, use.read, use.written)
+    grading = Use()
+    for use in judging:
+        grading = grading.plus(use)
+    calls = answering.calls + grading.calls + writing.calls
     seconds = calls * SECONDS_PER_CALL / generate.concurrency
     if generate.requests_per_minute:
-        seconds = max(seconds, 60 * prompts * n / generate.requests_per_minute)
+        seconds = max(seconds, 60 * answering.calls / generate.requests_per_minute)
+    prompt_tokens = answering.read + writing.read
+    completion_tokens = answering.written + writing.written
+    judge_tokens = grading.read + grading.written
     return Forecast(
-        prompts=prompts,
+        prompts=there + written,
         written=written,
         bad_input=bad,
         duplicates=duplicates,
         calls=calls,
+        writing=writing.calls,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         judge_tokens=judge_tokens,
-        usd=usd if any(p.input or p.output for p in (price, *judge_prices)) else None,
+        length=characters / CHARACTERS_PER_TOKEN / max(1, there),
+        usd=usd or None,
         seconds=seconds,
-        limits=_limits(config, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
+        limits=(
+            *_limits(config, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
+            *lacks,
+        ),
     )
 
 
-def _judge_calls(judge: Judge, responses: int) -> int:
-    if isinstance(judge, GroupJudge):
-        return judge.calls(responses)
-    return 0 if isinstance(judge, GroundTruth) else responses
+def _lacks(config: Config) -> list[str]:
+    """The keys that are missing. Raises InputError for all else that models lack."""
+    opened: list[Callable[[], object]] = [partial(open_chat, config.generate)]
+    opened += [judge.open for judge in config.open_judges()]
+    for source in config.prompts:
+        parts = source.parts if isinstance(source, Written) else ()
+        opened += [partial(open_chat, part.open(config.generate)) for part in parts]
+    found = dict[str, None]()
+    for one in opened:
+        try:
+            one()
+        except MissingKey as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _recipes(config: Config, place: int, count: int) -> Iterator[tuple[Recipe, int]]:
+    """The recipes of one source, each with how many prompts it is to write."""
+    source = config.prompts[place]
+    assert isinstance(source, Written)
+    shares = Mix([part.weight for part in source.parts]).shares(count)
+    for part, share in zip(source.parts, shares, strict=True):
+        yield part.open(config.generate), share
 
 
 def _characters(prompt: Prompt) -> int:
@@ -124,10 +159,15 @@ def _characters(prompt: Prompt) -> int:
 
 
 def _limits(config: Config, calls: int, usd: float, tokens: int) -> tuple[str, ...]:
-    """What would end the run before the last prompt."""
+    """What would end the run before the last prompt, and what would let it go on after it."""
     budget, found = config.budget, []
     if config.target is not None:
         found.append(f"target: stops at {config.target:,} accepted prompts")
+        if any(isinstance(s, Written) and s.count is None for s in config.prompts):
+            found.append(
+                "target: recipes without a count write more prompts than forecast where fewer than "
+                "nine of ten are accepted; give them a count, or the run a budget"
+            )
     if budget.requests is not None and calls > budget.requests:
         found.append(f"budget.requests: {budget.requests:,} are fewer than {calls:,} calls")
     if budget.tokens is not None and tokens > budget.tokens:

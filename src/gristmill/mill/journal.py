@@ -35,7 +35,7 @@ LOGS = ("finished.jsonl", "partial.jsonl")
 """The files of a checkpoint, in its folder."""
 
 CALLS = "calls.jsonl"
-"""Single calls of judges that make many for one verdict, in a checkpoint's folder."""
+"""Single calls of judges that ask a chat model, in a checkpoint's folder."""
 
 VECTORS = "vectors.jsonl"
 """Embeddings of the rows of files that filters compare with, in a checkpoint's folder."""
@@ -52,7 +52,7 @@ def journals(checkpoint: Path) -> list[Path]:
 def spent_in(folder: Path) -> Spent:
     """The last total of the journal in a folder, which somebody may be writing to."""
     spent = Spent()
-    for name in LOGS:
+    for name in (*LOGS, CALLS):
         record = last_record(folder / name)
         spent = spent.or_later(record and record[2])
     return spent

@@ -23,7 +23,8 @@ from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal, journals, spent_in
 from gristmill.mill.known import embed_rows
-from gristmill.mill.run import Session, Watch, calm_collector, check, execute
+from gristmill.mill.ready import check
+from gristmill.mill.run import Session, Watch, calm_collector, execute
 from gristmill.mill.shard import Shard
 from gristmill.mill.slots import Slots, end_round
 from gristmill.mill.supply import Supply

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
 from gristmill.backends.calling import Calling
+from gristmill.backends.use import AROUND, Asked, Use, tokens_in
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft
+from gristmill.recipes._replies import KNOWN_PER_TOKEN
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
+
+PERSONAS = 10
+"""People described in one list: a sentence each, so that a reply holds them all."""
+
+FIRST_CALLS = 60
+"""Calls that may be made beyond the `patience`: the first prompt needs a list of every stage, and
+the stages run ahead."""
 
 
 class Novel(Options):
@@ -70,6 +80,9 @@ class Recipe(Calling):
     it. A server that refuses one is asked without."""
     novelty: Novel = Novel()
     """When a prompt is too like an earlier one."""
+    patience: float = Field(default=3.0, ge=1, le=1000)
+    """When a recipe ends with fewer prompts than were asked for: after so many times the calls that
+    they take where every reply can be used, and 60. The forecast reckons with it."""
 
     @field_validator("language")
     @classmethod
@@ -111,6 +124,33 @@ class Recipe(Calling):
     def known_texts(self) -> Iterable[str]:
         """Prompts that are there already: what is like one of them is not new."""
         return ()
+
+    @property
+    def steps(self) -> float:
+        """Calls that one prompt takes where every reply can be used; of a list its share."""
+        return 2.0
+
+    @property
+    def first_steps(self) -> int:
+        """Calls before all prompts."""
+        return ceil(self.personas / PERSONAS) if isinstance(self.personas, int) else 0
+
+    @property
+    def longest(self) -> Asked:
+        """The longest prompt that it may write."""
+        return Asked(AROUND + self.max_tokens)
+
+    def most_calls(self, count: int) -> int:
+        """Calls that are made at most for so many prompts; retries and failed ones aside."""
+        return FIRST_CALLS + ceil(self.patience * (self.first_steps + self.steps * count))
+
+    def may_take(self, count: int) -> Use:
+        """What writing so many prompts may take at most."""
+        wording = tokens_in(self.open_templates().wording)
+        known = tokens_in(" " * (KNOWN_PER_TOKEN * self.max_tokens))
+        # A list is asked for again behind what was said of it.
+        read = AROUND + wording + known + self.longest.tokens + self.max_tokens
+        return Use(1, read, self.max_tokens).times(self.most_calls(count))
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         """The prompts, one at a time, as many as it can make of one turn. Asked again, with

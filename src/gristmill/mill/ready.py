@@ -1,4 +1,4 @@
-"""Whether judges that compare with what a prompt says have anything to compare with."""
+"""Whether the files that a config names are there, and hold what its parts need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
+from gristmill.mill.prompts import check_source
 from gristmill.parts import name_of
+
+
+def check(config: Config) -> None:
+    """Look at all that can be wrong with a config's files, before anything is spent; what can be
+    told from the config alone, `Config.of` has looked at. Raises InputError."""
+    for source in config.prompts:
+        check_source(source)
+    check_truths(config)
+    for part in config.open_filters():
+        part.check()
 
 
 def check_truths(config: Config) -> None:

@@ -1,0 +1,89 @@
+"""What parts of a config ask of each other: all that can be told before a file is opened.
+
+A config under which nothing could be kept, or that means something else than it says, would be paid
+for to the end; so it is refused at the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gristmill.backends.calling import Calling
+from gristmill.backends.resolve import is_rented
+from gristmill.errors import ConfigError
+from gristmill.intake.source import Source
+from gristmill.parts import is_own, name_of, nearest
+
+if TYPE_CHECKING:
+    from gristmill.mill.config import Config
+
+
+def cross_check(config: Config) -> None:
+    """Raises ConfigError where parts of a config do not go together, naming key and remedy."""
+    filters, judges = config.open_filters(), config.open_judges()
+    for i, part in enumerate(filters):
+        if lack := part.lacks(judges):
+            raise ConfigError(f"keep[{i}].{name_of(part)}: {lack}")
+    if any(part.needs_survey for part in filters) and config.target is not None:
+        raise ConfigError(
+            "target: cannot go with a quantile in keep.threshold, which is known only when "
+            "every prompt is scored; give fixed bounds, or leave target out"
+        )
+    _check_export(config)
+    _check_weights(config)
+    if config.budget.usd is not None:
+        check_prices(callings(config))
+
+
+def _check_export(config: Config) -> None:
+    if "preference" not in config.export:
+        return
+    if not config.grades:
+        raise ConfigError("export: preference needs a judge that grades; add one, or leave it out")
+    if "export" in config.model_fields_set and config.generate.responses == 1:
+        raise ConfigError(
+            "export: preference needs two responses to a prompt, and generate.responses is 1; give "
+            "more, or leave it out"
+        )
+
+
+def _check_weights(config: Config) -> None:
+    """`select.weights` names judges or their models."""
+    judges = config.open_judges()
+    if not all(map(is_own, judges)):
+        return  # somebody else's judge signs its verdicts as it likes
+    known = [name_of(judge) for judge in judges]
+    known += [judge.model for judge in judges if isinstance(judge, Calling)]
+    for name in config.select.weights:
+        if name not in known:
+            raise ConfigError(f"select.weights: no judge '{name}'; {nearest(name, known)}")
+
+
+def callings(config: Config) -> Iterator[tuple[str, Calling]]:
+    """Every part of a config that calls a model, and the key where it stands."""
+    yield "generate", config.generate
+    for i, judge in enumerate(config.open_judges()):
+        if isinstance(judge, Calling):
+            yield f"judges[{i}].{name_of(judge)}", judge
+    for source in config.prompts:
+        if not isinstance(source, Source):
+            yield from ((f"prompts.{p.name}", p.open(config.generate)) for p in source.parts)
+
+
+def check_prices(parts: Iterator[tuple[str, Calling]]) -> None:
+    """Raises ConfigError where a model is behind an address, which may cost, and has no price: a
+    budget in dollars would never end. Models on this machine cost nothing by the token."""
+    missing = list[str]()
+    for where, calling in parts:
+        if not is_rented(calling):
+            continue
+        needed = ("input", "output") if hasattr(calling, "max_tokens") else ("input",)
+        said = calling.price.model_fields_set if "price" in calling.model_fields_set else ()
+        missing += [f"{where}.price.{name}" for name in needed if name not in said]
+    if missing:
+        raise ConfigError(
+            f"budget.usd: there is no {', '.join(missing)}, so dollars cannot be counted; give "
+            "US dollars per million tokens (0 for a server that costs nothing), or leave "
+            "budget.usd out"
+        )
