@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from yaml.composer import ComposerError
 
 from gristmill.errors import ConfigError
 
@@ -128,15 +129,59 @@ def open_part(room: str, spec: Any, where: str) -> Any:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read it: {error}") from None
+    values = parse_yaml(text)
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+    return values
+
+
+def parse_yaml(text: str) -> Any:
+    """What a user's YAML says. Raises ConfigError, also for a key that stands twice, of which YAML
+    itself would silently take the last."""
+    try:
+        return yaml.load(text, _Once)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
-    return values
+    except RecursionError:
+        raise ConfigError("nested too deeply") from None
+    except ValueError as error:
+        # A date that is none, a number of thousands of digits.
+        raise ConfigError(f"a value cannot be read: {error}") from None
+
+
+class _Once(yaml.SafeLoader):
+    """YAML in which a key stands once, and nothing contains itself."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._open: set[str] = set()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent) and (event := self.peek_event()).anchor in self._open:
+            raise ComposerError(None, None, f"'{event.anchor}' contains itself", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def compose_sequence_node(self, anchor: Any) -> Any:
+        self._open.add(anchor)
+        node = super().compose_sequence_node(anchor)
+        self._open.discard(anchor)
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        self._open.add(anchor)
+        node = super().compose_mapping_node(anchor)
+        self._open.discard(anchor)
+        seen: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (named := (key.tag, key.value)) in seen:
+                problem = f"'{key.value}' is there already, in line {seen[named]}; give it once"
+                raise ComposerError(None, None, problem, key.start_mark)
+            seen[named] = key.start_mark.line + 1
+        return node

@@ -43,6 +43,11 @@ class Against(Filter):
             source.check()
         return self.model_copy(update={"against": tuple(source.file for source in sources)})
 
+    def check(self) -> None:
+        super().check()
+        for path in self.against:
+            next(rows_in((path,), self.column, getattr(self, "of", "prompt")), None)
+
     def state(self) -> tuple[tuple[str, int, int], ...]:
         """The files and what tells a changed one: a key for what was made from them."""
         found = []

@@ -44,6 +44,7 @@ class NearDuplicates(Against):
     """Of the sketches: another seed decides otherwise on pairs close to the threshold."""
 
     def check(self) -> None:
+        super().check()
         self._empty()
 
     @cached_property

@@ -39,6 +39,11 @@ class Judge(Options):
         """The least and the most that its reward can be; None where that is not known."""
         return None
 
+    def lacks(self, responses: int) -> str:
+        """What it lacks to say anything of so many responses to a prompt, and what to do; empty
+        where nothing is missing."""
+        return ""
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError

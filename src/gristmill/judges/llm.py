@@ -55,6 +55,14 @@ class Llm(Asking, Weighing, GroupJudge):
     """What makes an answer good, a few sentences in place of gristmill's own; the form of the
     question stays."""
 
+    def lacks(self, responses: int) -> str:
+        if responses > 1 or self.how == "pointwise":
+            return ""
+        return (
+            f"{self.how} compares the responses to a prompt, and generate.responses is 1; give "
+            "more, or `how: pointwise`"
+        )
+
     @property
     def gives_attributes(self) -> bool:
         return self.how == "pointwise"

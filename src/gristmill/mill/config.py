@@ -96,7 +96,7 @@ class Config(Options):
     """Where to stop spending."""
     export: list[DataSet] = Field(default_factory=lambda: list(DATASETS))
     """Which data sets to write; by default all that can be: without a judge `sft` alone."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of all sampling. Same config, same seed, same prompts: same ids."""
     cache: str | None = Field(default=None, min_length=1)
     """A folder of answers that other runs may use again, and this one uses; a relative path from

@@ -13,6 +13,7 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.resolve import is_rented
 from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
+from gristmill.mill.weigh import weight_of
 from gristmill.parts import is_own, name_of, nearest
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def cross_check(config: Config) -> None:
             "target: cannot go with a quantile in keep.threshold, which is known only when "
             "every prompt is scored; give fixed bounds, or leave target out"
         )
+    for i, judge in enumerate(judges):
+        if lack := judge.lacks(config.generate.responses):
+            raise ConfigError(f"judges[{i}].{name_of(judge)}: {lack}")
     _check_export(config)
     _check_weights(config)
     if config.budget.usd is not None:
@@ -55,9 +59,19 @@ def _check_weights(config: Config) -> None:
         return  # somebody else's judge signs its verdicts as it likes
     known = [name_of(judge) for judge in judges]
     known += [judge.model for judge in judges if isinstance(judge, Calling)]
-    for name in config.select.weights:
+    weights = config.select.weights
+    for name in weights:
         if name not in known:
             raise ConfigError(f"select.weights: no judge '{name}'; {nearest(name, known)}")
+    grading = [judge for judge in judges if not judge.embeds]
+    if grading and not any(weight_of(weights, name_of(j), _model(j)) for j in grading):
+        raise ConfigError(
+            "select.weights: every judge weighs 0, and nothing would have a reward; leave one above"
+        )
+
+
+def _model(judge: object) -> str:
+    return judge.model if isinstance(judge, Calling) else ""
 
 
 def callings(config: Config) -> Iterator[tuple[str, Calling]]:

@@ -8,8 +8,9 @@ from functools import partial
 
 from gristmill.backends import open_chat
 from gristmill.backends.use import Asked, Use, asked_in, tokens_in
-from gristmill.errors import MissingKey
+from gristmill.errors import DataError, MissingKey
 from gristmill.intake.cells import Refused
+from gristmill.intake.source import Source
 from gristmill.mill.budget import cost, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
@@ -67,7 +68,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     n, longest = generate.responses, generate.max_tokens
     answering, judging = Use(), [Use()] * len(judges)
     bad = duplicates = there = characters = written = 0
-    writing, paid = Use(), 0.0
+    writing, paid, first = Use(), 0.0, ""
 
     def add(asked: Asked, count: int) -> None:
         nonlocal answering
@@ -79,11 +80,15 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
         if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
             bad += item.reason != "input:duplicate"
+            first = first or str(item)
         else:
             there += 1
             characters += _characters(item[0])
             add(asked_in(item[0]), 1)
-    for place, count in first_counts(config, limit).items():
+    wanted = first_counts(config, limit)
+    if first and not there and not wanted:
+        raise DataError(f"no line of the input is a prompt ({first})")
+    for place, count in wanted.items():
         written += count
         for recipe, share in _recipes(config, place, count):
             use = recipe.may_take(share)
@@ -122,7 +127,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
         usd=usd or None,
         seconds=seconds,
         limits=(
-            *_limits(config, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
+            *_limits(config, there, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
             *lacks,
         ),
     )
@@ -158,11 +163,13 @@ def _characters(prompt: Prompt) -> int:
     return sum(len(m.content) + 16 for m in prompt.messages)
 
 
-def _limits(config: Config, calls: int, usd: float, tokens: int) -> tuple[str, ...]:
+def _limits(config: Config, prompts: int, calls: int, usd: float, tokens: int) -> tuple[str, ...]:
     """What would end the run before the last prompt, and what would let it go on after it."""
     budget, found = config.budget, []
     if config.target is not None:
         found.append(f"target: stops at {config.target:,} accepted prompts")
+        if prompts < config.target and all(isinstance(s, Source) for s in config.prompts):
+            found.append(f"target: {config.target:,} are more than the {prompts:,} prompts there")
         if any(isinstance(s, Written) and s.count is None for s in config.prompts):
             found.append(
                 "target: recipes without a count write more prompts than forecast where fewer than "

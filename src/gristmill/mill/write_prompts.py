@@ -15,6 +15,7 @@ from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
+from gristmill.mill.cross import check_prices
 from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
 from gristmill.mill.writing_bar import WritingBar
@@ -71,6 +72,8 @@ def _read(values: dict[str, Any], more: dict[str, Any]) -> tuple[Written, Budget
     source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
     if source is None or isinstance(source, Source):
         raise ConfigError("expected `recipe: ...` or `mix: [...]`")
+    if budget.usd is not None:
+        check_prices((part.name, part.open()) for part in source.parts)
     return source, budget
 
 

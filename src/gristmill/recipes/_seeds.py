@@ -101,6 +101,7 @@ class Seeded(Recipe):
         return moved.model_copy(update={"seeds": {next(iter(self.seeds)): plain}})
 
     def check(self) -> None:
+        super().check()
         if (source := _source(self.seeds)) is not None:
             read_seeds(source)
         elif (recipe := self.seed_recipe) is not None:

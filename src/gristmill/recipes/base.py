@@ -13,10 +13,13 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.use import AROUND, Asked, Use, tokens_in
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
+from gristmill.intake.record import PROMPT
+from gristmill.intake.source import Source
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft
+from gristmill.recipes._lines import lines_of
 from gristmill.recipes._replies import KNOWN_PER_TOKEN
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
 
@@ -39,6 +42,11 @@ class Novel(Options):
     thousands of prompts, estimated from shared word sequences."""
     against: list[str] = Field(default_factory=list)
     """Files of prompts that you have already: what is like one of theirs is dropped, too."""
+
+    def check(self) -> None:
+        """Raises DataError for a file that cannot be read."""
+        for file in self.against:
+            Source(file=file).check(PROMPT)
 
 
 class Recipe(Calling):
@@ -73,7 +81,7 @@ class Recipe(Calling):
     """Nucleus sampling; a little below 1 keeps stray words out of long lists."""
     max_tokens: int = Field(default=1024, ge=1)
     """Longest reply, in tokens; one that is cut off is used as far as it is whole."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the sampling and of what is drawn; another seed gives other prompts."""
     structured: Literal["auto", "never"] = "auto"
     """Whether lists are asked for with a JSON schema (`response_format`), where the server has
@@ -120,6 +128,9 @@ class Recipe(Calling):
 
     def check(self) -> None:
         """Look at the user's files before anything is spent. Raises InputError."""
+        if isinstance(self.personas, str):
+            lines_of(Path(self.personas))
+        self.novelty.check()
 
     def known_texts(self) -> Iterable[str]:
         """Prompts that are there already: what is like one of them is not new."""

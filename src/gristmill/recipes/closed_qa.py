@@ -97,6 +97,7 @@ class ClosedQa(Recipe):
         return Asked(super().longest.tokens + part)
 
     def check(self) -> None:
+        super().check()
         self._documents.check()
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:

@@ -66,6 +66,7 @@ class SelfInstruct(Recipe):
         return moved.model_copy(update={"seeds": self.seeds.located(folder)})
 
     def check(self) -> None:
+        super().check()
         read_seeds(self.seeds)
 
     @property
