@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import yaml
 from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
-from gristmill.mill.journal import LOGS, Journal, journals
+from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
 from gristmill.parts import name_of
 from gristmill.storage import differences, digest, locked, versions, write_atomically
@@ -76,8 +76,20 @@ class Folder:
                     "name a folder of its own with --out"
                 )
 
-    def check_identity(self, config: Config) -> None:
-        """Raise CheckpointError where the folder is that of another config."""
+    def is_of(self, config: Config) -> bool:
+        """Whether `run.yaml` is of this very config."""
+        with suppress(CheckpointError):
+            self.check_identity(config, at_work=True)
+            return True
+        return False
+
+    def check_identity(self, config: Config, *, at_work: bool = False) -> None:
+        """Raise CheckpointError where the folder is that of another config.
+
+        It is by what is stored: of responses, the model that gave them, and of verdicts, the
+        judges. Where a wrong address brought nothing, another one may follow. at_work: whether
+        others are storing something just now, so that what `run.yaml` says holds as it is.
+        """
         try:
             there = yaml.safe_load(self.run.read_text(encoding="utf-8"))["identity"]
         except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
@@ -87,7 +99,12 @@ class Folder:
                 "folder with --out"
             ) from None
         here = config.identity()
-        found = differences(alike(there, here), here)
+        there = alike(there, here)
+        if not at_work and there != here:
+            answered, judged = stored_in(self.checkpoint)
+            held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
+            there, here = ({k: v for k, v in one.items() if k in held} for one in (there, here))
+        found = differences(there, here)
         if found:
             raise CheckpointError(
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "

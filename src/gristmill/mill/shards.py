@@ -82,7 +82,7 @@ def _among_shards(folder: Folder, config: Config, shard: Shard) -> Iterator[None
     # What was agreed for other shards is over when none of them is there.
     with suppress(CheckpointError), locked(folder.path, folder.lock):
         agreed = Allowance.read(folder.agreed)
-        if agreed is not None and not agreed.suits(config, shard.of):
+        if agreed is not None and not (agreed.suits(config, shard.of) and folder.is_of(config)):
             end_round(folder.checkpoint, folder.agreed)
     mine = folder.checkpoint / shard.name / "lock"
     who = f"{shard} is at work in another process"
@@ -144,7 +144,7 @@ class _Worker:
                         f"{self._folder.path}: other shards are at work here, {agreed.of} with "
                         f"target {agreed.target} and budget {agreed.budget}; wait for them"
                     )
-                self._folder.check_identity(self._config)
+                self._folder.check_identity(self._config, at_work=True)
                 return agreed
             last = leases.last("opening")
             if last and self._slots.lives(last):
