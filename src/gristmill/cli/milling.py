@@ -14,7 +14,7 @@ from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
-from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
+from gristmill.cli.console import ERR, INTERRUPTED, OUT, SHORT, interruptible
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
@@ -60,7 +60,10 @@ def quickstart(
     """
     from gristmill.jobs.quickstart import quickstart as make
 
-    make(out, OUT)
+    with interruptible():
+        status = make(out, OUT)["status"]
+    if status == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -133,7 +136,7 @@ def run(
         if shard:
             made = run_shard(config, out, shard, limit=limit, quiet=quiet)
             show_shard(OUT, made)
-            raise typer.Exit(INTERRUPTED if made.status == "interrupted" else 0)
+            raise typer.Exit({"interrupted": INTERRUPTED, "budget": SHORT}.get(made.status, 0))
         if shards:
             outcome = run_shards(config, out, shards, on=on, limit=limit, quiet=quiet)
         else:
@@ -149,6 +152,8 @@ def run(
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+    if outcome.short:
+        raise typer.Exit(SHORT)
 
 
 app.command()(prompts)

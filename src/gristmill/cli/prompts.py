@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gristmill.cli.caching import CacheFolder
-from gristmill.cli.console import OUT, interruptible
+from gristmill.cli.console import OUT, SHORT, interruptible
 from gristmill.errors import ConfigError, RunError
 
 
@@ -69,6 +69,8 @@ def prompts(
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")
+    if writing.short:
+        raise typer.Exit(SHORT)
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

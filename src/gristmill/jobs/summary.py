@@ -17,7 +17,7 @@ ADVICE = {
     "target": "the target is reached",
     "out_of_prompts": "the prompts ran out before the target: add prompts, or loosen `keep`",
     "budget": "the budget is spent: raise it and run again, it goes on from here",
-    "failed": "not one response came back",
+    "failed": "not one response came back, or none could be judged",
     "interrupted": "interrupted: run again, it goes on from here",
 }
 

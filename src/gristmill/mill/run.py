@@ -47,7 +47,8 @@ class Outcome:
     """What a run left behind.
 
     status: `complete` (every prompt done), `target` (reached, stopped there), `out_of_prompts`
-    (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response).
+    (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response, or
+    not one that was judged).
     detail: for `budget`, which limit; for `failed`, what went wrong.
     """
 
@@ -55,6 +56,13 @@ class Outcome:
     status: str
     detail: str
     metrics: dict[str, Any] = field(repr=False)
+
+    @property
+    def short(self) -> bool:
+        """Whether it is done, and less came than was asked for: target or budget, or a recipe that
+        had no more."""
+        fewer = any(source["short"] for source in self.metrics["recipes"])
+        return self.status in ("out_of_prompts", "budget") or (self.status == "complete" and fewer)
 
     def table(self, name: str = "sft") -> pa.Table:
         """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
@@ -224,9 +232,9 @@ def _origin(session: Session, recipes: list[str | None]) -> Origin:
 
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
-    if counts.finished and not counts.sampled:
-        reasons = ", ".join(counts.reasons)
-        return "failed", f"all {counts.failed} responses failed ({reasons})"
+    if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
+        what = "verdicts" if counts.sampled else "responses"
+        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):

@@ -27,6 +27,7 @@ from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
 from gristmill.storage import differences, locked, versions, write_atomically
+from gristmill.storage.log import read_log
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
 """The files of a folder in which everything lies that was paid for."""
@@ -115,6 +116,10 @@ def _check_identity(config: Config, folder: Path) -> None:
     known: dict[str, dict[str, Any]] = {"models": {}, "judges": {}}
     if path.exists():
         known = orjson.loads(path.read_bytes())
+        for kind, log in (("models", ANSWERS), ("judges", VERDICTS)):
+            # Where nothing was said, as at a wrong address, nothing can be mixed.
+            if all("failure" in said for _, said in read_log(folder / log)):
+                known[kind] = {}
     for kind, named in now.items():
         for name, identity in named.items():
             before = known[kind].setdefault(name, identity)
