@@ -10,7 +10,10 @@ from gristmill.backends.use import BYTES_PER_TOKEN
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import SECONDS_PER_CALL
 from gristmill.mill.shards import Made
-from gristmill.page.text import label
+from gristmill.page.text import label, visible
+
+SHOWN = 2_000
+"""Characters of one prompt or answer that are printed."""
 
 ADVICE = {
     "complete": "every prompt is done",
@@ -60,7 +63,19 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         soft_wrap=True,
     )
     for line in f.limits:
-        console.print(f"note: {line}", markup=False, soft_wrap=True)
+        console.print(f"note: {label(line, 1_000)}", markup=False, soft_wrap=True)
+    for number, text in enumerate(f.first, 1):
+        _head(console, f"\nprompt {number}, as {config.generate.model} gets it:")
+        show_text(console, text)
+
+
+def show_text(console: Console, text: str, indent: str = "  ") -> None:
+    """Print what a file or model says, the beginning of it, with nothing in it that acts on a
+    terminal."""
+    left = f"\n… and {len(text) - SHOWN:,} characters more" if len(text) > SHOWN else ""
+    lines = f"{visible(text[:SHOWN])}{left}".splitlines()
+    said = "\n".join(indent + line for line in lines)
+    console.print(said, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:

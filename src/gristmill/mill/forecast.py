@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from gristmill.backends import open_chat
+from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.use import Asked, Use, asked_in, tokens_in
 from gristmill.errors import DataError, MissingKey
 from gristmill.intake.cells import Refused
@@ -24,6 +24,9 @@ from gristmill.records import Prompt
 CHARACTERS_PER_TOKEN = 4.0
 """Of English text under the usual tokenizers; other scripts and code have fewer characters."""
 
+SHOWN = 3
+"""Prompts that a forecast shows."""
+
 SECONDS_PER_CALL = 1.0
 """Assumed for the time; the figure is said beside the forecast."""
 
@@ -36,7 +39,8 @@ class Forecast:
     of them, those of recipes. prompt_tokens, completion_tokens, judge_tokens: as budgets count
     them; what is read is reckoned by its bytes, what is written by `max_tokens`. length: tokens of
     a prompt that is there, on average, and not at most. usd: None where no price is given. seconds:
-    at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
+    at SECONDS_PER_CALL and the configured concurrency, or at the request limit. first: the first
+    `SHOWN` prompts that are there, as the model gets them.
     """
 
     prompts: int
@@ -52,6 +56,7 @@ class Forecast:
     usd: float | None
     seconds: float
     limits: tuple[str, ...]
+    first: tuple[str, ...] = ()
 
 
 def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -> Forecast:
@@ -64,6 +69,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     config = Config.read(config)
     check(config)
     lacks = _lacks(config) if opening else []
+    shown: list[Prompt] = []
     generate, judges = config.generate, config.open_judges()
     n, longest = generate.responses, generate.max_tokens
     answering, judging = Use(), [Use()] * len(judges)
@@ -85,6 +91,8 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
             there += 1
             characters += _characters(item[0])
             add(asked_in(item[0]), 1)
+            if opening and len(shown) < SHOWN:
+                shown.append(item[0])
     wanted = first_counts(config, limit)
     if first and not there and not wanted:
         raise DataError(f"no line of the input is a prompt ({first})")
@@ -130,7 +138,16 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
             *_limits(config, there, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
             *lacks,
         ),
+        first=tuple(_as_asked(config, prompt) for prompt in shown),
     )
+
+
+def _as_asked(config: Config, prompt: Prompt) -> str:
+    """A prompt as the model gets it; by its roles alone where there is no key to open it with."""
+    try:
+        return open_chat(config.generate).asked(prompt)
+    except MissingKey:
+        return ChatBackend(config.generate.model).asked(prompt)
 
 
 def _lacks(config: Config) -> list[str]:
