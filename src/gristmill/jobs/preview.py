@@ -9,12 +9,13 @@ import orjson
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from gristmill.jobs.run import folder_of, run
+from gristmill.jobs.run import run
 from gristmill.jobs.summary import show_text
 from gristmill.mill.config import Config
 from gristmill.mill.run import Outcome
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
+from gristmill.storage import folder_of
 
 Row = dict[str, Any]
 
@@ -28,7 +29,7 @@ def preview(config: Config, out: Path | None, count: int, console: Console, **ho
 
     how: as for `run`. Raises what `run` raises.
     """
-    folder = folder_of(config, out)
+    folder = folder_of(out, config.name)
     try:
         metrics = orjson.loads((folder / "metrics.json").read_bytes())
     except (OSError, ValueError):

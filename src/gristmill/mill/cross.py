@@ -7,22 +7,40 @@ for to the end; so it is refused at the beginning.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from gristmill.backends.calling import Calling
 from gristmill.backends.resolve import is_rented
 from gristmill.errors import ConfigError
+from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
+from gristmill.judges.base import Judge
 from gristmill.mill.weigh import weight_of
 from gristmill.parts import is_own, name_of, nearest
 
-if TYPE_CHECKING:
-    from gristmill.mill.config import Config
+
+class Parts(Protocol):
+    """What is looked at of a `Config`, which itself has this done."""
+
+    prompts: list[Any]
+    generate: Any
+    select: Any
+    budget: Any
+    target: int | None
+    export: list[Any]
+
+    @property
+    def grades(self) -> bool: ...
+    @property
+    def model_fields_set(self) -> set[str]: ...
+    def open_judges(self) -> list[Judge]: ...
+    def open_filters(self) -> list[Filter]: ...
 
 
-def cross_check(config: Config) -> None:
+def cross_check(config: Parts) -> None:
     """Raises ConfigError where parts of a config do not go together, naming key and remedy."""
     filters, judges = config.open_filters(), config.open_judges()
+    _check_export(config)
     for i, part in enumerate(filters):
         if lack := part.lacks(judges):
             raise ConfigError(f"keep[{i}].{name_of(part)}: {lack}")
@@ -34,13 +52,12 @@ def cross_check(config: Config) -> None:
     for i, judge in enumerate(judges):
         if lack := judge.lacks(config.generate.responses):
             raise ConfigError(f"judges[{i}].{name_of(judge)}: {lack}")
-    _check_export(config)
     _check_weights(config)
     if config.budget.usd is not None:
         check_prices(callings(config))
 
 
-def _check_export(config: Config) -> None:
+def _check_export(config: Parts) -> None:
     if "preference" not in config.export:
         return
     if not config.grades:
@@ -52,7 +69,7 @@ def _check_export(config: Config) -> None:
         )
 
 
-def _check_weights(config: Config) -> None:
+def _check_weights(config: Parts) -> None:
     """`select.weights` names judges or their models."""
     judges = config.open_judges()
     if not all(map(is_own, judges)):
@@ -74,7 +91,7 @@ def _model(judge: object) -> str:
     return judge.model if isinstance(judge, Calling) else ""
 
 
-def callings(config: Config) -> Iterator[tuple[str, Calling]]:
+def callings(config: Parts) -> Iterator[tuple[str, Calling]]:
     """Every part of a config that calls a model, and the key where it stands."""
     yield "generate", config.generate
     for i, judge in enumerate(config.open_judges()):

@@ -3,10 +3,19 @@
 from gristmill.storage.folder import (
     differences,
     digest,
+    folder_of,
     is_locked,
     locked,
     versions,
     write_atomically,
 )
 
-__all__ = ["differences", "digest", "is_locked", "locked", "versions", "write_atomically"]
+__all__ = [
+    "differences",
+    "digest",
+    "folder_of",
+    "is_locked",
+    "locked",
+    "versions",
+    "write_atomically",
+]

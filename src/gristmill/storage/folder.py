@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import orjson
 
 import gristmill
-from gristmill.errors import CheckpointError, StorageError
+from gristmill.errors import CheckpointError, ConfigError, StorageError
 
 PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
@@ -50,6 +50,16 @@ def locked(
                 )
             time.sleep(0.02)
         yield
+
+
+def folder_of(out: str | Path | None, name: str) -> Path:
+    """Where a job writes: the folder that was named, or `out/` and the job's name. Raises
+    ConfigError for a name that would lead out of there."""
+    if out:
+        return Path(out)
+    if Path(name).is_absolute() or ".." in Path(name).parts or not name.strip("./ \0\n"):
+        raise ConfigError(f"name: '{name}' is no folder below out/; name one with --out")
+    return Path("out") / name
 
 
 def _taken(folder: Path, lock: TextIO, how: int) -> bool:

@@ -26,7 +26,7 @@ from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
-from gristmill.storage import differences, locked, versions, write_atomically
+from gristmill.storage import differences, folder_of, locked, versions, write_atomically
 from gristmill.storage.log import read_log
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
@@ -47,7 +47,7 @@ def battle(
     `agreement.agreement`), `notes`, `votes` (the table's path), `folder`.
     Raises ConfigError, DataError, StorageError, CheckpointError, RunError.
     """
-    folder = Path(out) if out else Path("out") / config.name
+    folder = folder_of(out, config.name)
     watch = watch or (lambda _: None)
     judges = config.open_judges()
     for source in config.prompts:
