@@ -12,6 +12,7 @@ import pytest
 from gristmill.errors import InputError
 from gristmill.mill import Config, forecast
 from gristmill.parts import parse_yaml
+from gristmill.storage import folder_of
 
 REWARD = {"reward": {"model": "scripted:echo"}}
 LLM = {"llm": {"model": "scripted:echo"}}
@@ -119,3 +120,10 @@ def test_yaml_that_says_two_things_or_none_is_refused(text: str, said: str) -> N
 def test_yaml_may_repeat_what_is_elsewhere_and_merge() -> None:
     text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: [*a, *a]\n"
     assert parse_yaml(text)["b"] == {"x": 3, "y": 2}
+
+
+@pytest.mark.parametrize("name", ["../../esc", "/tmp/esc", "..", "a/../../b", "/"])
+def test_a_name_does_not_lead_out_of_the_folder(name: str) -> None:
+    with pytest.raises(InputError, match=r"^name: .* name one with --out"):
+        folder_of(None, name)
+    assert folder_of("there", name) == Path("there")

@@ -15,7 +15,10 @@ from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
 from gristmill.parts import name_of
-from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.storage import check_free, differences, digest, locked, versions, write_atomically
+
+WRITTEN = ("run.yaml", "README.md", "report.html", "metrics.json", "data/*.parquet")
+"""What a run writes, beside its checkpoint."""
 
 
 class Folder:
@@ -47,7 +50,9 @@ class Folder:
                 yield journal
 
     def make(self) -> None:
-        """Make the folders that are not there. Raises StorageError."""
+        """Make the folders that are not there. Raises StorageError, and CheckpointError where what
+        is there is somebody else's."""
+        check_free(self.path, WRITTEN, ours=self._holds_work() or self._is_run())
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(exist_ok=True)
@@ -58,23 +63,19 @@ class Folder:
         """Let the folder be this run's. Raises CheckpointError where it is another's."""
         if self._holds_work():
             self.check_identity(config)
-        else:
-            self._check_free()
         write_atomically(self.run, _resolved(config))
 
     def _holds_work(self) -> bool:
         logs = (folder / name for folder in journals(self.checkpoint) for name in LOGS)
         return any(log.exists() and log.stat().st_size for log in logs)
 
-    def _check_free(self) -> None:
-        """Nothing was paid for here: any config may start, but not over somebody's own files."""
-        for mine in (self.path / "README.md", self.path / "report.html", self.data):
-            found = mine.exists() and (not mine.is_dir() or any(mine.glob("*.parquet")))
-            if found and not self.run.exists():
-                raise CheckpointError(
-                    f"{self.path}: {mine.name} is there already and not from a run of gristmill; "
-                    "name a folder of its own with --out"
-                )
+    def _is_run(self) -> bool:
+        """Whether `run.yaml` is that of a run of the mill, and not of a training."""
+        try:
+            said = yaml.safe_load(self.run.read_text(encoding="utf-8"))
+            return "generate" in said["identity"]
+        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+            return False
 
     def is_of(self, config: Config) -> bool:
         """Whether `run.yaml` is of this very config."""

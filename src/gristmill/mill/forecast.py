@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.use import Asked, Use, asked_in, tokens_in
@@ -16,7 +15,7 @@ from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.known import compared
 from gristmill.mill.prompts import Written
-from gristmill.mill.ready import check
+from gristmill.mill.ready import check, openers
 from gristmill.mill.supply import first_counts
 from gristmill.recipes import Mix, Recipe
 from gristmill.records import Prompt
@@ -152,15 +151,10 @@ def _as_asked(config: Config, prompt: Prompt) -> str:
 
 def _lacks(config: Config) -> list[str]:
     """The keys that are missing. Raises InputError for all else that models lack."""
-    opened: list[Callable[[], object]] = [partial(open_chat, config.generate)]
-    opened += [judge.open for judge in config.open_judges()]
-    for source in config.prompts:
-        parts = source.parts if isinstance(source, Written) else ()
-        opened += [partial(open_chat, part.open(config.generate)) for part in parts]
     found = dict[str, None]()
-    for one in opened:
+    for opener in openers(config):
         try:
-            one()
+            opener()
         except MissingKey as error:
             found[str(error)] = None
     return list(found)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from gristmill.backends import open_chat
+from gristmill.backends.base import Backend
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
@@ -19,6 +24,23 @@ def check(config: Config) -> None:
     check_truths(config)
     for part in config.open_filters():
         part.check()
+
+
+def openers(config: Config) -> Iterator[Callable[[], Backend]]:
+    """What opens each model of a config, which raises InputError for what it lacks here. Opened is
+    not entered: nothing is loaded and nobody asked."""
+    yield partial(open_chat, config.generate)
+    yield from (judge.open for judge in config.open_judges())
+    for source in config.prompts:
+        for part in () if isinstance(source, Source) else source.parts:
+            yield partial(open_chat, part.open(config.generate))
+
+
+def check_all(config: Config) -> None:
+    """The files and the models, before there is a folder. Raises InputError."""
+    check(config)
+    for opener in openers(config):
+        opener()
 
 
 def check_truths(config: Config) -> None:

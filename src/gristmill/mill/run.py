@@ -30,7 +30,7 @@ from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
-from gristmill.mill.ready import check
+from gristmill.mill.ready import check_all
 from gristmill.mill.rows import Origin
 from gristmill.mill.shard import Shard
 from gristmill.mill.supply import Supply
@@ -140,7 +140,7 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    check(config)
+    check_all(config)
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)
     with caching(config.cache):

@@ -23,7 +23,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal, journals, spent_in
 from gristmill.mill.known import embed_rows
-from gristmill.mill.ready import check
+from gristmill.mill.ready import check_all
 from gristmill.mill.run import Session, Watch, calm_collector, execute
 from gristmill.mill.shard import Shard
 from gristmill.mill.slots import Slots, end_round
@@ -70,7 +70,7 @@ def run_shard(
     target or budget.
     """
     folder = Folder(Path(out))
-    check(config)
+    check_all(config)
     folder.make()
     with _among_shards(folder, config, shard), calm_collector():
         return _Worker(config, folder, shard, limit, watch or (lambda _: None)).work()

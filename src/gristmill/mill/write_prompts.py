@@ -20,7 +20,7 @@ from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
 from gristmill.mill.writing_bar import WritingBar
 from gristmill.parts import build, read_yaml
-from gristmill.storage import locked, versions, write_atomically
+from gristmill.storage import check_file, locked, versions, write_atomically
 from gristmill.terminal.console import speaker
 
 Watch = Callable[[Writing], None]
@@ -94,6 +94,7 @@ def _write(source: Written, out: Path, budget: Budget, watch: Watch) -> Writing:
         raise ConfigError(f"{source.name}: say how many prompts: count")
     source.check()
     work = out.with_name(out.name + ".work")
+    check_file(out, (work / "calls.jsonl").exists())
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:

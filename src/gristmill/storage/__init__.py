@@ -1,6 +1,8 @@
 """What lies on the disk: folders with one writer, files whole or not at all, logs, and leases."""
 
 from gristmill.storage.folder import (
+    check_file,
+    check_free,
     differences,
     digest,
     folder_of,
@@ -11,6 +13,8 @@ from gristmill.storage.folder import (
 )
 
 __all__ = [
+    "check_file",
+    "check_free",
     "differences",
     "digest",
     "folder_of",

@@ -26,7 +26,7 @@ from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
-from gristmill.storage import differences, folder_of, locked, versions, write_atomically
+from gristmill.storage import check_free, differences, folder_of, locked, versions, write_atomically
 from gristmill.storage.log import read_log
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
@@ -59,6 +59,8 @@ def battle(
         files = ", ".join(source.file for source in config.prompts)
         bad = next(bouts.refused())
         raise DataError(f"{files}: no prompt can be used; {bad.where}: {bad.detail}")
+    written = ("summary.json", "refused.jsonl", ANSWERS, VERDICTS)
+    check_free(folder, written, ours=(folder / "identity.json").exists())
     for place in (folder, Path(config.votes).parent):
         _make(place)
     with locked(folder, folder / ".lock"):
