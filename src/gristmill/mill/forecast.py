@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.use import Asked, Use, asked_in, tokens_in
 from gristmill.errors import DataError, MissingKey
 from gristmill.intake.cells import Refused
-from gristmill.intake.source import Source
 from gristmill.mill.budget import cost, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
@@ -17,7 +16,7 @@ from gristmill.mill.known import compared
 from gristmill.mill.prompts import Written
 from gristmill.mill.ready import check, openers
 from gristmill.mill.supply import first_counts
-from gristmill.recipes import Mix, Recipe
+from gristmill.recipes import Mix
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
@@ -68,77 +67,92 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     config = Config.read(config)
     check(config)
     lacks = _lacks(config) if opening else []
-    shown: list[Prompt] = []
-    generate, judges = config.generate, config.open_judges()
-    n, longest = generate.responses, generate.max_tokens
-    answering, judging = Use(), [Use()] * len(judges)
-    bad = duplicates = there = characters = written = 0
-    writing, paid, first = Use(), 0.0, ""
-
-    def add(asked: Asked, count: int) -> None:
-        nonlocal answering
-        answering = answering.plus(Use(1, asked.tokens, longest).times(n * count))
-        for i, judge in enumerate(judges):
-            judging[i] = judging[i].plus(judge.may_take(asked, n, longest).times(count))
-
+    sums, wanted = _Sums(config), first_counts(config, limit)
+    bad = duplicates = there = characters = 0
+    shown, first = list[Prompt](), ""
     for item in items(config, limit):
         if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
             bad += item.reason != "input:duplicate"
             first = first or str(item)
-        else:
-            there += 1
-            characters += _characters(item[0])
-            add(asked_in(item[0]), 1)
-            if opening and len(shown) < SHOWN:
-                shown.append(item[0])
-    wanted = first_counts(config, limit)
+            continue
+        there += 1
+        characters += _characters(item[0])
+        sums.add(asked_in(item[0]), 1)
+        if opening and len(shown) < SHOWN:
+            shown.append(item[0])
     if first and not there and not wanted:
         raise DataError(f"no line of the input is a prompt ({first})")
     for place, count in wanted.items():
-        written += count
-        for recipe, share in _recipes(config, place, count):
-            use = recipe.may_take(share)
-            writing = writing.plus(use)
-            paid += cost(recipe.paid, use.read, use.written)
-            asked, system = recipe.longest, tokens_in(generate.system or "")
-            add(asked._replace(tokens=asked.tokens + system), share)
-    for number, judge, part in compared(config):
-        texts = [tokens_in(judge.prefix + text) for _, text in part.rows()]
-        judging[number] = judging[number].plus(Use(len(texts), sum(texts)))
-    price, *judge_prices = prices([generate, *judges])
-    usd = paid + cost(price, answering.read, answering.written)
-    for one, use in zip(judge_prices, judging, strict=True):
-        usd += cost(one, use.read, use.written)
-    grading = Use()
-    for use in judging:
-        grading = grading.plus(use)
-    calls = answering.calls + grading.calls + writing.calls
-    seconds = calls * SECONDS_PER_CALL / generate.concurrency
-    if generate.requests_per_minute:
-        seconds = max(seconds, 60 * answering.calls / generate.requests_per_minute)
-    prompt_tokens = answering.read + writing.read
-    completion_tokens = answering.written + writing.written
-    judge_tokens = grading.read + grading.written
-    return Forecast(
+        sums.add_written(place, count)
+    sums.add_compared()
+    grading = reduce(Use.plus, sums.judging, Use())
+    calls = sums.answering.calls + grading.calls + sums.writing.calls
+    seconds = calls * SECONDS_PER_CALL / config.generate.concurrency
+    if config.generate.requests_per_minute:
+        seconds = max(seconds, 60 * sums.answering.calls / config.generate.requests_per_minute)
+    written, usd = sum(wanted.values()), sums.usd()
+    found = Forecast(
         prompts=there + written,
         written=written,
         bad_input=bad,
         duplicates=duplicates,
         calls=calls,
-        writing=writing.calls,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        judge_tokens=judge_tokens,
+        writing=sums.writing.calls,
+        prompt_tokens=sums.answering.read + sums.writing.read,
+        completion_tokens=sums.answering.written + sums.writing.written,
+        judge_tokens=grading.read + grading.written,
         length=characters / CHARACTERS_PER_TOKEN / max(1, there),
         usd=usd or None,
         seconds=seconds,
-        limits=(
-            *_limits(config, there, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
-            *lacks,
-        ),
+        limits=(),
         first=tuple(_as_asked(config, prompt) for prompt in shown),
     )
+    return replace(found, limits=(*_limits(config, found), *lacks))
+
+
+class _Sums:
+    """What the parts of a config may take at most, added up prompt by prompt."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._judges = config, config.open_judges()
+        self.answering, self.writing = Use(), Use()
+        self.judging = [Use()] * len(self._judges)
+        self._paid = 0.0
+        """For what recipes write, each at its own price."""
+
+    def add(self, asked: Asked, count: int) -> None:
+        """So many prompts of this size."""
+        n, longest = self._config.generate.responses, self._config.generate.max_tokens
+        self.answering = self.answering.plus(Use(1, asked.tokens, longest).times(n * count))
+        for i, judge in enumerate(self._judges):
+            use = judge.may_take(asked, n, longest)
+            self.judging[i] = self.judging[i].plus(use.times(count))
+
+    def add_written(self, place: int, count: int) -> None:
+        """The prompts of one source that recipes are to write."""
+        source, generate = self._config.prompts[place], self._config.generate
+        assert isinstance(source, Written)
+        shares = Mix([part.weight for part in source.parts]).shares(count)
+        for part, share in zip(source.parts, shares, strict=True):
+            recipe = part.open(generate)
+            use = recipe.may_take(share)
+            self.writing = self.writing.plus(use)
+            self._paid += cost(recipe.paid, use.read, use.written)
+            asked, system = recipe.longest, tokens_in(generate.system or "")
+            self.add(asked._replace(tokens=asked.tokens + system), share)
+
+    def add_compared(self) -> None:
+        """The rows of files that filters compare with."""
+        for number, judge, part in compared(self._config):
+            texts = [tokens_in(judge.prefix + text) for _, text in part.rows()]
+            self.judging[number] = self.judging[number].plus(Use(len(texts), sum(texts)))
+
+    def usd(self) -> float:
+        """All of it by the parts' prices."""
+        uses = [self.answering, *self.judging]
+        paid = zip(prices([self._config.generate, *self._judges]), uses, strict=True)
+        return self._paid + sum(cost(price, use.read, use.written) for price, use in paid)
 
 
 def _as_asked(config: Config, prompt: Prompt) -> str:
@@ -160,36 +174,28 @@ def _lacks(config: Config) -> list[str]:
     return list(found)
 
 
-def _recipes(config: Config, place: int, count: int) -> Iterator[tuple[Recipe, int]]:
-    """The recipes of one source, each with how many prompts it is to write."""
-    source = config.prompts[place]
-    assert isinstance(source, Written)
-    shares = Mix([part.weight for part in source.parts]).shares(count)
-    for part, share in zip(source.parts, shares, strict=True):
-        yield part.open(config.generate), share
-
-
 def _characters(prompt: Prompt) -> int:
     # Role names and separators cost about four tokens a message.
     return sum(len(m.content) + 16 for m in prompt.messages)
 
 
-def _limits(config: Config, prompts: int, calls: int, usd: float, tokens: int) -> tuple[str, ...]:
+def _limits(config: Config, found: Forecast) -> tuple[str, ...]:
     """What would end the run before the last prompt, and what would let it go on after it."""
-    budget, found = config.budget, []
-    if config.target is not None:
-        found.append(f"target: stops at {config.target:,} accepted prompts")
-        if prompts < config.target and all(isinstance(s, Source) for s in config.prompts):
-            found.append(f"target: {config.target:,} are more than the {prompts:,} prompts there")
+    budget, target, said = config.budget, config.target, list[str]()
+    tokens = found.prompt_tokens + found.completion_tokens + found.judge_tokens
+    if target is not None:
+        said.append(f"target: stops at {target:,} accepted prompts")
+        if found.prompts < target and not found.written:
+            said.append(f"target: {target:,} are more than the {found.prompts:,} prompts there")
         if any(isinstance(s, Written) and s.count is None for s in config.prompts):
-            found.append(
+            said.append(
                 "target: recipes without a count write more prompts than forecast where fewer than "
                 "nine of ten are accepted; give them a count, or the run a budget"
             )
-    if budget.requests is not None and calls > budget.requests:
-        found.append(f"budget.requests: {budget.requests:,} are fewer than {calls:,} calls")
+    if budget.requests is not None and found.calls > budget.requests:
+        said.append(f"budget.requests: {budget.requests:,} are fewer than {found.calls:,} calls")
     if budget.tokens is not None and tokens > budget.tokens:
-        found.append(f"budget.tokens: {budget.tokens:,} may not be enough")
-    if budget.usd is not None and usd > budget.usd:
-        found.append(f"budget.usd: {budget.usd:.2f} may not be enough")
-    return tuple(found)
+        said.append(f"budget.tokens: {budget.tokens:,} may not be enough")
+    if budget.usd is not None and (found.usd or 0) > budget.usd:
+        said.append(f"budget.usd: {budget.usd:.2f} may not be enough")
+    return tuple(said)
