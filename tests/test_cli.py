@@ -72,7 +72,7 @@ class TestRun:
         assert sorted(tmp_path.iterdir()) == before
         said = " ".join(result.out.split())
         assert "prompts 5 (0 bad, 0 duplicates)" in said
-        assert "calls 20" in said
+        assert "calls at most 20" in said
         assert "completion tokens at most 10,000,000" in said
         assert "cost at most $20.00" in said
         assert "target: stops at 2 accepted prompts" in said

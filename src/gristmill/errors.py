@@ -3,6 +3,7 @@
     GristmillError                 something the user can act on; the CLI prints it as one line
     ├── InputError                 bad usage or bad input: exit code 2
     │   ├── ConfigError            a key or value of a config, or a model string
+    │   │   └── MissingKey         the environment variable that is to hold a key is empty
     │   ├── DataError              a line, column or file of the user's data
     │   ├── MissingExtra           an optional dependency is not installed
     │   ├── CheckpointError        a run's folder cannot be resumed as it stands
@@ -35,6 +36,10 @@ class InputError(GristmillError):
 
 class ConfigError(InputError):
     """A config file, key, value or model string is wrong."""
+
+
+class MissingKey(ConfigError):
+    """A model needs a key, and the environment variable for it holds none."""
 
 
 class DataError(InputError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from yaml.composer import ComposerError
 
 from gristmill.errors import ConfigError
 
@@ -50,9 +51,7 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
         field = ".".join([p for p in [where, *path] if p])
         if item["type"] == "extra_forbidden":
             known = _known_keys(options, path[:-1])
-            near = get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-            lines.append(f"{field}: unknown key; {hint}")
+            lines.append(f"{field}: unknown key; {nearest(path[-1], known)}")
         elif item["type"] == "missing":
             lines.append(f"{field}: missing; add it")
         else:
@@ -75,16 +74,21 @@ def _known_keys(options: type[BaseModel], path: list[str]) -> list[str]:
     return list(options.model_fields)
 
 
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What was probably meant, for an error about a name that is not known."""
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+
+
 def find_part(room: str, name: str, where: str) -> type[Any]:
     """The class behind a part's name. `room` is a package such as `gristmill.filters`."""
     module_name, colon, class_name = name.partition(":")
     if not colon:
         names = part_names(room)
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}"
             raise ConfigError(
-                f"{where}: unknown part '{name}'; {hint} (a class of yours is 'my_pkg.mod:Class')"
+                f"{where}: unknown part '{name}'; {nearest(name, names)} (a class of yours is "
+                "'my_pkg.mod:Class')"
             )
         module_name = f"{room}.{name}"
         class_name = "".join(word.capitalize() for word in name.split("_"))
@@ -97,6 +101,11 @@ def find_part(room: str, name: str, where: str) -> type[Any]:
 def name_of(part: object) -> str:
     """The name that a config gives a part of this class: `my_filter` for `MyFilter`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(part).__name__).lower()
+
+
+def is_own(part: object) -> bool:
+    """Whether a part is gristmill's: what it makes is then signed with its name in a config."""
+    return type(part).__module__.startswith(f"{__name__.partition('.')[0]}.")
 
 
 def part_names(room: str) -> list[str]:
@@ -120,15 +129,59 @@ def open_part(room: str, spec: Any, where: str) -> Any:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read it: {error}") from None
+    values = parse_yaml(text)
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+    return values
+
+
+def parse_yaml(text: str) -> Any:
+    """What a user's YAML says. Raises ConfigError, also for a key that stands twice, of which YAML
+    itself would silently take the last."""
+    try:
+        return yaml.load(text, _Once)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
-    return values
+    except RecursionError:
+        raise ConfigError("nested too deeply") from None
+    except ValueError as error:
+        # A date that is none, a number of thousands of digits.
+        raise ConfigError(f"a value cannot be read: {error}") from None
+
+
+class _Once(yaml.SafeLoader):
+    """YAML in which a key stands once, and nothing contains itself."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._open: set[str] = set()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent) and (event := self.peek_event()).anchor in self._open:
+            raise ComposerError(None, None, f"'{event.anchor}' contains itself", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def compose_sequence_node(self, anchor: Any) -> Any:
+        self._open.add(anchor)
+        node = super().compose_sequence_node(anchor)
+        self._open.discard(anchor)
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        self._open.add(anchor)
+        node = super().compose_mapping_node(anchor)
+        self._open.discard(anchor)
+        seen: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (named := (key.tag, key.value)) in seen:
+                problem = f"'{key.value}' is there already, in line {seen[named]}; give it once"
+                raise ComposerError(None, None, problem, key.start_mark)
+            seen[named] = key.start_mark.line + 1
+        return node

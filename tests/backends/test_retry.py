@@ -8,7 +8,14 @@ import orjson
 import pytest
 
 from gristmill.backends import retry
-from gristmill.backends.fault import Fault, fault_in_reply, fault_of_status, retry_after
+from gristmill.backends.fault import (
+    EVER,
+    PATIENCE,
+    Fault,
+    fault_in_reply,
+    fault_of_status,
+    retry_after,
+)
 from gristmill.backends.retry import Retry
 
 
@@ -60,6 +67,9 @@ def test_an_error_that_comes_with_200():
     fault = fault_in_reply({"error": {"message": "slow down", "code": "429"}})
     assert fault is not None
     assert fault.overload
+    long = fault_in_reply({"error": {"message": "slow down", "code": "4" * 5000}})
+    assert long is not None
+    assert long.status == 502
     other = fault_in_reply({"error": "upstream"})
     assert other is not None
     assert other.kind == "server"
@@ -73,7 +83,10 @@ def test_retry_after_in_every_form():
     assert seconds is not None
     assert 28 < seconds <= 30
     assert retry_after(format_datetime(soon - timedelta(hours=1), usegmt=True)) == 0
-    for nonsense in (None, "", "soon", "nan", "inf", "Mon, 99 Foo"):
+    # Too long to wait, and not to be passed over.
+    for ever in ("1e12", "Fri, 31 Dec 9999 23:59:59 GMT"):
+        assert retry_after(ever) == EVER > PATIENCE
+    for nonsense in (None, "", "soon", "nan", "inf", "Mon, 99 Foo", "1 Jan 99999999999999999999"):
         assert retry_after(nonsense) is None
 
 

@@ -117,6 +117,10 @@ def test_an_error_names_the_first_differences_alone(tmp_path: Path) -> None:
     generate = {"temperature": 0.1, "top_p": 0.5, "max_tokens": 9, "responses": 3, "system": "x"}
     values = settings(tmp_path / "prompts.jsonl", seed=9, generate=generate)
     other = loaded(Config.of({**values, "flywheel": found.mill.flywheel}, tmp_path), tmp_path)
+    claim(other, deal_all(other), out)  # nothing was made yet: it is nobody's
+    claim(found, deal_all(found), out)
+    (out / "round-0").mkdir()
+    write_figures(out / "round-0", {"round": 0})
     with pytest.raises(CheckpointError, match=r"seed: 0 there, 9 now.*; and \d+ more"):
         claim(other, deal_all(other), out)
 

@@ -11,6 +11,7 @@ import pytest
 import llm_judges
 from gristmill.backends.base import ChatBackend
 from gristmill.backends.scripted import ScriptedChat
+from gristmill.backends.use import Asked
 from gristmill.errors import BackendError, BackendFatal, ConfigError
 from gristmill.judges._matches import Record, together
 from gristmill.judges.llm import Found, Llm
@@ -68,7 +69,7 @@ class TestPairwise:
     def test_a_perfect_judge_ranks_them_all(self) -> None:
         found = compared(llm_judges.perfect, FOUR)
         assert rewards(found) == [1 / 3, 1, 0, 2 / 3]
-        assert requests() == Llm(model="m:x").calls(4) == 12
+        assert requests() == Llm(model="m:x").may_take(Asked(), 4, 0).calls == 12
         assert set(llm_judges.asked.values()) == {1}
         first = found[0]
         assert isinstance(first, Verdict)
@@ -152,7 +153,7 @@ class TestPairwise:
     ) -> None:
         assert rewards(compared(llm_judges.perfect, ["x/1"] * 3, how=how)) == [tied] * 3
         assert rewards(compared(llm_judges.perfect, ["x/1"], how=how)) == [None]
-        assert requests() == 0 == Llm(model="m:x", how=how).calls(1)  # type: ignore[arg-type]
+        assert requests() == 0 == Llm(model="m:x", how=how).may_take(Asked(), 1, 0).calls  # type: ignore[arg-type]
 
     def test_the_tokens_of_every_call_are_counted_once(self) -> None:
         backend = ScriptedChat(llm_judges.perfect)

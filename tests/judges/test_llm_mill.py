@@ -10,6 +10,7 @@ import pytest
 
 import llm_judges
 import scripts
+from gristmill.backends.use import Asked
 from gristmill.errors import BackendFatal
 from gristmill.judges._matches import Record
 from gristmill.judges.llm import Llm
@@ -55,7 +56,7 @@ class TestInTheMill:
             assert "I " in said["detail"]
             assert (row["correctness"] is None) == (how != "pointwise")
         judged = sum(r for r in llm_judges.asked.values())
-        assert judged == 5 * Llm(model="m", how=how).calls(3)  # type: ignore[arg-type]
+        assert judged == 5 * Llm(model="m", how=how).may_take(Asked(), 3, 0).calls  # type: ignore[arg-type]
         assert outcome.metrics["tokens"]["judge"] > 0
 
     def test_beside_a_reward_model_the_two_combine_by_weight(self, tmp_path: Path) -> None:

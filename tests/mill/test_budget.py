@@ -112,10 +112,10 @@ def test_the_purse_refuses_before_it_counts(limit: int, before: int, kinds: list
     assert purse.requests <= limit
 
 
-def test_prices_are_per_million_and_a_judge_pays_for_input() -> None:
-    prices = [Price(input=2, output=8), Price(input=1)]
+def test_prices_are_per_million_and_what_a_judge_writes_costs_as_output() -> None:
+    prices = [Price(input=2, output=8), Price(input=1, output=4)]
     purse = Purse(Budget(), Spent(usd=1.0), prices)
     purse.add_response(1_000_000, 500_000)
-    purse.add_verdict(0, 250_000)
+    purse.add_judging(0, 250_000, 250_000)
     spent: dict[str, Any] = {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}
-    assert purse.spent() == Spent(0, **spent, judge_tokens=250_000, usd=1 + 2 + 4 + 0.25)
+    assert purse.spent() == Spent(0, **spent, judge_tokens=500_000, usd=1 + 2 + 4 + 0.25 + 1)

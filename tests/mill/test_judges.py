@@ -111,7 +111,8 @@ def test_a_judge_of_all_responses_sees_them_together_after_the_others(tmp_path: 
         assert list(by) == ["reward", "longest"]
         assert (by["longest"]["reward"], by["longest"]["detail"]) == (10.0, "place 10")
         assert row["reward"] == (by["reward"]["reward"] + 10.0) / 2
-    assert outcome.metrics["tokens"]["judge"] == 33 * 3
+    # Four read and one written a call: what its answers took, whatever a verdict says of it.
+    assert outcome.metrics["tokens"]["judge"] == 33 * 5
 
 
 def test_its_calls_are_kept_and_a_failed_one_alone_is_made_again(tmp_path: Path) -> None:
@@ -183,7 +184,8 @@ def test_a_threshold_on_one_judge_lets_pass_what_it_has_no_say_about(tmp_path: P
     assert [row["response"] for row in found["scored"] if row["kept"]] == ["a/0", "b/0", "b/1"]
     (dropped,) = found["rejected"]
     assert (dropped["reason"], dropped["detail"]) == ("threshold:even", "ends in 1")
-    other = own(prompts, GRADE, keep=[{"threshold": {"judges": {"evn": 1}}}])
+    # What somebody else's judge signs its verdicts with is known only then.
+    other = own(prompts, GRADE, name(Even), keep=[{"threshold": {"judges": {"evn": 1}}}])
     assert mill.run(other, tmp_path / "other").metrics["reasons"] == {"threshold:no_evn": 4}
 
 
@@ -246,7 +248,7 @@ def test_a_filter_says_what_it_saw_and_may_change_what_is_exported(tmp_path: Pat
     [
         ("lingua", {"keep": [{"language": {"expect": "en"}}]}),
         ("rensa", {"keep": ["near_duplicates"]}),
-        ("math_verify", {"judges": ["math"]}),
+        ("math_verify", {"judges": ["math"], "keep": []}),
     ],
 )
 def test_a_missing_extra_is_named_before_anything_is_asked(

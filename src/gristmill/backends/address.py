@@ -11,7 +11,7 @@ from yarl import URL
 from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.secret import Secret
 from gristmill.backends.session import Server
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, MissingKey
 
 NIM_URL = "https://integrate.api.nvidia.com/v1"
 NIM_KEY = "NVIDIA_API_KEY"
@@ -84,7 +84,7 @@ def _key(model: str, name: str | None) -> Secret:
         return Secret("")
     key = os.environ.get(name, "").strip()
     if not key:
-        raise ConfigError(
+        raise MissingKey(
             f"model '{model}' needs a key: set the environment variable {name}, "
             f"for instance `export {name}=...`"
         )

@@ -94,6 +94,12 @@ class ChatBackend(Backend):
 
     takes_schema = False
 
+    def asked(self, prompt: Prompt) -> str:
+        """What the model gets of a prompt, for people to look at before it costs; needs no opening.
+        Here: each turn behind its role, and the tools, as a server puts them into its template."""
+        turns = [f"[{m.role}]\n{m.content}{_calls(m)}" for m in prompt.messages]
+        return "\n\n".join([*turns, *([f"[tools]\n{prompt.tools}"] if prompt.tools else [])])
+
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """The `index`-th response to `prompt`; its seed is
         `sample_seed(sampling.seed, prompt.id, index)`, so that runs can be repeated."""
@@ -121,3 +127,7 @@ class RewardBackend(Backend):
     async def score(self, messages: Sequence[Message]) -> Score:
         """Grade the last assistant turn of a conversation."""
         raise NotImplementedError
+
+
+def _calls(message: Message) -> str:
+    return "".join(f"\n[calls {c.name}] {c.arguments}" for c in message.tool_calls)

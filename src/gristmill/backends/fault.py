@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -17,6 +18,9 @@ from gristmill.backends.too_long import is_too_long
 PATIENCE = 600.0
 """Seconds of nothing but refusals (429) before one call is given up, and the run if no other
 call got through either."""
+
+EVER = 1e9
+"""Seconds: 30 years, and all that is longer."""
 
 _FATAL = frozenset((401, 402, 403, 404, 405, 410))
 _AGAIN = frozenset((408, 409, 425, 429))
@@ -107,14 +111,15 @@ def fault_in_reply(reply: Any) -> Fault | None:
     if isinstance(error, dict):
         names = ("code", "http_status_code", "status_code", "status")
         given = (str(error.get(name)) for name in names)
-        status = next((int(code) for code in given if code.isdecimal()), 0)
+        status = next((int(code) for code in given if code.isdecimal() and len(code) < 4), 0)
     if not 400 <= status < 600:
         status = 422 if reply.get("error_type") == "validation" else 502
     return fault_of_status(status, {}, json.dumps({"error": error}).encode())
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds named by a Retry-After header: a number or an HTTP date; None for nonsense."""
+    """Seconds named by a Retry-After header, a number or an HTTP date, at most `EVER`; None for
+    nonsense."""
     if not value:
         return None
     try:
@@ -122,13 +127,12 @@ def retry_after(value: str | None) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
         seconds = (when - datetime.now(UTC)).total_seconds()
-    # Comparisons with NaN are false, so it ends up as None too.
-    return max(0.0, seconds) if -1e9 < seconds < 1e9 else None
+    return min(max(0.0, seconds), EVER) if isfinite(seconds) and seconds > -EVER else None
 
 
 def _said(raw: bytes) -> tuple[str, str]:

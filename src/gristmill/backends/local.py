@@ -125,6 +125,16 @@ class Local(Backend):
 class LocalChat(Local, ChatBackend):
     """A causal language model with a chat template."""
 
+    def asked(self, prompt: Prompt) -> str:
+        """The text that its chat template makes of a prompt, where its files are here."""
+        if not self._source.local:
+            return super().asked(prompt)
+        from gristmill.backends.local_template import Template
+
+        return Template(load_tokenizer(self._source)).text(
+            prompt.messages, prompt.tools, answer=True
+        )
+
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """One response; the same for the same prompt, index and seed in whatever company.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from io import BytesIO
 from time import monotonic
 from typing import Any, TypeVar
@@ -241,7 +242,9 @@ def verdict(
 def _advice(caller: Caller, fault: Fault, where: str) -> str:
     name, status = caller.key_name, fault.status
     if fault.overload and fault.after:
-        return f"the server asks to wait {fault.after:,.0f} s; run again then"
+        when = datetime.now().astimezone() + timedelta(seconds=fault.after)
+        then = f"{when:%Y-%m-%d %H:%M %Z}".strip()
+        return f"the server asks to wait {fault.after:,.0f} s; run again after {then}"
     if status in (401, 403):
         if name:
             return f"check the key in {name} for {where}"

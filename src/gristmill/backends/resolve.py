@@ -80,6 +80,11 @@ def _settings(model: Named, options: Mapping[str, Any] | None) -> Calling:
     return build(Calling, {"model": model, **(options or {})}, "")
 
 
+def is_rented(calling: Calling) -> bool:
+    """Whether a model is behind an address: what it costs is for whoever runs it to say."""
+    return calling.fleet is None and MODULES.get(calling.model.partition(":")[0]) == "endpoint"
+
+
 def open_chat(model: Named, options: Mapping[str, Any] | None = None) -> ChatBackend:
     """The chat backend of a model, not yet opened (`async with` it).
 

@@ -13,11 +13,11 @@ from gristmill.backends import caching
 from gristmill.backends.many import Watch
 from gristmill.bench.card import write_card
 from gristmill.bench.choose import Request, judges_of
-from gristmill.bench.evaluate import Evaluation, evaluate
+from gristmill.bench.evaluate import JUDGES, Evaluation, evaluate
 from gristmill.bench.page import write_page
 from gristmill.intake.source import Source
 from gristmill.parts import build
-from gristmill.storage import write_atomically
+from gristmill.storage import check_file, check_free, write_atomically
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import Bar
 
@@ -132,6 +132,10 @@ def run(request: Request, out: str | Path | None = None, watch: Watch | None = N
     file = folder if folder.suffix == ".json" else None
     if file is not None:
         folder = file.with_suffix("")
+    ours = (folder / JUDGES).is_dir()
+    check_free(folder, ("metrics.json", "README.md", "report.html", "refused.jsonl"), ours)
+    if file is not None:
+        check_file(file, ours)
     found = Evaluation(build(Source, data, ""), judges, request.scored)
     metrics, tallies = evaluate(found, folder, watch)
     write_card(folder, metrics)

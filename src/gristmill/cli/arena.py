@@ -10,7 +10,7 @@ import typer
 
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
-from gristmill.errors import ConfigError
+from gristmill.errors import ConfigError, RunError
 
 app = typer.Typer(
     help="The arena: anonymous battles, votes, and ratings that can be trusted.",
@@ -165,6 +165,11 @@ def battle(
     with interruptible(), Bar(OUT) as watch:
         summary = run_battle(loaded, out, watch)
     _print(battle_lines(summary))
+    if not any(judge["votes"] for judge in summary["judges"].values()):
+        raise RunError(
+            f"no battle has a vote; {summary['folder']}/summary.json says why, by model and judge; "
+            "put it right and run again: only what failed is asked again"
+        )
 
 
 @app.command()

@@ -57,15 +57,14 @@ def compare(
     and every attribute. Chat models: right answers, equal texts, perplexity of given answers. Both:
     speed and size. Run it again with the same folder and it goes on; what failed is tried again.
     """
-    import yaml
-
     from gristmill.comparing.run import compare as run
     from gristmill.comparing.show import show_comparison
     from gristmill.intake.source import COLUMNS
+    from gristmill.parts import parse_yaml
 
     try:
-        judge = yaml.safe_load(truth)
-    except yaml.YAMLError:
+        judge = parse_yaml(truth)
+    except ConfigError:
         raise ConfigError(f"--truth: cannot read '{truth}'; write for instance math") from None
     asked = {"data": data, "kind": kind, "truth": judge, "limit": limit, "max_tokens": max_tokens}
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}

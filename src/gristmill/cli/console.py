@@ -10,9 +10,12 @@ from rich.console import Console
 
 from gristmill.terminal.console import OUT
 
-__all__ = ["ERR", "INTERRUPTED", "OUT", "interruptible"]
+__all__ = ["ERR", "INTERRUPTED", "OUT", "SHORT", "interruptible"]
 
 ERR = Console(stderr=True, highlight=False, emoji=False)
+
+SHORT = 3
+"""The exit code of what is done, and is less than was asked for; see docs/run.md for all."""
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""

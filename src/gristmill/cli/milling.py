@@ -14,7 +14,7 @@ from gristmill.cli.benching import judge_eval, rewardbench, rows
 from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
-from gristmill.cli.console import ERR, INTERRUPTED, OUT, interruptible
+from gristmill.cli.console import ERR, INTERRUPTED, OUT, SHORT, interruptible
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
@@ -60,7 +60,10 @@ def quickstart(
     """
     from gristmill.jobs.quickstart import quickstart as make
 
-    make(out, OUT)
+    with interruptible():
+        status = make(out, OUT)["status"]
+    if status == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -73,8 +76,15 @@ def run(
         int | None, typer.Option(min=1, help="Look at the first N lines of the prompt files only.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the forecast; call no model.")
+        bool,
+        typer.Option("--dry-run", help="Print the forecast and three prompts; call no model."),
     ] = False,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Run the first N lines to the end, and show answers, grades and reasons."
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print the last line alone, and errors.")
     ] = False,
@@ -110,6 +120,9 @@ def run(
     are applied anew to what is there, at no cost. Ctrl-C lets the requests in flight finish,
     writes the data sets, and exits with 130; a second one drops them.
 
+    `--preview 3` does three prompts and shows what came of them; a run of the same folder goes on
+    from there.
+
     With `--shard 3/16` it makes a sixteenth of the prompts and no data; sixteen such processes, on
     one machine or many, share the folder, and a run without `--shard` then decides over all.
     `--shards 16` starts them, on this machine or as jobs of Slurm.
@@ -120,6 +133,7 @@ def run(
     if dry_run:
         show_forecast(OUT, Config.load(config), limit)
         return
+    from gristmill.jobs.preview import preview as run_preview
     from gristmill.jobs.run import run as run_config
     from gristmill.jobs.shards import run_shard, run_shards
 
@@ -130,18 +144,25 @@ def run(
                 "--log and --metrics are of one process: leave them out of shards, and give them "
                 "to the run that decides"
             )
+        if preview and (shard or shards or limit):
+            raise ConfigError(
+                "--preview is of one process, and says how many lines: leave out the others"
+            )
         if shard:
             made = run_shard(config, out, shard, limit=limit, quiet=quiet)
             show_shard(OUT, made)
-            raise typer.Exit(INTERRUPTED if made.status == "interrupted" else 0)
+            raise typer.Exit({"interrupted": INTERRUPTED, "budget": SHORT}.get(made.status, 0))
         if shards:
             outcome = run_shards(config, out, shards, on=on, limit=limit, quiet=quiet)
+        elif preview:
+            values = Config.load(config)
+            outcome = run_preview(values, out, preview, OUT, quiet=quiet, log=log, metrics=metrics)
         else:
             outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
     if isinstance(outcome, str):
         OUT.print(outcome, markup=False, soft_wrap=True)
         return
-    (show_line if quiet else show_outcome)(OUT, outcome)
+    (show_line if quiet or preview else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         raise RunError(
             f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
@@ -149,6 +170,8 @@ def run(
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
+    if outcome.short and not preview:
+        raise typer.Exit(SHORT)
 
 
 app.command()(prompts)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from gristmill.cli.caching import CacheFolder
-from gristmill.cli.console import OUT, interruptible
+from gristmill.cli.console import OUT, SHORT, interruptible
 from gristmill.errors import ConfigError, RunError
 
 
@@ -70,17 +69,21 @@ def prompts(
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")
+    if writing.short:
+        raise typer.Exit(SHORT)
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
+    from gristmill.parts import parse_yaml
+
     settings = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set {text}: write it as KEY=VALUE")
         try:
-            settings[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            settings[key.strip()] = parse_yaml(value)
+        except ConfigError:
             settings[key.strip()] = value
     return settings
 

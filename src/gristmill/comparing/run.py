@@ -24,7 +24,7 @@ from gristmill.comparing.read import Rows, read
 from gristmill.comparing.sides import CHAT, REWARD, Side, sides_of
 from gristmill.comparing.sizes import stored
 from gristmill.comparing.truths import Truths
-from gristmill.storage import locked, versions, write_atomically
+from gristmill.storage import check_free, locked, versions, write_atomically
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import Bar
 
@@ -74,6 +74,8 @@ def compare(
     sources = None if given is None else [str(source) for source in given]
     rows = read(sides[0].kind, sources, dict(columns or {}), limit)
     folder = Path(out) if out else Path("out") / _name(sides)
+    ours = any(folder.glob("models/*/said.log"))
+    check_free(folder, ("metrics.json", "report.html"), ours)
     with locked(folder, folder / ".lock"), ExitStack() as stack:
         said = [_open(side, folder, stack) for side in sides]
         with nullcontext(watch) if watch else Bar(speaker(quiet)) as seen:

@@ -43,6 +43,16 @@ class Against(Filter):
             source.check()
         return self.model_copy(update={"against": tuple(source.file for source in sources)})
 
+    @property
+    def compared_with(self) -> str:
+        """What of their rows is looked at: `prompt`, `response` or `row`."""
+        return "prompt"
+
+    def check(self) -> None:
+        super().check()
+        for path in self.against:
+            next(rows_in((path,), self.column, self.compared_with), None)
+
     def state(self) -> tuple[tuple[str, int, int], ...]:
         """The files and what tells a changed one: a key for what was made from them."""
         found = []

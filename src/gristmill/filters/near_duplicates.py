@@ -43,7 +43,12 @@ class NearDuplicates(Against):
     seed: int = Field(default=0, ge=0, lt=1 << 64)
     """Of the sketches: another seed decides otherwise on pairs close to the threshold."""
 
+    @property
+    def compared_with(self) -> str:
+        return self.of
+
     def check(self) -> None:
+        super().check()
         self._empty()
 
     @cached_property

@@ -38,6 +38,10 @@ class SemanticDuplicates(ByMeaning):
     hardly see what changes in a number); at 0.8 it is 18, among them stories that are only alike.
     Models differ, so look at the evidence: another threshold costs no call."""
 
+    @property
+    def compared_with(self) -> str:
+        return self.of
+
     def lacks(self, judges: Sequence[Options]) -> str:
         made = [of for judge in judges if (of := getattr(judge, "embeds", ""))]
         if self.of in made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from gristmill.filters.base import Filter
-from gristmill.parts import Options
+from gristmill.parts import Options, is_own, name_of, nearest
 from gristmill.records import ATTRIBUTES, Drop, Prompt, Sample, Verdict
 
-Bound = dict[str, float]
+SCALE = (0.0, 4.0)
+"""Of every attribute."""
 
 
 class Range(Options):
@@ -83,6 +85,39 @@ class Threshold(Filter):
         named = ((n, getattr(self, n)) for n in (*ATTRIBUTES, "reward"))
         return [(n, r) for n, r in named if r is not None]
 
+    def lacks(self, judges: Sequence[Options]) -> str:
+        grading = [judge for judge in judges if not getattr(judge, "embeds", "")]
+        for name, bounds in self._ranges():
+            if name == "reward":
+                if not grading:
+                    return "reward: no judge gives one; add one, or leave it out"
+                continue
+            if not any(getattr(judge, "gives_attributes", True) for judge in grading):
+                return (
+                    f"{name}: no judge gives attributes; add `reward`, `turns` or `llm` with "
+                    "`how: pointwise`, or bound the `reward` or single `judges`"
+                )
+            if out := _outside(bounds, SCALE):
+                return f"{name}: {out}"
+        for name, bounds in self.judges.items():
+            named = [judge for judge in grading if name_of(judge) == name]
+            if not named and all(map(is_own, judges)):
+                return f"judges: no judge '{name}'; {nearest(name, [*map(name_of, grading)])}"
+            for judge in named:
+                span = getattr(judge, "span", None)
+                if span is not None and (out := _outside(bounds, span)):
+                    return f"judges.{name}: {out}"
+        return self._reward_outside(grading)
+
+    def _reward_outside(self, grading: Sequence[Options]) -> str:
+        """Whether the mean over all judges could ever be within the bounds of the reward."""
+        spans = [getattr(judge, "span", None) for judge in grading]
+        known = [span for span in spans if span is not None]
+        if self.reward is None or len(known) < len(spans):
+            return ""
+        out = _outside(self.reward, (min(low for low, _ in known), max(high for _, high in known)))
+        return f"reward: {out}" if out else ""
+
     @staticmethod
     def _fixed(name: str, bounds: Range) -> tuple[str, float, float]:
         low = -np.inf if bounds.min is None else bounds.min
@@ -140,6 +175,17 @@ class Threshold(Filter):
                 if verdict.reward is not None and not low <= verdict.reward <= high:
                     return Drop(f"threshold:{name}", verdict.detail)
         return ""
+
+
+def _outside(bounds: Range, span: tuple[float, float]) -> str:
+    """Why nothing could be within bounds, of what is within `span`; empty where something could."""
+    low, high = span
+    scale = f"it is from {low:g} to {high:g}, and nothing could be kept"
+    if bounds.min is not None and bounds.min > high:
+        return f"min is {bounds.min:g}: {scale}"
+    if bounds.max is not None and bounds.max < low:
+        return f"max is {bounds.max:g}: {scale}"
+    return ""
 
 
 def score_of(verdicts: tuple[Verdict, ...], name: str) -> float | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from gristmill.filters.base import Filter
+from gristmill.parts import Options, is_own, name_of
 from gristmill.records import Drop, Prompt, Sample
 
 
@@ -24,6 +26,11 @@ class Turns(Filter):
         if self.every is None and self.mean is None:
             raise ValueError("give `every`, `mean`, or both")
         return self
+
+    def lacks(self, judges: Sequence[Options]) -> str:
+        if all(map(is_own, judges)) and not any(name_of(judge) == "turns" for judge in judges):
+            return "no judge grades each turn; add `judges: [{turns: {model: ...}}]`"
+        return ""
 
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         graded = [v.turns for v in sample.verdicts if v.turns]

@@ -14,6 +14,7 @@ from gristmill.errors import CheckpointError
 from gristmill.flywheel.arms import Arm, Loaded
 from gristmill.flywheel.deal import Dealt
 from gristmill.flywheel.show import Show
+from gristmill.mill.journal import stored_in
 from gristmill.storage import differences, digest, versions, write_atomically
 
 SAID = 5
@@ -102,13 +103,22 @@ def _check(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
         ) from None
     both = [name for name in known if name in identity["arms"]]
     mine = {**identity, "arms": {name: identity["arms"][name] for name in both}}
-    if found := differences({**there, "arms": {name: known[name] for name in both}}, mine):
+    found = differences({**there, "arms": {name: known[name] for name in both}}, mine)
+    if found and not _holds_work(file.parent):
+        return {}  # a wrong address, say, of which nothing came
+    if found:
         more = f"; and {len(found) - SAID} more" if len(found) > SAID else ""
         raise CheckpointError(
             f"{file.parent}: this folder belongs to another config ({'; '.join(found[:SAID])}"
             f"{more}); name another folder with --out, or change the config back"
         )
     return known
+
+
+def _holds_work(out: Path) -> bool:
+    """Whether anything in a flywheel's folder was made: any response, or any round's figures."""
+    made = any(any(stored_in(folder)) for folder in out.glob("**/checkpoint"))
+    return made or any(True for _ in out.glob("**/figures.json"))
 
 
 def read_figures(folder: Path) -> dict[str, Any] | None:

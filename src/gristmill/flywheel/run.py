@@ -19,7 +19,7 @@ from gristmill.flywheel.retrain import retrained
 from gristmill.flywheel.rounds import Models, responses, turn
 from gristmill.flywheel.show import Show
 from gristmill.mill.config import Given
-from gristmill.storage import locked, write_atomically
+from gristmill.storage import folder_of, locked, write_atomically
 from gristmill.terminal.console import speaker
 
 
@@ -143,7 +143,7 @@ def run(
     finished stays.
     """
     loaded = as_loaded(config)
-    out = Path(out) if out else Path("out") / f"{loaded.mill.name}-flywheel"
+    out = folder_of(out, f"{loaded.mill.name}-flywheel")
     with locked(out, out / ".lock"):
         dealt = deal.deal_all(loaded)
         claim(loaded, dealt, out)

@@ -21,13 +21,16 @@ from gristmill.intake.hub import HUB
 from gristmill.intake.places import File, files_of, kind_of, located, on_hub
 from gristmill.intake.reading import Unpaired, record_of, unused_of
 from gristmill.intake.record import PROMPT, Record, check_kinds
-from gristmill.parts import Options
+from gristmill.parts import Options, nearest
 
 COLUMNS = sorted(
     {name for form in FORMS.values() for name in form.columns}
     | {*facts.OF_PROMPT, *facts.OF_TRAINING, *facts.THOUGHT}
 )
 """What `columns` may give another name: every column that some form, or any row, may have."""
+
+LOOKED_AT = 10_000
+"""Rows of a file in which a column that is named has to stand, if it is in all of them."""
 
 UNFOUND = ("missing_field", "no_label", "unknown_format", "wrong_kind")
 """Reasons that a column named in vain may be behind."""
@@ -87,6 +90,7 @@ class Source(Options):
         shows that no row of it can give what is wanted."""
         if next(iter(self.rows()), None) is None:
             raise DataError(f"{self.file}: the file is empty; write one row a line")
+        self._check_columns()
         if not wanted:
             return
         for file in self.files():
@@ -100,6 +104,23 @@ class Source(Options):
             except Unusable as error:
                 if error.reason == "unknown_format":
                     raise DataError(f"{file.place}: line 1: {error.detail}") from None
+
+    def _check_columns(self) -> None:
+        """Raises DataError where one of `columns` is in no row; of a file of more than `LOOKED_AT`
+        it is not known."""
+        missing, seen = dict(self.columns), dict[str, None]()
+        rows = read_rows(self.file, split=self.split) if missing else ()
+        for number, (_, row, _) in enumerate(rows):
+            if not isinstance(row, Refused):
+                seen |= dict.fromkeys(map(str, row))
+                missing = {k: v for k, v in missing.items() if at(row, v) is None}
+            if not missing or number == LOOKED_AT:
+                return
+        for ours, theirs in missing.items():
+            raise DataError(
+                f"{self.file}: no row has the column '{theirs}', which `columns` names for "
+                f"'{ours}'; {nearest(theirs, list(seen))}"
+            )
 
     def count(self) -> int | None:
         """How many rows there are; None where counting would mean parsing."""

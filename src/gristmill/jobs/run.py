@@ -17,7 +17,7 @@ from gristmill.mill.config import Config, Given
 from gristmill.mill.run import Watch
 from gristmill.report.agreement import measure_judges
 from gristmill.report.folder import open_run
-from gristmill.storage import write_atomically
+from gristmill.storage import folder_of, write_atomically
 from gristmill.terminal.console import speaker
 
 
@@ -42,7 +42,7 @@ def run(
     checkpoint.
     """
     config = Config.read(config)
-    folder = folder_of(config, out)
+    folder = folder_of(out, config.name)
     console = speaker(quiet)
     watchers: list[Watcher] = [RunLog(Path(log), config, folder, limit)] if log else []
     port = MetricsPort(str(metrics), config) if metrics is not None else None
@@ -56,11 +56,6 @@ def run(
         outcome = finished(outcome)
         seen.ended(outcome)
     return outcome
-
-
-def folder_of(config: Config, out: str | Path | None) -> Path:
-    """The run's folder: the one that was named, or `out/` and the run's name."""
-    return Path(out) if out else Path("out") / config.name
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

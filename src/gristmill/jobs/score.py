@@ -28,7 +28,7 @@ from gristmill.judges.reward import Reward
 from gristmill.mill.parquet import close_parquet
 from gristmill.parts import build
 from gristmill.records import ATTRIBUTES, Prompt, Response, Verdict, prompt_id
-from gristmill.storage import digest, locked
+from gristmill.storage import check_file, digest, locked
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import Bar
 
@@ -110,6 +110,7 @@ def score(
         raise DataError(f"{out}: is the input itself; name another file with --out")
     model.open()  # Not entered: nothing is loaded, but a wrong name is found before any work.
     work = out.with_name(out.name + ".work")
+    check_file(out, (work / "scores.log").exists())
     with caching(cache), locked(work, work / "lock"), Kept(work / "scores.log") as kept:
         scoring = _Scoring(rows, model, kept)
         with nullcontext(watch) if watch else Bar(speaker(quiet)) as seen:

@@ -11,12 +11,14 @@ from gristmill.backends import caching
 from gristmill.errors import ConfigError
 from gristmill.jobs.display import Display
 from gristmill.jobs.on.job import Job
-from gristmill.jobs.run import folder_of, run
+from gristmill.jobs.run import run
 from gristmill.mill.config import Config, Given
-from gristmill.mill.run import Outcome, Watch, check
+from gristmill.mill.ready import check
+from gristmill.mill.run import Outcome, Watch
 from gristmill.mill.shard import Shard
 from gristmill.mill.shards import Made
 from gristmill.mill.shards import run_shard as make
+from gristmill.storage import folder_of
 from gristmill.terminal.console import speaker
 
 
@@ -33,7 +35,7 @@ def run_shard(
     mine, config = Shard.read(shard), Config.read(config)
     seen = nullcontext(watch) if watch else Display(speaker(quiet), config, limit, mine.of)
     with caching(config.cache), seen as watching:
-        return make(config, folder_of(config, out), mine, limit=limit, watch=watching)
+        return make(config, folder_of(out, config.name), mine, limit=limit, watch=watching)
 
 
 def run_shards(
@@ -54,7 +56,7 @@ def run_shards(
     values, file = Config.load(config), Path(config).resolve()
     # What every shard would find is found before one is started.
     check(values)
-    folder = folder_of(values, out).resolve()
+    folder = folder_of(out, values.name).resolve()
     if not on.isidentifier() or on == "job" or find_spec(f"gristmill.jobs.on.{on}") is None:
         raise ConfigError(f"--on: shards cannot be started on '{on}'; there are local and slurm")
     job = Job(file, folder, values.name, shards, limit, quiet)

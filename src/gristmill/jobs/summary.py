@@ -6,18 +6,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.backends.use import BYTES_PER_TOKEN
 from gristmill.mill import Config, Outcome, forecast
-from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, SECONDS_PER_CALL
+from gristmill.mill.forecast import SECONDS_PER_CALL
 from gristmill.mill.shards import Made
-from gristmill.page.text import label
+from gristmill.page.text import label, visible
 from gristmill.storage.tables import place_of
+
+SHOWN = 2_000
+"""Characters of one prompt or answer that are printed."""
 
 ADVICE = {
     "complete": "every prompt is done",
     "target": "the target is reached",
     "out_of_prompts": "the prompts ran out before the target: add prompts, or loosen `keep`",
     "budget": "the budget is spent: raise it and run again, it goes on from here",
-    "failed": "not one response came back",
+    "failed": "not one response came back, or none could be judged",
     "interrupted": "interrupted: run again, it goes on from here",
 }
 
@@ -38,8 +42,9 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     bad = f"{f.bad_input:,} bad, {f.duplicates:,} duplicates"
     to_write = f", {f.written:,} of them still to be written by recipes" if f.written else ""
     table.add_row("prompts", f"{f.prompts:,} ({bad}{to_write})")
-    table.add_row("calls", f"{f.calls:,}")
-    table.add_row("prompt tokens", f"{f.prompt_tokens:,}")
+    by_recipes = f", {f.writing:,} of them by recipes" if f.writing else ""
+    table.add_row("calls", f"at most {f.calls:,}{by_recipes}")
+    table.add_row("prompt tokens", f"at most {f.prompt_tokens:,}")
     table.add_row("completion tokens", f"at most {f.completion_tokens:,}")
     if config.judges:
         table.add_row("judge tokens", f"at most {f.judge_tokens:,}")
@@ -53,13 +58,25 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
     console.print(table)
     console.print(
-        f"Prompt tokens at {CHARACTERS_PER_TOKEN:g} characters a token, every response max_tokens "
-        f"long, {time}.",
+        f"Without retries; {BYTES_PER_TOKEN:g} bytes of text a token, which no usual tokenizer "
+        f"comes to, every response and reply max_tokens long; {time}.",
         style="dim",
         soft_wrap=True,
     )
     for line in f.limits:
-        console.print(f"note: {line}", markup=False, soft_wrap=True)
+        console.print(f"note: {label(line, 1_000)}", markup=False, soft_wrap=True)
+    for number, text in enumerate(f.first, 1):
+        _head(console, f"\nprompt {number}, as {config.generate.model} gets it:")
+        show_text(console, text)
+
+
+def show_text(console: Console, text: str, indent: str = "  ") -> None:
+    """Print what a file or model says, the beginning of it, with nothing in it that acts on a
+    terminal."""
+    left = f"\n… and {len(text) - SHOWN:,} characters more" if len(text) > SHOWN else ""
+    lines = f"{visible(text[:SHOWN])}{left}".splitlines()
+    said = "\n".join(indent + line for line in lines)
+    console.print(said, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def show_outcome(console: Console, outcome: Outcome) -> None:

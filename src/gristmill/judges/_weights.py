@@ -40,6 +40,12 @@ class Weighing(Options):
     def _in_order(self) -> tuple[float, ...]:
         return tuple(self.weights.get(name, 0.0) for name in ATTRIBUTES)
 
+    @property
+    def widest(self) -> tuple[float, float]:
+        """The least and the most that the sum of attributes from 0 to 4 can be."""
+        low, high = (sum(4 * f(w, 0.0) for w in self._in_order) for f in (min, max))
+        return low, high
+
     def weigh(self, attributes: tuple[float, ...]) -> float:
         """The weighted sum of the five attributes, in order."""
         return sum(map(mul, self._in_order, attributes))

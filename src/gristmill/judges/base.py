@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gristmill.backends.base import Backend
+from gristmill.backends.use import Asked, Use
 from gristmill.errors import BackendError
 from gristmill.parts import Options
 from gristmill.records import Prompt, Response, Verdict
@@ -28,9 +29,34 @@ class Judge(Options):
         none. A run in which no prompt has it does not begin."""
         return ""
 
+    @property
+    def gives_attributes(self) -> bool:
+        """Whether it may give the five attributes, so that a filter can ask for them."""
+        return True
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The least and the most that its reward can be; None where that is not known."""
+        return None
+
+    def lacks(self, responses: int) -> str:
+        """What it lacks to say anything of so many responses to a prompt, and what to do; empty
+        where nothing is missing."""
+        return ""
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError
+
+    def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
+        """What it may take at most to grade so many responses to one prompt, each of up to
+        `longest` tokens: for the forecast, and for budgets. Retries aside.
+
+        Here: a call for each, which reads prompt and response, and writes up to the judge's
+        `max_tokens`, where it has any.
+        """
+        read, written = asked.tokens + longest, getattr(self, "max_tokens", 0)
+        return Use(1, read, written).times(responses)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         """Grade one response. Raises BackendError when there is no verdict; never a default."""
@@ -47,16 +73,24 @@ class GroundTruth(Judge):
     Of a prompt that says nothing of what is right, its verdict has no reward.
     """
 
+    @property
+    def gives_attributes(self) -> bool:
+        return False
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        return 0.0, 1.0
+
     def open(self) -> Backend:
         return Rules(type(self).__name__.lower())
 
+    def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
+        return Use()
+
 
 class GroupJudge(Judge):
-    """A judge that looks at all responses to a prompt together. Override `open` and `compare`."""
-
-    def calls(self, responses: int) -> int:
-        """Calls that comparing so many responses may take, for forecast and budget."""
-        return responses
+    """A judge that looks at all responses to a prompt together. Override `open` and `compare`, and
+    `may_take` where that is not one call a response."""
 
     async def compare(
         self, backend: Backend, prompt: Prompt, responses: Sequence[Response]

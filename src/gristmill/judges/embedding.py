@@ -11,6 +11,7 @@ from typing import Literal, cast
 from gristmill.backends import Embedded, EmbeddingBackend, open_embedding
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
+from gristmill.backends.use import Asked, Use, tokens_in
 from gristmill.judges.base import Judge
 from gristmill.records import Prompt, Response, Verdict
 from gristmill.similarity.vectors import pack
@@ -36,8 +37,17 @@ class Embedding(Calling, Judge):
     def embeds(self) -> str:
         return self.of
 
+    @property
+    def gives_attributes(self) -> bool:
+        return False
+
     def open(self) -> EmbeddingBackend:
         return open_embedding(self)
+
+    def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
+        prompt = 0 if self.of == "response" else asked.tokens
+        response = 0 if self.of == "prompt" else longest
+        return Use(1, tokens_in(self.prefix) + prompt + response, 0).times(responses)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         texts = [m.content for m in prompt.messages if m.role != "system"]

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from gristmill.backends.base import Backend
+from gristmill.backends.use import AROUND, PER_MESSAGE, Asked, Use, tokens_in
 from gristmill.errors import BackendError
 from gristmill.judges._asking import Asking, choice_request, end_of, grading_request
 from gristmill.judges._grades import grades_in
@@ -54,10 +55,34 @@ class Llm(Asking, Weighing, GroupJudge):
     """What makes an answer good, a few sentences in place of gristmill's own; the form of the
     question stays."""
 
-    def calls(self, responses: int) -> int:
+    def lacks(self, responses: int) -> str:
+        if responses > 1 or self.how == "pointwise":
+            return ""
+        return (
+            f"{self.how} compares the responses to a prompt, and generate.responses is 1; give "
+            "more, or `how: pointwise`"
+        )
+
+    @property
+    def gives_attributes(self) -> bool:
+        return self.how == "pointwise"
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        return self.widest if self.how == "pointwise" else (0.0, 1.0)
+
+    def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
+        nothing = ((), ())
         if self.how == "pointwise":
-            return responses
-        return (2 if self.how == "tournament" else responses) * (responses - 1)
+            calls, shown = responses, 1
+            wording = grading_request((), (), self.rubric)
+        else:
+            calls = (2 if self.how == "tournament" else responses) * (responses - 1)
+            shown, wording = 2, choice_request((), nothing, self.rubric, tie=True)
+        # Who said what is written before each turn of a conversation.
+        names = AROUND + PER_MESSAGE * (2 + 2 * asked.turns)
+        read = names + tokens_in(wording) + asked.tokens + shown * longest
+        return Use(1, read, self.max_tokens).times(calls)
 
     async def compare(
         self, backend: Backend, prompt: Prompt, responses: Sequence[Response]

@@ -23,6 +23,10 @@ class Reward(Calling, Weighing, Judge):
     the log-probability ratio of the response between the two.
     """
 
+    @property
+    def gives_attributes(self) -> bool:
+        return self.reference is None
+
     def open(self) -> RewardBackend:
         return open_reward(self)
 

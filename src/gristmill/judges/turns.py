@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gristmill.backends.base import Backend
+from gristmill.backends.use import Asked, Use
 from gristmill.errors import BackendError
 from gristmill.judges.reward import Reward
 from gristmill.records import Message, Prompt, Response, Verdict
@@ -16,6 +17,10 @@ class Turns(Reward):
 
     Each turn is graded with what was said before it, as the response is.
     """
+
+    def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
+        turns = asked.turns + 1
+        return Use(turns, turns * asked.tokens + longest, 0).times(responses)
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         said = (*prompt.messages, Message("assistant", response.text))

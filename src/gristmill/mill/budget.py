@@ -24,9 +24,9 @@ class Spent(NamedTuple):
     usd: float = 0.0
 
     def or_later(self, noted: Sequence[Any] | None) -> Spent:
-        """The later of these totals and noted ones (`as_list`) of the same run: which has more
-        requests."""
-        return self if noted is None or noted[0] < self.requests else Spent(*noted)
+        """The later of these totals and noted ones (`as_list`) of the same run: none of them ever
+        falls."""
+        return self if noted is None else max(self, Spent(*noted))
 
     def as_list(self) -> list[float]:
         """For the checkpoint."""
@@ -92,14 +92,13 @@ class Purse(Meter):
         """Count one answer of the generating model."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
-        price = self.prices[0]
-        self.usd += (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
+        self.usd += cost(self.prices[0], prompt_tokens, completion_tokens)
 
     def add_call(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
         """Count one answer of a model that writes prompts."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
-        self.usd += (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
+        self.usd += cost(price, prompt_tokens, completion_tokens)
         if (b := self._budget).tokens is not None and self._tokens() >= b.tokens:
             self.closed = f"budget.tokens: {self._tokens():,} of {b.tokens:,} used"
         elif b.usd is not None and self.usd >= b.usd:
@@ -112,10 +111,11 @@ class Purse(Meter):
     def _tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens + self.judge_tokens
 
-    def add_verdict(self, judge: int, tokens: int) -> None:
-        """Count one verdict of the `judge`-th judge. Its tokens are counted at the input price."""
-        self.judge_tokens += tokens
-        self.usd += self.prices[1 + judge].input * tokens / MILLION
+    def add_judging(self, judge: int, read: int, written: int = 0) -> None:
+        """Count what one answer of the `judge`-th judge's model took, or a verdict of one that
+        writes nothing."""
+        self.judge_tokens += read + written
+        self.usd += cost(self.prices[1 + judge], read, written)
 
     def exhausted(self, next_calls: int) -> str:
         """Why no new prompt of so many calls may start; empty if it may."""
@@ -144,6 +144,11 @@ class Purse(Meter):
             self.judge_tokens,
             self.usd,
         )
+
+
+def cost(price: Price, read: float, written: float) -> float:
+    """What tokens cost, in dollars."""
+    return (price.input * read + price.output * written) / MILLION
 
 
 def prices(callings: Sequence[object]) -> list[Price]:

@@ -13,6 +13,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
 from gristmill.judges.base import Judge
+from gristmill.mill.cross import cross_check
 from gristmill.mill.prompts import PromptSource, open_source
 from gristmill.parts import Options, build, name_of, open_part, read_yaml
 
@@ -95,7 +96,7 @@ class Config(Options):
     """Where to stop spending."""
     export: list[DataSet] = Field(default_factory=lambda: list(DATASETS))
     """Which data sets to write; by default all that can be: without a judge `sft` alone."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of all sampling. Same config, same seed, same prompts: same ids."""
     cache: str | None = Field(default=None, min_length=1)
     """A folder of answers that other runs may use again, and this one uses; a relative path from
@@ -149,24 +150,10 @@ class Config(Options):
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:
         """Validate a config given as a dictionary; `folder` is where relative paths start."""
         config = build(cls, values, "")
-        filters = config.open_filters()
-        config = config._with_brought(filters)
-        judges = config.open_judges()
-        for i, f in enumerate(filters):
-            if lack := f.lacks(judges):
-                raise ConfigError(f"keep[{i}].{name_of(f)}: {lack}")
-        needs_survey = any(f.needs_survey for f in filters)
-        if needs_survey and config.target is not None:
-            raise ConfigError(
-                "target: cannot go with a quantile in keep.threshold, which is known only when "
-                "every prompt is scored; give fixed bounds, or leave target out"
-            )
+        config = config._with_brought(config.open_filters())
         if not config.grades and "export" not in config.model_fields_set:
             config = config.model_copy(update={"export": ["sft"]})
-        if "preference" in config.export and not config.grades:
-            raise ConfigError(
-                "export: preference needs a judge that grades; add one, or leave it out"
-            )
+        cross_check(config)
         if folder is None:
             return config
         placed = [source.located(folder) for source in config.prompts]

@@ -13,6 +13,7 @@ from gristmill.backends import ChatBackend
 from gristmill.backends.base import Backend
 from gristmill.backends.cached import doubting
 from gristmill.backends.calling import Calling
+from gristmill.backends.use import Asked
 from gristmill.errors import BackendError, RunError
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.mill.budget import Purse
@@ -57,11 +58,10 @@ class Executor:
     def __post_init__(self) -> None:
         g = self.config.generate
         self._sampling = Sampling(g.temperature, g.top_p, g.max_tokens, self.config.seed)
-        groups = [j for j, _ in self.judges if isinstance(j, GroupJudge)]
-        self._alone = len(self.judges) - len(groups)
         self._facts = self.config.facts
-        together = sum(j.calls(g.responses) for j in groups)
-        self._calls = 1 + self._alone + ceil(together / g.responses)
+        self._alone = sum(not isinstance(j, GroupJudge) for j, _ in self.judges)
+        grading = sum(j.may_take(Asked(), g.responses, 0).calls for j, _ in self.judges)
+        self._calls = 1 + ceil(grading / g.responses)
         # Where a judge's calls wait in batches, the samples that wait there hold up no others.
         batched = [j for j, _ in self.judges if isinstance(j, Calling) and j.batch_api]
         self._most = max(g.concurrency, *(j.concurrency for j in batched), 0)
@@ -170,7 +170,7 @@ class Executor:
                 stage = name_of(judge)
                 with doubting():
                     verdict = await judge.judge(backend, work.prompt, response)
-                self.purse.add_verdict(number, verdict.tokens)
+                self._pay(number, verdict)
                 verdicts.append(verdict)
                 self._save(work, index, response, verdicts)
         except BackendError as error:
@@ -214,8 +214,13 @@ class Executor:
     ) -> Sample:
         if isinstance(said, BackendError):
             return replace(sample, failure=Failure(name_of(judge), said.kind, str(said)))
-        self.purse.add_verdict(number, said.tokens)
+        self._pay(number, said)
         return replace(sample, verdicts=(*sample.verdicts, said))
+
+    def _pay(self, number: int, verdict: Verdict) -> None:
+        # What chat models answer is counted answer by answer.
+        if not isinstance(self.judges[number][1], ChatBackend):
+            self.purse.add_judging(number, verdict.tokens)
 
     def _save(self, work: Work, index: int, response: Response, verdicts: list[Verdict]) -> None:
         # The only sample of a prompt, complete: the finished record follows at once.

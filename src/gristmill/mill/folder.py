@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import yaml
 from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
-from gristmill.mill.journal import LOGS, Journal, journals
+from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
 from gristmill.parts import name_of
-from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.storage import check_free, differences, digest, locked, versions, write_atomically
+
+WRITTEN = ("run.yaml", "README.md", "report.html", "metrics.json", "data/**/*.parquet")
+"""What a run writes, beside its checkpoint."""
 
 
 class Folder:
@@ -48,7 +51,9 @@ class Folder:
                 yield journal
 
     def make(self) -> None:
-        """Make the folders that are not there. Raises StorageError."""
+        """Make the folders that are not there. Raises StorageError, and CheckpointError where what
+        is there is somebody else's."""
+        check_free(self.path, WRITTEN, ours=self._holds_work() or self._is_run())
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(exist_ok=True)
@@ -59,8 +64,6 @@ class Folder:
         """Let the folder be this run's. Raises CheckpointError where it is another's."""
         if self._holds_work():
             self.check_identity(config)
-        else:
-            self._check_free()
         write_atomically(self.run, _resolved(config))
 
     def _holds_work(self) -> bool:
@@ -74,18 +77,28 @@ class Folder:
         said = [folder / "progress.json" for folder in shards] or [self.metrics]
         return all(_status(path) in ("complete", "out_of_prompts") for path in said)
 
-    def _check_free(self) -> None:
-        """Nothing was paid for here: any config may start, but not over somebody's own files."""
-        for mine in (self.path / "README.md", self.path / "report.html", self.data):
-            found = mine.exists() and (not mine.is_dir() or any(mine.rglob("*.parquet")))
-            if found and not self.run.exists():
-                raise CheckpointError(
-                    f"{self.path}: {mine.name} is there already and not from a run of gristmill; "
-                    "name a folder of its own with --out"
-                )
+    def _is_run(self) -> bool:
+        """Whether `run.yaml` is that of a run of the mill, and not of a training."""
+        try:
+            said = yaml.safe_load(self.run.read_text(encoding="utf-8"))
+            return "generate" in said["identity"]
+        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+            return False
 
-    def check_identity(self, config: Config) -> None:
-        """Raise CheckpointError where the folder is that of another config."""
+    def is_of(self, config: Config) -> bool:
+        """Whether `run.yaml` is of this very config."""
+        with suppress(CheckpointError):
+            self.check_identity(config, at_work=True)
+            return True
+        return False
+
+    def check_identity(self, config: Config, *, at_work: bool = False) -> None:
+        """Raise CheckpointError where the folder is that of another config.
+
+        It is by what is stored: of responses, the model that gave them, and of verdicts, the
+        judges. Where a wrong address brought nothing, another one may follow. at_work: whether
+        others are storing something just now, so that what `run.yaml` says holds as it is.
+        """
         try:
             there = yaml.safe_load(self.run.read_text(encoding="utf-8"))["identity"]
         except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
@@ -95,7 +108,12 @@ class Folder:
                 "folder with --out"
             ) from None
         here = config.identity()
-        found = differences(alike(there, here), here)
+        there = alike(there, here)
+        if not at_work and there != here:
+            answered, judged = stored_in(self.checkpoint)
+            held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
+            there, here = ({k: v for k, v in one.items() if k in held} for one in (there, here))
+        found = differences(there, here)
         if found:
             raise CheckpointError(
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "

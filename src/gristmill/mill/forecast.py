@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
-from gristmill.backends import open_chat
+from gristmill.backends import ChatBackend, open_chat
+from gristmill.backends.use import Asked, Use, asked_in, tokens_in
+from gristmill.errors import DataError, MissingKey
 from gristmill.intake.cells import Refused
-from gristmill.judges.base import GroundTruth, GroupJudge, Judge
-from gristmill.mill.budget import MILLION, prices
+from gristmill.mill.budget import cost, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.known import compared
-from gristmill.mill.prompts import check_source
+from gristmill.mill.prompts import Written
+from gristmill.mill.ready import check, openers
 from gristmill.mill.supply import first_counts
-from gristmill.mill.truths import check_truths
+from gristmill.recipes import Mix
 from gristmill.records import Prompt
 
 CHARACTERS_PER_TOKEN = 4.0
 """Of English text under the usual tokenizers; other scripts and code have fewer characters."""
 
-WRITTEN_CHARACTERS = 400
-"""Assumed of a prompt that a recipe is to write, and of what is asked for it."""
-
-WRITING_CALLS = 2
-"""Calls assumed for each such prompt: its refinement, and its share of the lists before it."""
+SHOWN = 3
+"""Prompts that a forecast shows."""
 
 SECONDS_PER_CALL = 1.0
 """Assumed for the time; the figure is said beside the forecast."""
@@ -31,12 +31,14 @@ SECONDS_PER_CALL = 1.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """An upper estimate: every prompt done, every response as long as it may be.
+    """What a run takes at most: every prompt done, every response as long as it may be.
 
-    prompts: all of them; written: those that recipes are to write, of whose length and calls a
-    guess is made. calls: without retries. prompt_tokens and judge_tokens are estimated from
-    characters, completion_tokens is the most that max_tokens allows. usd: None where no price is
-    given. seconds: at SECONDS_PER_CALL and the configured concurrency, or at the request limit.
+    prompts: all of them; written: those that recipes are to write. calls: retries aside. writing:
+    of them, those of recipes. prompt_tokens, completion_tokens, judge_tokens: as budgets count
+    them; what is read is reckoned by its bytes, what is written by `max_tokens`. length: tokens of
+    a prompt that is there, on average, and not at most. usd: None where no price is given. seconds:
+    at SECONDS_PER_CALL and the configured concurrency, or at the request limit. first: the first
+    `SHOWN` prompts that are there, as the model gets them.
     """
 
     prompts: int
@@ -44,78 +46,132 @@ class Forecast:
     bad_input: int
     duplicates: int
     calls: int
+    writing: int
     prompt_tokens: int
     completion_tokens: int
     judge_tokens: int
+    length: float
     usd: float | None
     seconds: float
     limits: tuple[str, ...]
+    first: tuple[str, ...] = ()
 
 
 def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -> Forecast:
-    """Read the prompts and add up. Calls no model; raises what `run` would for bad input.
+    """Read the prompts and add up. Calls no model; raises what `run` would for bad input, but for
+    keys, which it only says are missing.
 
-    config: a file, its values, or a `Config`. opening: whether its models are opened, which says
-    what they lack here, a key or an extra; a plan for another machine needs neither.
+    config: a file, its values, or a `Config`. limit: as for `run`. opening: whether its models are
+    opened, which says what they lack here; a plan for another machine needs nothing of them.
     """
     config = Config.read(config)
-    for source in config.prompts:
-        check_source(source)
-    check_truths(config)
-    generate, judges = config.generate, config.open_judges()
-    if opening:
-        open_chat(generate)
-        for judge in judges:
-            judge.open()
-    prompts = bad = duplicates = characters = 0
+    check(config)
+    lacks = _lacks(config) if opening else []
+    sums, wanted = _Sums(config), first_counts(config, limit)
+    bad = duplicates = there = characters = 0
+    shown, first = list[Prompt](), ""
     for item in items(config, limit):
         if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
             bad += item.reason != "input:duplicate"
-        else:
-            prompts += 1
-            characters += _characters(item[0])
-    written = sum(first_counts(config, limit).values())
-    prompts += written
-    characters += written * WRITTEN_CHARACTERS
-    n = generate.responses
-    writing = written * WRITING_CALLS
-    prompt_tokens = int((n * characters + writing * WRITTEN_CHARACTERS) / CHARACTERS_PER_TOKEN)
-    completion_tokens = prompts * n * generate.max_tokens
-    completion_tokens += int(writing * WRITTEN_CHARACTERS / CHARACTERS_PER_TOKEN)
-    judge_tokens = len(judges) * (prompt_tokens + completion_tokens)
-    price, *judge_prices = prices([generate, *judges])
-    usd = (price.input * prompt_tokens + price.output * completion_tokens) / MILLION
-    usd += sum(p.input for p in judge_prices) * (prompt_tokens + completion_tokens) / MILLION
-    calls = prompts * (n + sum(_judge_calls(j, n) for j in judges)) + writing
-    for number, _, part in compared(config):
-        texts = [len(text) for _, text in part.rows()]
-        calls += len(texts)
-        tokens = int(sum(texts) / CHARACTERS_PER_TOKEN)
-        judge_tokens += tokens
-        usd += judge_prices[number].input * tokens / MILLION
-    seconds = calls * SECONDS_PER_CALL / generate.concurrency
-    if generate.requests_per_minute:
-        seconds = max(seconds, 60 * prompts * n / generate.requests_per_minute)
-    return Forecast(
-        prompts=prompts,
+            first = first or str(item)
+            continue
+        there += 1
+        characters += _characters(item[0])
+        sums.add(asked_in(item[0]), 1)
+        if opening and len(shown) < SHOWN:
+            shown.append(item[0])
+    if first and not there and not wanted:
+        raise DataError(f"no line of the input is a prompt ({first})")
+    for place, count in wanted.items():
+        sums.add_written(place, count)
+    sums.add_compared()
+    grading = reduce(Use.plus, sums.judging, Use())
+    calls = sums.answering.calls + grading.calls + sums.writing.calls
+    seconds = calls * SECONDS_PER_CALL / config.generate.concurrency
+    if config.generate.requests_per_minute:
+        seconds = max(seconds, 60 * sums.answering.calls / config.generate.requests_per_minute)
+    written, usd = sum(wanted.values()), sums.usd()
+    found = Forecast(
+        prompts=there + written,
         written=written,
         bad_input=bad,
         duplicates=duplicates,
         calls=calls,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        judge_tokens=judge_tokens,
-        usd=usd if any(p.input or p.output for p in (price, *judge_prices)) else None,
+        writing=sums.writing.calls,
+        prompt_tokens=sums.answering.read + sums.writing.read,
+        completion_tokens=sums.answering.written + sums.writing.written,
+        judge_tokens=grading.read + grading.written,
+        length=characters / CHARACTERS_PER_TOKEN / max(1, there),
+        usd=usd or None,
         seconds=seconds,
-        limits=_limits(config, calls, usd, prompt_tokens + completion_tokens + judge_tokens),
+        limits=(),
+        first=tuple(_as_asked(config, prompt) for prompt in shown),
     )
+    return replace(found, limits=(*_limits(config, found), *lacks))
 
 
-def _judge_calls(judge: Judge, responses: int) -> int:
-    if isinstance(judge, GroupJudge):
-        return judge.calls(responses)
-    return 0 if isinstance(judge, GroundTruth) else responses
+class _Sums:
+    """What the parts of a config may take at most, added up prompt by prompt."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._judges = config, config.open_judges()
+        self.answering, self.writing = Use(), Use()
+        self.judging = [Use()] * len(self._judges)
+        self._paid = 0.0
+        """For what recipes write, each at its own price."""
+
+    def add(self, asked: Asked, count: int) -> None:
+        """So many prompts of this size."""
+        n, longest = self._config.generate.responses, self._config.generate.max_tokens
+        self.answering = self.answering.plus(Use(1, asked.tokens, longest).times(n * count))
+        for i, judge in enumerate(self._judges):
+            use = judge.may_take(asked, n, longest)
+            self.judging[i] = self.judging[i].plus(use.times(count))
+
+    def add_written(self, place: int, count: int) -> None:
+        """The prompts of one source that recipes are to write."""
+        source, generate = self._config.prompts[place], self._config.generate
+        assert isinstance(source, Written)
+        shares = Mix([part.weight for part in source.parts]).shares(count)
+        for part, share in zip(source.parts, shares, strict=True):
+            recipe = part.open(generate)
+            use = recipe.may_take(share)
+            self.writing = self.writing.plus(use)
+            self._paid += cost(recipe.paid, use.read, use.written)
+            asked, system = recipe.longest, tokens_in(generate.system or "")
+            self.add(asked._replace(tokens=asked.tokens + system), share)
+
+    def add_compared(self) -> None:
+        """The rows of files that filters compare with."""
+        for number, judge, part in compared(self._config):
+            texts = [tokens_in(judge.prefix + text) for _, text in part.rows()]
+            self.judging[number] = self.judging[number].plus(Use(len(texts), sum(texts)))
+
+    def usd(self) -> float:
+        """All of it by the parts' prices."""
+        uses = [self.answering, *self.judging]
+        paid = zip(prices([self._config.generate, *self._judges]), uses, strict=True)
+        return self._paid + sum(cost(price, use.read, use.written) for price, use in paid)
+
+
+def _as_asked(config: Config, prompt: Prompt) -> str:
+    """A prompt as the model gets it; by its roles alone where there is no key to open it with."""
+    try:
+        return open_chat(config.generate).asked(prompt)
+    except MissingKey:
+        return ChatBackend(config.generate.model).asked(prompt)
+
+
+def _lacks(config: Config) -> list[str]:
+    """The keys that are missing. Raises InputError for all else that models lack."""
+    found = dict[str, None]()
+    for opener in openers(config):
+        try:
+            opener()
+        except MissingKey as error:
+            found[str(error)] = None
+    return list(found)
 
 
 def _characters(prompt: Prompt) -> int:
@@ -123,15 +179,23 @@ def _characters(prompt: Prompt) -> int:
     return sum(len(m.content) + 16 for m in prompt.messages)
 
 
-def _limits(config: Config, calls: int, usd: float, tokens: int) -> tuple[str, ...]:
-    """What would end the run before the last prompt."""
-    budget, found = config.budget, []
-    if config.target is not None:
-        found.append(f"target: stops at {config.target:,} accepted prompts")
-    if budget.requests is not None and calls > budget.requests:
-        found.append(f"budget.requests: {budget.requests:,} are fewer than {calls:,} calls")
+def _limits(config: Config, found: Forecast) -> tuple[str, ...]:
+    """What would end the run before the last prompt, and what would let it go on after it."""
+    budget, target, said = config.budget, config.target, list[str]()
+    tokens = found.prompt_tokens + found.completion_tokens + found.judge_tokens
+    if target is not None:
+        said.append(f"target: stops at {target:,} accepted prompts")
+        if found.prompts < target and not found.written:
+            said.append(f"target: {target:,} are more than the {found.prompts:,} prompts there")
+        if any(isinstance(s, Written) and s.count is None for s in config.prompts):
+            said.append(
+                "target: recipes without a count write more prompts than forecast where fewer than "
+                "nine of ten are accepted; give them a count, or the run a budget"
+            )
+    if budget.requests is not None and found.calls > budget.requests:
+        said.append(f"budget.requests: {budget.requests:,} are fewer than {found.calls:,} calls")
     if budget.tokens is not None and tokens > budget.tokens:
-        found.append(f"budget.tokens: {budget.tokens:,} may not be enough")
-    if budget.usd is not None and usd > budget.usd:
-        found.append(f"budget.usd: {budget.usd:.2f} may not be enough")
-    return tuple(found)
+        said.append(f"budget.tokens: {budget.tokens:,} may not be enough")
+    if budget.usd is not None and (found.usd or 0) > budget.usd:
+        said.append(f"budget.usd: {budget.usd:.2f} may not be enough")
+    return tuple(said)

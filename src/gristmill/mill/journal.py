@@ -35,13 +35,13 @@ LOGS = ("finished.jsonl", "partial.jsonl")
 """The files of a checkpoint, in its folder."""
 
 CALLS = "calls.jsonl"
-"""Single calls of judges that make many for one verdict, in a checkpoint's folder."""
+"""Single calls of judges that ask a chat model, in a checkpoint's folder."""
 
 VECTORS = "vectors.jsonl"
 """Embeddings of the rows of files that filters compare with, in a checkpoint's folder."""
 
-FAILURE = 3
-"""Where a packed sample holds its failure."""
+RESPONSE, VERDICTS, FAILURE = 1, 2, 3
+"""Where a packed sample holds them."""
 
 
 def journals(checkpoint: Path) -> list[Path]:
@@ -52,10 +52,31 @@ def journals(checkpoint: Path) -> list[Path]:
 def spent_in(folder: Path) -> Spent:
     """The last total of the journal in a folder, which somebody may be writing to."""
     spent = Spent()
-    for name in LOGS:
+    for name in (*LOGS, CALLS):
         record = last_record(folder / name)
         spent = spent.or_later(record and record[2])
     return spent
+
+
+def stored_in(checkpoint: Path) -> tuple[bool, bool]:
+    """Whether a checkpoint holds any response, and any that is judged (by none, where the config
+    had none); what is damaged counts as both."""
+    response = verdict = False
+    for path in (folder / name for folder in journals(checkpoint) for name in LOGS):
+        whole = False
+        for _, found, *_ in read_log(path) if path.exists() else ():
+            whole = True
+            finished = path.name == LOGS[0]
+            samples = found if finished else [found] if found is not None else []
+            response = response or any(s[RESPONSE] for s in samples)
+            verdict = verdict or any(
+                s[VERDICTS] or (finished and s[RESPONSE] and not s[FAILURE]) for s in samples
+            )
+            if response and verdict:
+                return True, True
+        if not whole and path.exists() and path.stat().st_size:
+            return True, True
+    return response, verdict
 
 
 class Journal:

@@ -78,7 +78,7 @@ def _work(number: int, judge: Embedding, known: Kept, purse: Purse) -> Work[Row,
                 f"with: {found.detail}; put that right and run again: what is embedded is kept"
             )
         known.add(judge.key(row[1]), {"vector": pack("", found.vector)})
-        purse.add_verdict(number, found.tokens)
+        purse.add_judging(number, found.tokens)
         return found.tokens
 
     return Work(opened, judge.concurrency, ask, keep)

@@ -130,6 +130,7 @@ class PromptMix(Options):
 
     def check(self) -> None:
         """See PromptRecipe."""
+        self.novelty.check()
         for part in self.mix:
             part.check()
 

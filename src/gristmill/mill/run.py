@@ -29,15 +29,15 @@ from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
-from gristmill.mill.prompts import check_source
+from gristmill.mill.ready import check_all
 from gristmill.mill.rows import Origin
 from gristmill.mill.shard import Shard
 from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
-from gristmill.mill.truths import check_truths
 from gristmill.mill.write import Counts, Passage, Unfinished, as_metrics, write
 from gristmill.parts import name_of
+from gristmill.records import Response
 from gristmill.storage import tables, versions, write_atomically
 
 
@@ -46,7 +46,8 @@ class Outcome:
     """What a run left behind.
 
     status: `complete` (every prompt done), `target` (reached, stopped there), `out_of_prompts`
-    (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response).
+    (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response, or
+    not one that was judged).
     detail: for `budget`, which limit; for `failed`, what went wrong.
     """
 
@@ -54,6 +55,13 @@ class Outcome:
     status: str
     detail: str
     metrics: dict[str, Any] = field(repr=False)
+
+    @property
+    def short(self) -> bool:
+        """Whether it is done, and less came than was asked for: target or budget, or a recipe that
+        had no more."""
+        fewer = any(source["short"] for source in self.metrics["recipes"])
+        return self.status in ("out_of_prompts", "budget") or (self.status == "complete" and fewer)
 
     def table(self, name: str = "sft") -> pa.Table:
         """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
@@ -73,13 +81,14 @@ class Session:
     def __post_init__(self) -> None:
         # Those that look at all responses together come last: they need them all.
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
-        self.judges: list[tuple[Judge, Backend]] = [(j, self._opened(j)) for j in judges]
         generate = self.config.generate
+        spent, elsewhere = self.journal.spent, self.journal.elsewhere
+        self.purse = Purse(self.config.budget, spent, prices([generate, *judges]), elsewhere)
+        self.judges: list[tuple[Judge, Backend]] = [
+            (judge, self._opened(judge, number)) for number, judge in enumerate(judges)
+        ]
         self.chat: ChatBackend = open_chat(generate)
         self.chat.folder = self.journal.folder
-        callers = [generate, *(judge for judge, _ in self.judges)]
-        spent, elsewhere = self.journal.spent, self.journal.elsewhere
-        self.purse = Purse(self.config.budget, spent, prices(callers), elsewhere)
         filters = opened_filters(self.config, self.journal)
         self.tally = Tally(filters, self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit, self.shard)
@@ -88,13 +97,21 @@ class Session:
         )
         self.started = time.monotonic()
 
-    def _opened(self, judge: Judge) -> Backend:
-        """The judge's backend; of one that makes many calls for one verdict, each is kept."""
+    def _opened(self, judge: Judge, number: int) -> Backend:
+        """The judge's backend. What a chat model answers it is kept, and counted as it comes: it
+        is paid for at two prices, and whether or not there is a verdict in it."""
+
+        def paid(answer: Response) -> list[float]:
+            self.purse.add_judging(number, *answer.paid)
+            return self.purse.spent().as_list()
+
         backend = judge.open()
         backend.folder = self.journal.folder
-        if isinstance(judge, GroupJudge) and isinstance(backend, ChatBackend):
-            return Remembered(backend, self.journal.calls)
-        return backend
+        return (
+            Remembered(backend, self.journal.calls, paid)
+            if isinstance(backend, ChatBackend)
+            else backend
+        )
 
     def backends(self) -> list[Backend]:
         """The generating one first; not those in whose place rules decide."""
@@ -127,7 +144,7 @@ def run(
     was finished by then stays in the checkpoint.
     """
     folder = Folder(Path(out))
-    check(config)
+    check_all(config)
     watch = watch or (lambda _: None)
     supply = Supply(config, folder, limit)
     with caching(config.cache):
@@ -136,15 +153,6 @@ def run(
             # Recipes without a count of their own write as many prompts as the target takes.
             if outcome.status != "out_of_prompts" or not supply.grow(outcome.metrics):
                 return outcome
-
-
-def check(config: Config) -> None:
-    """Look at all that can be wrong with a config's prompts and filters. Raises InputError."""
-    for source in config.prompts:
-        check_source(source)
-    check_truths(config)
-    for part in config.open_filters():
-        part.check()
 
 
 def _run_once(
@@ -247,9 +255,9 @@ def _origin(session: Session, recipes: list[str | None]) -> Origin:
 
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
-    if counts.finished and not counts.sampled:
-        reasons = ", ".join(counts.reasons)
-        return "failed", f"all {counts.failed} responses failed ({reasons})"
+    if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
+        what = "verdicts" if counts.sampled else "responses"
+        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):

@@ -23,7 +23,8 @@ from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal, journals, spent_in
 from gristmill.mill.known import embed_rows
-from gristmill.mill.run import Session, Watch, calm_collector, check, execute
+from gristmill.mill.ready import check_all
+from gristmill.mill.run import Session, Watch, calm_collector, execute
 from gristmill.mill.shard import Shard
 from gristmill.mill.slots import Slots, end_round
 from gristmill.mill.supply import Supply
@@ -69,7 +70,7 @@ def run_shard(
     target or budget.
     """
     folder = Folder(Path(out))
-    check(config)
+    check_all(config)
     folder.make()
     with _among_shards(folder, config, shard), calm_collector():
         return _Worker(config, folder, shard, limit, watch or (lambda _: None)).work()
@@ -81,7 +82,7 @@ def _among_shards(folder: Folder, config: Config, shard: Shard) -> Iterator[None
     # What was agreed for other shards is over when none of them is there.
     with suppress(CheckpointError), locked(folder.path, folder.lock):
         agreed = Allowance.read(folder.agreed)
-        if agreed is not None and not agreed.suits(config, shard.of):
+        if agreed is not None and not (agreed.suits(config, shard.of) and folder.is_of(config)):
             end_round(folder.checkpoint, folder.agreed)
     mine = folder.checkpoint / shard.name / "lock"
     who = f"{shard} is at work in another process"
@@ -143,7 +144,7 @@ class _Worker:
                         f"{self._folder.path}: other shards are at work here, {agreed.of} with "
                         f"target {agreed.target} and budget {agreed.budget}; wait for them"
                     )
-                self._folder.check_identity(self._config)
+                self._folder.check_identity(self._config, at_work=True)
                 return agreed
             last = leases.last("opening")
             if last and self._slots.lives(last):

@@ -19,7 +19,12 @@ def _sample(sample: Sample, weights: Mapping[str, float]) -> Sample:
     return replace(sample, verdicts=tuple(_verdict(v, weights) for v in sample.verdicts))
 
 
+def weight_of(weights: Mapping[str, float], judge: str, model: str) -> float:
+    """What a judge weighs. Its model's name is the more exact of the two: a panel's judges share
+    theirs."""
+    return weights.get(model, weights.get(judge, 1.0))
+
+
 def _verdict(verdict: Verdict, weights: Mapping[str, float]) -> Verdict:
-    # The model's name is the more exact of the two: a panel's judges share theirs.
-    weight = weights.get(verdict.model, weights.get(verdict.judge, 1.0))
+    weight = weight_of(weights, verdict.judge, verdict.model)
     return verdict if weight == 1.0 else replace(verdict, weight=weight)

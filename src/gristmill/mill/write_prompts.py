@@ -15,11 +15,12 @@ from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.budget import Purse, Spent
 from gristmill.mill.config import Budget
+from gristmill.mill.cross import check_prices
 from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
 from gristmill.mill.writing_bar import WritingBar
 from gristmill.parts import build, read_yaml
-from gristmill.storage import locked, versions, write_atomically
+from gristmill.storage import check_file, locked, versions, write_atomically
 from gristmill.terminal.console import speaker
 
 Watch = Callable[[Writing], None]
@@ -71,6 +72,8 @@ def _read(values: dict[str, Any], more: dict[str, Any]) -> tuple[Written, Budget
     source = open_source(_with(values, more), "") if {"recipe", "mix"} & set(values) else None
     if source is None or isinstance(source, Source):
         raise ConfigError("expected `recipe: ...` or `mix: [...]`")
+    if budget.usd is not None:
+        check_prices((part.name, part.open()) for part in source.parts)
     return source, budget
 
 
@@ -91,6 +94,7 @@ def _write(source: Written, out: Path, budget: Budget, watch: Watch) -> Writing:
         raise ConfigError(f"{source.name}: say how many prompts: count")
     source.check()
     work = out.with_name(out.name + ".work")
+    check_file(out, (work / "calls.jsonl").exists())
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from gristmill.backends.calling import Calling
-from gristmill.judges.base import GroundTruth, GroupJudge, Judge
+from gristmill.backends.use import Asked
+from gristmill.judges.base import GroundTruth, Judge
 from gristmill.mill import Config, Forecast
-from gristmill.mill.forecast import CHARACTERS_PER_TOKEN, WRITING_CALLS, WRITTEN_CHARACTERS
 from gristmill.parts import name_of
 from gristmill.plan.work import Work
 
-WORDING = 600
-"""Tokens assumed of what a judge is told beside the prompt and the answers."""
+WRITTEN_TOKENS = 100
+"""Assumed of a prompt that a recipe is to write, and of what is asked for it."""
+
+WRITING_CALLS = 2
+"""Calls assumed for each such prompt: its refinement, and its share of the lists before it."""
 
 
 def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
@@ -20,8 +23,9 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
     """
     generate = config.generate
     n, prompts = generate.responses, max(1, found.prompts)
-    writing = found.written * WRITING_CALLS * WRITTEN_CHARACTERS / CHARACTERS_PER_TOKEN
-    length = max(0.0, found.prompt_tokens - writing) / (prompts * n)
+    writing = found.written * WRITING_CALLS * WRITTEN_TOKENS
+    there = found.prompts - found.written
+    length = (found.length * there + WRITTEN_TOKENS * found.written) / prompts
     works = [
         Work(
             "generate",
@@ -54,22 +58,15 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
 
 
 def _judging(judge: Judge, n: int, prompt: float, answer: int) -> Work:
-    """One judge's work for one prompt with n answers.
-
-    One that looks at all responses together reads at most two answers a call, and writes up to
-    its own `max_tokens`; one that grades alone reads the prompt and one answer.
-    """
+    """One judge's work for one prompt with n answers."""
     assert isinstance(judge, Calling)
-    group = isinstance(judge, GroupJudge)
-    calls = judge.calls(n) if isinstance(judge, GroupJudge) else n
-    read = prompt + (2 * answer + WORDING if group else answer)
-    written = getattr(judge, "max_tokens", 0) if group else 0
+    use = judge.may_take(Asked(round(prompt)), n, answer)
     return Work(
         name_of(judge),
         judge.model,
-        calls,
-        calls * read,
-        calls * written,
+        use.calls,
+        use.read,
+        use.written,
         judge.concurrency,
         judge.paid,
     )

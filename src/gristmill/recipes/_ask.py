@@ -17,9 +17,9 @@ from gristmill.recipes._flow import Wanted, each
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import (
     LIST_SCHEMA,
-    MOST_KNOWN,
     TRIES,
     refuses,
+    shown_of,
     squeezed,
     whole_items,
 )
@@ -168,7 +168,8 @@ class Ask:
 
     def _known(self, stage: str, parent: Item | None) -> list[str]:
         """What earlier turns made of a parent, so that it is not made again."""
-        return self.shared.known.get((stage, parent.id if parent else ""), [])[-MOST_KNOWN:]
+        known = self.shared.known.get((stage, parent.id if parent else ""), [])
+        return shown_of(known, self.shared.sampling.max_tokens)
 
     async def listed(
         self, request: Request, counts: Stage, index: int, before: Collection[str]
@@ -292,10 +293,16 @@ class Ask:
 
     def _expect_something(self) -> None:
         """Raises Ended where the model has said nothing new for too long, as one may that names new
-        topics for ever, and writes the same on each."""
-        quiet = self.shared.wanted.quiet
+        topics for ever, and writes the same on each; and where all calls are made that may be."""
+        wanted = self.shared.wanted
+        quiet = wanted.quiet
         if quiet >= DROUGHT + RUNNING * self.shared.concurrency:
             raise Ended(f"the model brought nothing new in the last {quiet:,} calls")
+        if wanted.calls_left is not None:
+            if wanted.calls_left <= 0:
+                calls = self.shared.report.calls
+                raise Ended(f"all calls are made that `patience` allows, {calls:,} were answered")
+            wanted.calls_left -= 1
 
     async def _sampled(self, prompt: Prompt, index: int, schema: dict[str, Any] | None) -> Response:
         shared = self.shared

@@ -24,7 +24,7 @@ from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of
 from gristmill.recipes._replies import squeezed
 from gristmill.recipes._report import Report
-from gristmill.recipes.base import Novel, Recipe
+from gristmill.recipes.base import PERSONAS, Novel, Recipe
 from gristmill.records import Sampling
 from gristmill.similarity import Novelty
 
@@ -40,9 +40,6 @@ SURE = 0.5
 that is dropped costs a call or two, a wrong one that is kept is in the data."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-
-MOST_PERSONAS = 10
-"""People described in one list: a sentence each, so that a reply holds them all."""
 
 
 async def synthesize(
@@ -61,6 +58,7 @@ async def synthesize(
     """
     gate = Gate(recipe.novelty, recipe.known_texts(), recipe.checked_language)
     report.wanted = wanted.left
+    wanted.calls_left = recipe.most_calls(wanted.left)
     try:
         shared = await shared_by(recipe, chat, wanted, report, made)
     except Ended as stopped:
@@ -144,7 +142,7 @@ async def _personas(recipe: Recipe, ask: Ask) -> tuple[str, ...]:
 async def _thought_of(count: int, ask: Ask) -> tuple[str, ...]:
     """So many people as the model can think of, in lists that fit a reply."""
     found: list[str] = []
-    stage = Growing(ask, "persona", "personas", lambda: min(MOST_PERSONAS, count - len(found)))
+    stage = Growing(ask, "persona", "personas", lambda: min(PERSONAS, count - len(found)))
     while len(found) < count and (person := await stage.next()) is not None:
         found.append(person.text)
     ask.shared.report.stage("persona").missing += count - len(found)

@@ -21,12 +21,13 @@ class Wanted:
     """How many prompts are still wanted, and how many the stages have under way.
 
     left: counted down as prompts are delivered; more may be added by `add`. quiet: calls that were
-    answered since the last delivery.
+    answered since the last delivery. calls_left: that may be made for all of them; None is any.
     """
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.quiet = 0
+        self.calls_left: int | None = None
         self._stages: list[Pace] = []
         self._waiters: list[asyncio.Future[None]] = []
 

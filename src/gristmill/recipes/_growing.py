@@ -9,7 +9,7 @@ from typing import Any
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Item
-from gristmill.recipes._replies import MOST_KNOWN, TRIES
+from gristmill.recipes._replies import TRIES, shown_of
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Growing:
     """Items of a stage, call after call, until the model gives nothing new.
 
     batch: how many items the next call is to ask for. values: the template's own; it is told
-    beside them what is `known`, the last `MOST_KNOWN` of it.
+    beside them what is `known`, the last of it (`shown_of`).
     """
 
     ask: Ask
@@ -41,7 +41,7 @@ class Growing:
 
     async def _grow(self) -> None:
         counts = self.ask.shared.report.stage(self.stage)
-        known = list(self._have.values())[-MOST_KNOWN:]
+        known = shown_of(list(self._have.values()), self.ask.shared.sampling.max_tokens)
         request = self.ask.request(self.template, count=self.batch(), known=known, **self.values)
         found = await self.ask.listed(request, counts, self._calls, self._have.keys())
         self._calls += 1

@@ -60,6 +60,10 @@ class Keywords(Topics):
             raise ValueError("there are no topics: give own_topics or keywords, or no topics: 0")
         return self
 
+    @property
+    def first_steps(self) -> int:
+        return super().first_steps + (len(self._terms()) if self.classify else 0)
+
     def located(self, folder: Path) -> Self:
         moved = super().located(folder)
         if isinstance(self.keywords, str):

@@ -25,6 +25,10 @@ class Refining(Recipe):
         """Prompts that one draft becomes."""
         return max(1, self.refinements)
 
+    def refined_steps(self, draft: float) -> float:
+        """Calls for one prompt, of which a draft takes so many."""
+        return draft / self.variants + bool(self.refinements)
+
     def refined(self, ask: Ask, drafts: AsyncGenerator[Item]) -> AsyncGenerator[Draft]:
         """The prompts that drafts become, in their order."""
         return ask.each(drafts, partial(self._refine, ask), self.variants)

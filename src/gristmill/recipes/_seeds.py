@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, field_validator
 
+from gristmill.backends.use import Asked, tokens_of
 from gristmill.errors import ConfigError, DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.record import PROMPT
@@ -63,6 +64,30 @@ class Seeded(Recipe):
         given = {name: getattr(self, name) for name in names}
         return recipe.model_copy(update=given)
 
+    @property
+    def steps(self) -> float:
+        recipe = self.seed_recipe
+        return self.own_steps + (recipe.steps if recipe else 0.0)
+
+    @property
+    def own_steps(self) -> float:
+        """Calls that it takes to make a prompt of a seed."""
+        raise NotImplementedError
+
+    @property
+    def first_steps(self) -> int:
+        recipe = self.seed_recipe
+        return super().first_steps + (recipe.first_steps if recipe else 0)
+
+    @property
+    def seed_longest(self) -> Asked:
+        """The longest seed."""
+        if (recipe := self.seed_recipe) is not None:
+            return recipe.longest
+        source = _source(self.seeds)
+        assert source is not None
+        return longest_of(read_seeds(source))
+
     def located(self, folder: Path) -> Self:
         moved = super().located(folder)
         if (source := _source(self.seeds)) is not None:
@@ -76,6 +101,7 @@ class Seeded(Recipe):
         return moved.model_copy(update={"seeds": {next(iter(self.seeds)): plain}})
 
     def check(self) -> None:
+        super().check()
         if (source := _source(self.seeds)) is not None:
             read_seeds(source)
         elif (recipe := self.seed_recipe) is not None:
@@ -150,6 +176,12 @@ def read_seeds(source: Source, dropped: Counter[str] | None = None) -> list[Draf
     if not found:
         raise DataError(f"{source.file}: there is no prompt in it ({first or 'it is empty'})")
     return found
+
+
+def longest_of(seeds: Sequence[Draft]) -> Asked:
+    """The most that one of several prompts has of tokens, and of turns."""
+    turns = (sum(m.role == "assistant" for m in seed.messages) for seed in seeds)
+    return Asked(max(tokens_of(seed.messages) for seed in seeds), max(turns))
 
 
 def transcript(messages: Iterable[Message]) -> str:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gristmill.backends.use import PER_MESSAGE, Asked
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._polite import spoken
 from gristmill.recipes._replies import TRIES, squeezed
 from gristmill.records import Message
+
+
+def talk_of(seed: Asked, turns: int, longest: int) -> Asked:
+    """The longest conversation of so many more turns of each side, of `longest` tokens each."""
+    return Asked(seed.tokens + 2 * turns * (longest + PER_MESSAGE), seed.turns + turns)
 
 
 async def answered(ask: Ask, messages: tuple[Message, ...], before: Item) -> Item | None:

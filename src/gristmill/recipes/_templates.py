@@ -83,6 +83,14 @@ class Templates:
         given = {key: value if key == "language" else _mark(value) for key, value in values.items()}
         return self.text(name, **given)
 
+    @property
+    def wording(self) -> str:
+        """All that a request may have of the templates' own words: the longest of them, and those
+        that all recipes use."""
+        texts = {n: self._find(f"{n}.md").read_text(encoding="utf-8") for n in self._variables}
+        shared = "".join(texts[name] for name in SHARED_VARIABLES if name in texts)
+        return max(texts.values(), key=len) + shared
+
     @cached_property
     def _environment(self) -> Environment:
         # Sandboxed: a folder of templates may come from somebody else. No autoescape: these are

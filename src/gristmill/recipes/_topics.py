@@ -67,6 +67,16 @@ class Topics(Recipe):
         """Subjects that one topic becomes."""
         return self.subtopics + self.combine or 1
 
+    @property
+    def subject_steps(self) -> float:
+        """Calls that one subject takes."""
+        lists = 1 / LONGEST + (self.subtopics > 0)
+        return lists / self.width
+
+    @property
+    def first_steps(self) -> int:
+        return super().first_steps + len(self.heads())
+
     def heads(self) -> list[Item]:
         """What topics are asked for under, each with a list of its own: none, by default."""
         return []

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
 from gristmill.backends.calling import Calling
+from gristmill.backends.use import AROUND, Asked, Use, tokens_in
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
+from gristmill.intake.record import PROMPT
+from gristmill.intake.source import Source
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft
+from gristmill.recipes._lines import lines_of
+from gristmill.recipes._replies import KNOWN_PER_TOKEN
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
+
+PERSONAS = 10
+"""People described in one list: a sentence each, so that a reply holds them all."""
+
+FIRST_CALLS = 60
+"""Calls that may be made beyond the `patience`: the first prompt needs a list of every stage, and
+the stages run ahead."""
 
 
 class Novel(Options):
@@ -29,6 +42,11 @@ class Novel(Options):
     thousands of prompts, estimated from shared word sequences."""
     against: list[str] = Field(default_factory=list)
     """Files of prompts that you have already: what is like one of theirs is dropped, too."""
+
+    def check(self) -> None:
+        """Raises DataError for a file that cannot be read."""
+        for file in self.against:
+            Source(file=file).check(PROMPT)
 
 
 class Recipe(Calling):
@@ -63,13 +81,16 @@ class Recipe(Calling):
     """Nucleus sampling; a little below 1 keeps stray words out of long lists."""
     max_tokens: int = Field(default=1024, ge=1)
     """Longest reply, in tokens; one that is cut off is used as far as it is whole."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the sampling and of what is drawn; another seed gives other prompts."""
     structured: Literal["auto", "never"] = "auto"
     """Whether lists are asked for with a JSON schema (`response_format`), where the server has
     it. A server that refuses one is asked without."""
     novelty: Novel = Novel()
     """When a prompt is too like an earlier one."""
+    patience: float = Field(default=3.0, ge=1, le=1000)
+    """When a recipe ends with fewer prompts than were asked for: after so many times the calls that
+    they take where every reply can be used, and 60. The forecast reckons with it."""
 
     @field_validator("language")
     @classmethod
@@ -107,10 +128,40 @@ class Recipe(Calling):
 
     def check(self) -> None:
         """Look at the user's files before anything is spent. Raises InputError."""
+        if isinstance(self.personas, str):
+            lines_of(Path(self.personas))
+        self.novelty.check()
 
     def known_texts(self) -> Iterable[str]:
         """Prompts that are there already: what is like one of them is not new."""
         return ()
+
+    @property
+    def steps(self) -> float:
+        """Calls that one prompt takes where every reply can be used; of a list its share."""
+        return 2.0
+
+    @property
+    def first_steps(self) -> int:
+        """Calls before all prompts."""
+        return ceil(self.personas / PERSONAS) if isinstance(self.personas, int) else 0
+
+    @property
+    def longest(self) -> Asked:
+        """The longest prompt that it may write."""
+        return Asked(AROUND + self.max_tokens)
+
+    def most_calls(self, count: int) -> int:
+        """Calls that are made at most for so many prompts; retries and failed ones aside."""
+        return FIRST_CALLS + ceil(self.patience * (self.first_steps + self.steps * count))
+
+    def may_take(self, count: int) -> Use:
+        """What writing so many prompts may take at most."""
+        wording = tokens_in(self.open_templates().wording)
+        known = tokens_in(" " * (KNOWN_PER_TOKEN * self.max_tokens))
+        # A list is asked for again behind what was said of it.
+        read = AROUND + wording + known + self.longest.tokens + self.max_tokens
+        return Use(1, read, self.max_tokens).times(self.most_calls(count))
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         """The prompts, one at a time, as many as it can make of one turn. Asked again, with

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field, field_validator
 
+from gristmill.backends.use import Asked, tokens_in
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._chunks import chunks
 from gristmill.recipes._documents import Documents
@@ -86,7 +87,17 @@ class ClosedQa(Recipe):
     def _no_blank_kind(cls, given: list[str]) -> list[str]:
         return different(given, "kind")
 
+    @property
+    def steps(self) -> float:
+        return 1 / self.instructions
+
+    @property
+    def longest(self) -> Asked:
+        part = max((tokens_in(p.item.text) for p in self._parts(Counter())), default=0)
+        return Asked(super().longest.tokens + part)
+
     def check(self) -> None:
+        super().check()
         self._documents.check()
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:

@@ -70,6 +70,10 @@ class Coding(Keywords, Refining):
     def _once(cls, levels: list[Level]) -> list[Level]:
         return list(dict.fromkeys(levels))
 
+    @property
+    def steps(self) -> float:
+        return self.refined_steps((1 + self.subject_steps / len(self.levels)) / self.tasks)
+
     def heads(self) -> list[Item]:
         return [Item(self.head_stage, programming_language(key).name) for key in self.languages]
 

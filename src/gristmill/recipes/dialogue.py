@@ -15,13 +15,14 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
+from gristmill.backends.use import Asked
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._lines import lines_of
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, goes_on, talked
+from gristmill.recipes._talk import answered, goes_on, talk_of, talked
 from gristmill.records import Message
 
 
@@ -62,6 +63,14 @@ class Dialogue(Seeded):
     def check(self) -> None:
         super().check()
         _ = self._people
+
+    @property
+    def own_steps(self) -> float:
+        return 2.0 * (self.turns - 1)
+
+    @property
+    def longest(self) -> Asked:
+        return talk_of(self.seed_longest, self.turns - 1, self.max_tokens)
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         return ask.each(self.seed_drafts(ask), partial(self._talk, ask))

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gristmill.backends.use import Asked
 from gristmill.recipes._ask import Ask, squeezed
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._seeds import Seeded, transcript
@@ -56,6 +57,15 @@ class Evolve(Seeded):
     the prompt; the ones between are in its lineage."""
     wider: float = Field(default=0.2, ge=0, le=1)
     """Share of rewritings that make a new task of the same domain, and not the same one harder."""
+
+    @property
+    def own_steps(self) -> float:
+        return float(self.rounds)
+
+    @property
+    def longest(self) -> Asked:
+        seed = self.seed_longest
+        return seed._replace(tokens=seed.tokens + self.max_tokens)
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         evolved = ask.each(self.seed_drafts(ask), partial(self._evolve, ask))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import orjson
 from pydantic import Field, model_validator
 
+from gristmill.backends.use import Asked
 from gristmill.constraints import (
     LANGUAGES,
     Constraint,
@@ -28,10 +29,13 @@ from gristmill.parts import part_names
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, goes_on, talked
+from gristmill.recipes._talk import answered, goes_on, talk_of, talked
 from gristmill.records import Message
 
 ROOM = "gristmill.constraints"
+
+DEMAND = 250
+"""Tokens of one constraint at most, in any of the languages."""
 
 
 class Instructions(Seeded):
@@ -71,6 +75,18 @@ class Instructions(Seeded):
         except ValueError as error:
             raise ValueError(f"among: {error}") from None
         return self
+
+    @property
+    def own_steps(self) -> float:
+        return 2 * self.later + self.revise
+
+    @property
+    def longest(self) -> Asked:
+        seed = self.seed_longest
+        # One of them may ask for the request to be repeated.
+        plain = Asked(2 * seed.tokens + self.most * DEMAND, seed.turns)
+        talks = self.later or self.revise
+        return talk_of(plain, 1, self.max_tokens) if talks else plain
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         return ask.each(self.seed_drafts(ask), partial(self._demand, ask))

@@ -65,6 +65,11 @@ class Math(Keywords, Refining):
             raise ValueError("problems and beginner are both 0: nothing would be written")
         return self
 
+    @property
+    def steps(self) -> float:
+        lists = bool(self.problems) + bool(self.beginner)
+        return self.refined_steps((lists + self.subject_steps) / (self.problems + self.beginner))
+
     def heads(self) -> list[Item]:
         return [Item("level", level) for level in self.levels]
 

@@ -30,6 +30,10 @@ class OpenQa(Topics, Refining):
     questions: int = Field(default=5, ge=1, le=100)
     """Questions on each subtopic."""
 
+    @property
+    def steps(self) -> float:
+        return self.refined_steps((1 + self.subject_steps) / self.questions)
+
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         subjects = self.subjects(ask, self.questions * self.variants)
         questions = ask.each(

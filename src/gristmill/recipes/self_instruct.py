@@ -15,9 +15,10 @@ from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
+from gristmill.backends.use import Use
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
-from gristmill.recipes._seeds import SeedFile, count_seeds, read_seeds, transcript
+from gristmill.recipes._seeds import SeedFile, count_seeds, longest_of, read_seeds, transcript
 from gristmill.recipes.base import Recipe
 from gristmill.records import Message
 
@@ -65,7 +66,19 @@ class SelfInstruct(Recipe):
         return moved.model_copy(update={"seeds": self.seeds.located(folder)})
 
     def check(self) -> None:
+        super().check()
         read_seeds(self.seeds)
+
+    @property
+    def steps(self) -> float:
+        # Half of what is written is like what is there, for any model.
+        return 2 / self.tasks
+
+    def may_take(self, count: int) -> Use:
+        use = super().may_take(count)
+        seed = longest_of(read_seeds(self.seeds)).tokens
+        shown = self.examples * max(seed, self.max_tokens if self.own else 0)
+        return use._replace(read=use.read + use.calls * shown)
 
     def known_texts(self) -> Iterable[str]:
         return (draft.asked for draft in read_seeds(self.seeds))

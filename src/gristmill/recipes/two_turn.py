@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import ClassVar
 
+from gristmill.backends.use import Asked
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, goes_on, talked
+from gristmill.recipes._talk import answered, goes_on, talk_of, talked
 from gristmill.records import Message
 
 
@@ -21,6 +22,14 @@ class TwoTurn(Seeded):
     """User, assistant, user: the recipe's model answers each seed prompt, then plays the user."""
 
     templates_used: ClassVar = {"follow_up": frozenset({"conversation"})}
+
+    @property
+    def own_steps(self) -> float:
+        return 2.0
+
+    @property
+    def longest(self) -> Asked:
+        return talk_of(self.seed_longest, 1, self.max_tokens)
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         return ask.each(self.seed_drafts(ask), partial(self._go_on, ask))

@@ -54,6 +54,11 @@ class Writing(Topics, Refining):
     def _no_blank_kind(cls, kinds: list[str]) -> list[str]:
         return different(kinds, "kind")
 
+    @property
+    def steps(self) -> float:
+        each = min(self.kinds_each, len(self.kinds))
+        return self.refined_steps((1 + self.subject_steps / each) / self.tasks)
+
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         each = min(self.kinds_each, len(self.kinds))
         subjects = self.subjects(ask, each * self.tasks * self.variants)

@@ -1,12 +1,25 @@
 """What lies on the disk: folders with one writer, files whole or not at all, logs, and leases."""
 
 from gristmill.storage.folder import (
+    check_file,
+    check_free,
     differences,
     digest,
+    folder_of,
     is_locked,
     locked,
     versions,
     write_atomically,
 )
 
-__all__ = ["differences", "digest", "is_locked", "locked", "versions", "write_atomically"]
+__all__ = [
+    "check_file",
+    "check_free",
+    "differences",
+    "digest",
+    "folder_of",
+    "is_locked",
+    "locked",
+    "versions",
+    "write_atomically",
+]

@@ -6,7 +6,7 @@ import fcntl
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import orjson
 
 import gristmill
-from gristmill.errors import CheckpointError, StorageError
+from gristmill.errors import CheckpointError, ConfigError, StorageError
 
 PACKAGES = ("aiohttp", "numpy", "pyarrow", "pydantic", "torch", "transformers")
 
@@ -50,6 +50,38 @@ def locked(
                 )
             time.sleep(0.02)
         yield
+
+
+def folder_of(out: str | Path | None, name: str) -> Path:
+    """Where a job writes: the folder that was named, or `out/` and the job's name. Raises
+    ConfigError for a name that would lead out of there."""
+    if out:
+        return Path(out)
+    if Path(name).is_absolute() or ".." in Path(name).parts or not name.strip("./ \0\n"):
+        raise ConfigError(f"name: '{name}' is no folder below out/; name one with --out")
+    return Path("out") / name
+
+
+def check_free(folder: Path, written: Iterable[str], ours: bool) -> None:
+    """Raise CheckpointError where a job would write over what is somebody else's, before it leaves
+    anything there. written: patterns of what it writes; ours: whether an earlier one did."""
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"{folder}: is a file; name a folder with --out")
+    for pattern in () if ours else written:
+        for found in folder.glob(pattern):
+            raise CheckpointError(
+                f"{folder}: {found.relative_to(folder)} is there already and not from a run of "
+                "gristmill like this; name a folder of its own with --out"
+            )
+
+
+def check_file(file: Path, ours: bool) -> None:
+    """The same of a job that writes one file."""
+    if file.exists() and not ours:
+        raise CheckpointError(
+            f"{file}: is there already and not from a run of gristmill like this; name another "
+            "file with --out"
+        )
 
 
 def _taken(folder: Path, lock: TextIO, how: int) -> bool:

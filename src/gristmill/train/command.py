@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from gristmill.storage import folder_of
 from gristmill.terminal.console import speaker
 from gristmill.train.config import TrainConfig
 from gristmill.train.job import Trained, config_of, load_config, run
@@ -39,7 +40,7 @@ def train(
         config = config_of(kind, dict(config))
     console = speaker(quiet or not is_first())
     with nullcontext(watch) if watch else Shown(console, config.name) as seen:
-        return run(config, Path(out) if out else Path("out") / config.name, watch=seen)
+        return run(config, folder_of(out, config.name), watch=seen)
 
 
 def train_stages(
@@ -55,7 +56,7 @@ def train_stages(
     """
     loaded, stages = load_stages(Path(config))
     console = speaker(quiet or not is_first())
-    folder = Path(out) if out else Path("out") / loaded.name
+    folder = folder_of(out, loaded.name)
     results = []
     for trained in run_stages(stages, loaded.model, folder, lambda s: Shown(console, s.name)):
         results.append(trained)

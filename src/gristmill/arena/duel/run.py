@@ -26,7 +26,8 @@ from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
-from gristmill.storage import differences, locked, versions, write_atomically
+from gristmill.storage import check_free, differences, folder_of, locked, versions, write_atomically
+from gristmill.storage.log import read_log
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
 """The files of a folder in which everything lies that was paid for."""
@@ -46,7 +47,7 @@ def battle(
     `agreement.agreement`), `notes`, `votes` (the table's path), `folder`.
     Raises ConfigError, DataError, StorageError, CheckpointError, RunError.
     """
-    folder = Path(out) if out else Path("out") / config.name
+    folder = folder_of(out, config.name)
     watch = watch or (lambda _: None)
     judges = config.open_judges()
     for source in config.prompts:
@@ -58,6 +59,8 @@ def battle(
         files = ", ".join(source.file for source in config.prompts)
         bad = next(bouts.refused())
         raise DataError(f"{files}: no prompt can be used; {bad.where}: {bad.detail}")
+    written = ("summary.json", "refused.jsonl", ANSWERS, VERDICTS)
+    check_free(folder, written, ours=(folder / "identity.json").exists())
     for place in (folder, Path(config.votes).parent):
         _make(place)
     with locked(folder, folder / ".lock"):
@@ -115,6 +118,10 @@ def _check_identity(config: Config, folder: Path) -> None:
     known: dict[str, dict[str, Any]] = {"models": {}, "judges": {}}
     if path.exists():
         known = orjson.loads(path.read_bytes())
+        for kind, log in (("models", ANSWERS), ("judges", VERDICTS)):
+            # Where nothing was said, as at a wrong address, nothing can be mixed.
+            if all("failure" in said for _, said in read_log(folder / log)):
+                known[kind] = {}
     for kind, named in now.items():
         for name, identity in named.items():
             before = known[kind].setdefault(name, identity)
