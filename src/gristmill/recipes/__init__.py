@@ -4,10 +4,10 @@
 recipe until it has the prompts that were asked for, `_mix` takes from several by weight.
 """
 
-from gristmill.recipes._engine import Report, synthesize
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._mix import Mix
+from gristmill.recipes._report import Report
 from gristmill.recipes.base import Recipe
 
-__all__ = ["Draft", "Item", "Mix", "Recipe", "Report", "Wanted", "synthesize"]
+__all__ = ["Draft", "Item", "Mix", "Recipe", "Report", "Wanted"]

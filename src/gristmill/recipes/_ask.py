@@ -12,7 +12,8 @@ from typing import Any
 from gristmill.backends import ChatBackend
 from gristmill.backends.many import HOPELESS, PATIENCE
 from gristmill.errors import BackendError, GristmillError, RunError
-from gristmill.lists import bare, parse_yes_no
+from gristmill.lists.choices import parse_yes_no
+from gristmill.lists.single import bare
 from gristmill.recipes._flow import Wanted, each
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import (

@@ -26,7 +26,7 @@ from gristmill.recipes._replies import squeezed
 from gristmill.recipes._report import Report
 from gristmill.recipes.base import Novel, Recipe
 from gristmill.records import Sampling
-from gristmill.similarity import Novelty
+from gristmill.similarity.novelty import Novelty
 
 MIN_GAIN = 0.02
 """New prompts for each call that a further turn must have brought, to be followed by another:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from gristmill.lists import parse_list
+from gristmill.lists.parse import parse_list
 from gristmill.lists.words import REFUSAL
 from gristmill.records import Response
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -13,9 +13,11 @@ from gristmill.errors import ConfigError
 from gristmill.intake.places import located
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
-from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
+
+if TYPE_CHECKING:
+    from gristmill.recipes._ask import Ask
 
 
 class Novel(Options):
