@@ -17,7 +17,8 @@ from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
 from gristmill.languages.detect import DETECTED, elsewhere
-from gristmill.recipes._ask import Ask, Ended, Shared
+from gristmill.recipes._ask import Ask
+from gristmill.recipes._calls import Ended, Shared
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Draft, Item
