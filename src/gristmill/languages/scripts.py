@@ -24,7 +24,10 @@ _UNCASED = (
 a class of so many letters takes a hundredth of a second."""
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _ARABIC = {0x066A: "%", 0x066B: ".", 0x066C: ","}
-_TOUCHING = rf"(?<={_UNCASED})(?=[\w.+\-$€£¥\\√@])(?!{_UNCASED})|(?<=[\w%)}}\]])(?<!{_UNCASED})(?={_UNCASED})"
+_TOUCHING = (
+    rf"(?<={_UNCASED})(?=[\w.+\-$€£¥\\√@])(?!{_UNCASED})"
+    rf"|(?<=[\w%)}}\]])(?<!{_UNCASED})(?={_UNCASED})"
+)
 
 
 def western(text: str) -> str:
