@@ -1,7 +1,8 @@
 """Recipes: prompts that a model writes. One file a recipe, beside its templates; see `base`.
 
-`_flow` moves items from stage to stage without a barrier, `_ask` asks the model (by `_calls`), `_engine` runs a
-recipe until it has the prompts that were asked for, `_mix` takes from several by weight.
+`_flow` moves items from stage to stage without a barrier, `_ask` asks the model and reads what it
+says, by the calls of `_calls`, `_engine` runs a recipe until it has the prompts that were asked
+for, `_mix` takes from several by weight.
 """
 
 from gristmill.recipes._flow import Wanted
