@@ -31,17 +31,18 @@ def write_config(folder: Path, prompts: Path, server: FaultyServer, **generate: 
     return path
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """`gristmill ...` as a process of its own."""
-    command = [sys.executable, "-m", "gristmill.cli", *map(str, arguments)]
+def start(*arguments: str | Path, program: Path | None = None) -> subprocess.Popen[str]:
+    """`gristmill ...` as a process of its own. program: a script that ends in its `main`."""
+    begin = ["-m", "gristmill.cli"] if program is None else [str(program)]
+    command = [sys.executable, *begin, *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
 
 
-def run(*arguments: str | Path) -> tuple[int, str, str]:
-    """Exit code, output and errors of a process that ends by itself."""
-    with start(*arguments) as process:
+def run(*arguments: str | Path, program: Path | None = None) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process that ends by itself. program: see `start`."""
+    with start(*arguments, program=program) as process:
         out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 

@@ -76,6 +76,17 @@ def test_the_command_line_and_a_dry_run_load_neither_torch_nor_transformers() ->
     assert done.stdout.strip() == "[]"
 
 
+def test_a_run_loads_what_its_config_names_alone() -> None:
+    unused = (
+        "sqlite3", "http.server", "gristmill.tutor", "gristmill.fleet.local",
+        "gristmill.recipes._engine", "gristmill.lists.parse", "gristmill.similarity.minhash",
+    )  # fmt: skip
+    code = "import sys, gristmill.cli.milling, gristmill.jobs.run;"
+    code += f"print([m for m in {unused} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_all_that_is_exported_is_there() -> None:
     for name in gristmill.__all__:
         assert getattr(gristmill, name) is not None

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from gristmill.backends.scripted import ScriptedChat
 from gristmill.parts import name_of, open_part
-from gristmill.recipes import Recipe, Report, Wanted, synthesize
+from gristmill.recipes import Recipe, Report, Wanted
+from gristmill.recipes._engine import synthesize
 from messy import Messy
 
 ROOM = "gristmill.recipes"

@@ -24,9 +24,8 @@ from gristmill.errors import ConfigError
 class Options(BaseModel):
     """Validated settings. An unknown key is an error that suggests the right one."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    # A run validates few of the models that it imports: each is built when it is first used.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 P = TypeVar("P", bound=BaseModel)

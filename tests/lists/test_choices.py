@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.lists import parse_choice, parse_yes_no
+from gristmill.lists.choices import parse_choice, parse_yes_no
 from lists.said import CHOICES, NO, UNCLEAR, YES
 
 REPLIES = [(r, True) for r in YES] + [(r, False) for r in NO] + [(r, None) for r in UNCLEAR]

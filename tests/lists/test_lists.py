@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gristmill.lists import bare, parse_choice, parse_list, parse_yes_no
+from gristmill.lists.choices import parse_choice, parse_yes_no
+from gristmill.lists.parse import parse_list
+from gristmill.lists.single import bare
 from lists.replies import CASES, Case
 
 MEGABYTE = 1_000_000

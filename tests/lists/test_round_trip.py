@@ -10,7 +10,7 @@ import yaml
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gristmill.lists import parse_list
+from gristmill.lists.parse import parse_list
 from gristmill.lists.thought import split_thought
 
 NAMED = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.lists import bare
+from gristmill.lists.single import bare
 from lists.said import BARE
 
 

@@ -85,8 +85,20 @@ def test_a_forecast_knows_the_price_of_batches(tmp_path: Path) -> None:
     assert usd(**share) == usd()
 
 
+IN_A_HURRY = """
+from gristmill.backends import batch_carry, batch_collect
+from gristmill.cli import main
+
+batch_collect.QUIET = batch_carry.FIRST_LOOK = batch_carry.LAST_LOOK = batch_carry.LISTED = 0.2
+main()
+"""
+"""The command line with shorter waits: hours are the providers', and not the test's."""
+
+
 @pytest.mark.slow
 def test_killed_on_its_way_a_run_pays_nothing_twice(tmp_path: Path) -> None:
+    program = tmp_path / "in_a_hurry.py"
+    program.write_text(IN_A_HURRY)
     path = tmp_path / "config.yaml"
     out = tmp_path / "out"
     with BatchServer([Course(end="expired", answered=0.5), Course()]) as server:
@@ -102,12 +114,12 @@ def test_killed_on_its_way_a_run_pays_nothing_twice(tmp_path: Path) -> None:
             lambda: len(server.made) >= 2,
         ]
         for moment in moments:
-            with start("run", path, "--out", out) as process:
+            with start("run", path, "--out", out, program=program) as process:
                 assert wait_until(moment, process)
                 process.kill()
             # It may have come to its end in the meantime.
             assert process.returncode in (-signal.SIGKILL, 0)
-        code, _, err = run_to_the_end("run", path, "--out", out)
+        code, _, err = run_to_the_end("run", path, "--out", out, program=program)
         assert (code, err) == (0, "")
     # An answer and a grade of each sample, in batches or alone.
     assert set(server.paid.values()) == {1}

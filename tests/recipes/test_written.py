@@ -191,7 +191,8 @@ def test_what_was_answered_is_not_asked_again(name: str, files: Path, tmp_path: 
 def _remembered(recipe: Recipe, count: int, model: Any, log: Path) -> list[str]:
     from contextlib import aclosing
 
-    from gristmill.recipes import Report, Wanted, synthesize
+    from gristmill.recipes import Report, Wanted
+    from gristmill.recipes._engine import synthesize
 
     async def run() -> list[str]:
         calls = Calls(log)

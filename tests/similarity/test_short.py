@@ -13,22 +13,12 @@ from gristmill.similarity.minhash import MinHashIndex
 from gristmill.similarity.negation import negations
 from gristmill.similarity.short import SHORT, digits, numbers, short_signs
 from gristmill.similarity.words import words
+from likeness import alike
 
 LONG = (
     "In the lesson of last week our teacher told us all this in the old room by the river, and we "
     "wrote it down, word by word, to learn it at home before the next one came. "
 )
-
-
-def alike(one: str, other: str, size: int = 5) -> bool:
-    """Whether either is a near duplicate of the other."""
-    found = []
-    for first, second in ((one, other), (other, one)):
-        index = MinHashIndex(size=size)
-        index.add("first", first)
-        found.append(index.nearest(second) is not None)
-    assert found[0] == found[1]
-    return found[0]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ pytest.importorskip("rensa")
 from gristmill.similarity.minhash import MinHashIndex
 from gristmill.similarity.signs import signs_of
 from gristmill.similarity.words import words
+from likeness import alike
 
 LINES = "\n".join(f"    value_{n} = compute_{n}(data, item_{n})" for n in range(40))
 CODE = f"""def area(a, b):
@@ -25,17 +26,6 @@ PROSE = (
 )
 CHINESE = "今天天气很好我们去公园吧明天也许会下雨所以带上雨伞" * 3
 JAPANESE = "今日は天気がいいので公園に行きましょう明日は雨かもしれません" * 3
-
-
-def alike(one: str, other: str) -> bool:
-    """Whether either is a near duplicate of the other."""
-    found = []
-    for first, second in ((one, other), (other, one)):
-        index = MinHashIndex()
-        index.add("first", first)
-        found.append(index.nearest(second) is not None)
-    assert found[0] == found[1]
-    return found[0]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
-from gristmill.backends.address import Address
-from gristmill.backends.base import Backend, ChatBackend
+from gristmill.backends.base import ChatBackend
 from gristmill.backends.batch_anthropic import Anthropic, params, read_message
 from gristmill.backends.batch_api import Api
 from gristmill.backends.batch_collect import Collector
@@ -20,7 +18,8 @@ from gristmill.backends.batch_file import Files
 from gristmill.backends.batch_line import Line
 from gristmill.backends.batch_openai import OpenAi
 from gristmill.backends.calling import Calling
-from gristmill.backends.endpoint import ChatEndpoint, RewardEndpoint
+from gristmill.backends.endpoint import ChatEndpoint, Endpoint, RewardEndpoint
+from gristmill.backends.pool import Parsed
 from gristmill.backends.wire import spoken_messages
 from gristmill.errors import ConfigError
 from gristmill.records import Message, Prompt, Response, Sampling, Score
@@ -29,50 +28,25 @@ from gristmill.storage import digest
 APIS: dict[str, type[Api]] = {"openai": OpenAi, "anthropic": Anthropic, "file": Files}
 MILLION = 1_000_000
 
-Parsed = TypeVar("Parsed")
 
-
-class Batches:
+class Batches(Endpoint):
     """What all kinds of these backends share: the collector, and what a single call costs more."""
 
-    def __init__(self, backend: Backend, calling: Calling) -> None:
-        assert calling.batch_api is not None
-        self._backend = backend
-        self._calling = calling
-        self._address = Address.of(calling)
-        self._api = APIS[calling.batch_api]
-        self._collector: Collector | None = None
-        self._entered = 0
-
-    async def join(self) -> None:
+    async def _join(self) -> Collector:
         """Raises ConfigError where there is no folder; CheckpointError, StorageError."""
-        if self._backend.folder is None:
+        c, folder = self.calling, self.caller.backend.folder
+        if folder is None:
             raise ConfigError(
-                f"model '{self._calling.model}': `batch_api` needs a folder that outlives the "
+                f"model '{c.model}': `batch_api` needs a folder that outlives the "
                 "process, which `gristmill run` and `gristmill prompts` give; leave it out here"
             )
-        self._entered += 1
-        if self._collector is None:
-            self._collector = Collector.join(
-                self._opened(), self._place(self._backend.folder), self._calling.model
-            )
-
-    def _opened(self) -> Api:
-        c, url = self._calling, self._address.url
+        assert c.batch_api is not None
+        kind, server, url = APIS[c.batch_api], self.address.server, self.address.url
         base = url.with_path(url.path.removesuffix("chat/completions"), keep_query=True)
-        server = self._address.server
-        return self._api(Line(server, base, self._api.headers(server.key), c.timeout, c.retries))
-
-    def _place(self, folder: Path) -> Path:
-        """One folder for each model at each server: a batch holds one model's calls."""
-        known = [self._calling.batch_api, str(self._address.url), self._address.name]
-        return folder / "batches" / digest(known)[:12]
-
-    async def leave(self) -> None:
-        self._entered -= 1
-        if self._entered == 0 and self._collector is not None:
-            collector, self._collector = self._collector, None
-            await collector.leave()
+        line = Line(server, base, kind.headers(server.key), c.timeout, c.retries)
+        # One folder for each model at each server: a batch holds one model's calls.
+        known = digest([c.batch_api, str(url), self.address.name])[:12]
+        return Collector.join(kind(line), folder / "batches" / known, c.model)
 
     async def ask(
         self,
@@ -82,36 +56,29 @@ class Batches:
         tokens: Callable[[Parsed], tuple[int, int]],
     ) -> Parsed:
         """The answer to one call. tokens: that it took; a call by itself costs the whole price."""
-        assert self._collector is not None, "open the backend first: `async with backend:`"
-        found, alone = await self._collector.ask(self._backend, key, body, parse)
+        assert self.pool is not None, "open the backend first: `async with backend:`"
+        backend = self.caller.backend
+        found, alone = await cast(Collector, self.pool).ask(backend, key, body, parse)
         if alone:
-            whole, paid = self._calling.price, self._calling.paid
+            whole, paid = self.calling.price, self.calling.paid
             read, written = tokens(found)
             more = (whole.input - paid.input) * read + (whole.output - paid.output) * written
-            self._backend.meter.add_cost(more / MILLION)
+            backend.meter.add_cost(more / MILLION)
         return found
 
 
 class BatchChat(ChatEndpoint):
     """A chat model behind a server with OpenAI's batch API."""
 
-    def __init__(self, calling: Calling) -> None:
-        super().__init__(calling)
-        self._batches = Batches(self, calling)
-
-    async def __aenter__(self) -> BatchChat:
-        await self._batches.join()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._batches.leave()
+    _kind = Batches
+    _end: Batches
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend."""
         body = self._request(prompt, index, sampling)
         # Of a server that is told no seed, the responses to a prompt have the same body.
         key = _key(body, prompt.id, index)
-        return await self._batches.ask(key, body, self._read, _tokens)
+        return await self._end.ask(key, body, self._read, _tokens)
 
     def stream(
         self, prompt: Prompt, index: int, sampling: Sampling
@@ -135,6 +102,9 @@ class BatchMessages(BatchChat):
 class BatchReward(RewardEndpoint):
     """A reward model that answers as chat, behind a server with OpenAI's batch API."""
 
+    _kind = Batches
+    _end: Batches
+
     def __init__(self, calling: Calling) -> None:
         super().__init__(calling)
         if self._end.address.route != "chat":
@@ -142,19 +112,11 @@ class BatchReward(RewardEndpoint):
                 f"model '{self.model}': batches go to chat completions; leave `batch_api` out, or "
                 "the route"
             )
-        self._batches = Batches(self, calling)
-
-    async def __aenter__(self) -> BatchReward:
-        await self._batches.join()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._batches.leave()
 
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""
         body = b"".join((self._head, spoken_messages(messages), self._tail, b"}"))
-        return await self._batches.ask(_key(body), body, self._read, lambda s: (s.tokens, 0))
+        return await self._end.ask(_key(body), body, self._read, lambda s: (s.tokens, 0))
 
 
 def _key(body: bytes, *beside: object) -> str:

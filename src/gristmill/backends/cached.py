@@ -16,7 +16,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -30,7 +30,9 @@ from gristmill.errors import BackendError
 from gristmill.nemotron.tiny import tiny_path
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 from gristmill.storage import versions
-from gristmill.storage.cache import Cache, Owner
+
+if TYPE_CHECKING:
+    from gristmill.storage.cache import Cache
 
 READING = 1
 """Raise it when requests or the reading of replies change so that old answers are not the same."""
@@ -54,6 +56,8 @@ def caching(folder: str | Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
+    from gristmill.storage.cache import Cache  # brings SQLite
+
     cache = Cache(Path(folder).expanduser())
     token = _IN_USE.set(cache)
     try:
@@ -121,6 +125,8 @@ class Cached(Behind[B]):
         self._own()
 
     def _own(self) -> None:
+        from gristmill.storage.cache import Owner
+
         who = [type(self).__name__, READING, *_identity(self._calling)]
         self._who = key_of(who, ()).hex()
         self._owner = Owner(bytes.fromhex(self._who), self.model)

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, cast
 
 from gristmill.backends.address import Address
 from gristmill.backends.base import Backend, ChatBackend, RewardBackend
@@ -40,6 +40,14 @@ _READERS: dict[str, Callable[[Any, str], Score]] = {
 assert tuple(_READERS) == ROUTES
 
 
+class Held(Protocol):
+    """What calls go through, held by all who use it and given back by each."""
+
+    async def leave(self) -> None:
+        """Give it back."""
+        ...
+
+
 class Endpoint:
     """What all kinds of endpoints share: address, key, settings, their place in the pool.
 
@@ -54,24 +62,22 @@ class Endpoint:
             if is_address(place):  # a wrong one is found before any work
                 Address.of(calling.model_copy(update={"model": place}), route)
         self.caller = Caller(backend, self.address, calling.timeout, calling.retries)
-        self.pool: Pool | Group | None = None
+        self.pool: Held | None = None
         self._joining = asyncio.Lock()
         self._entered = 0
 
     async def join(self) -> None:
         async with self._joining:
-            await self._join()
+            if self.pool is None:
+                self.pool = await self._join()
             self._entered += 1
 
-    async def _join(self) -> None:
-        if self.pool is not None:
-            return
+    async def _join(self) -> Held:
         o = self.calling
         if o.servers:
-            self.pool = await Group(o, self.caller, self._place).join()
-        else:
-            limits = (o.requests_per_minute, o.tokens_per_minute)
-            self.pool = Pool.join(self.address.server, o.concurrency, limits)
+            return await Group(o, self.caller, self._place).join()
+        limits = (o.requests_per_minute, o.tokens_per_minute)
+        return Pool.join(self.address.server, o.concurrency, limits)
 
     async def leave(self) -> None:
         self._entered -= 1
@@ -98,34 +104,43 @@ class Endpoint:
     def opened(self) -> Pool | Group:
         """The pool; a call before `async with` is a mistake in the program."""
         assert self.pool is not None, "open the backend first: `async with backend:`"
-        return self.pool
+        return cast(Pool | Group, self.pool)
 
 
-class ChatEndpoint(ChatBackend):
+class Served(Backend):
+    """A backend behind a server: what it calls through is opened and closed with it."""
+
+    _kind: type[Endpoint] = Endpoint
+
+    def __init__(self, calling: Calling, route: str | None = None) -> None:
+        super().__init__(calling.model)
+        self._end = self._kind(self, calling, route)
+        self.licence = calling.licence
+
+    async def __aenter__(self):
+        await self._end.join()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._end.leave()
+
+
+class ChatEndpoint(Served, ChatBackend):
     """A chat model behind a server. `sample` sends one request, and again while it fails."""
 
     takes_schema = True
     _reader: Callable[[Any, str], Response] = staticmethod(read_chat)
 
     def __init__(self, calling: Calling) -> None:
-        super().__init__(calling.model)
-        self._end = Endpoint(self, calling)
+        super().__init__(calling)
         if self._end.address.route != "chat":
             raise ConfigError(
                 f"model '{self.model}': only a reward model has a route other than chat"
             )
-        self.licence = calling.licence
         self.also = also_known(calling.model, calling.servers)
         self._sampling: Sampling | None = None
         self._head = self._tail = b""
         self._seeded = self._tooled = True
-
-    async def __aenter__(self) -> ChatEndpoint:
-        await self._end.join()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._end.leave()
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. What the model wrote is kept whole, without the key."""
@@ -181,13 +196,11 @@ class ChatEndpoint(ChatBackend):
         return replace(response, text=text, reasoning=thought, tool_calls=calls)
 
 
-class RewardEndpoint(RewardBackend):
+class RewardEndpoint(Served, RewardBackend):
     """A reward model behind a server."""
 
     def __init__(self, calling: Calling) -> None:
-        super().__init__(calling.model)
-        self._end = Endpoint(self, calling)
-        self.licence = calling.licence
+        super().__init__(calling)
         self._parse = _READERS[self._end.address.route]
         # No sampling parameters: NVIDIA's reward models refuse them.
         rest = {k: v for k, v in self._end.calling.body.items() if v is not None}
@@ -197,13 +210,6 @@ class RewardEndpoint(RewardBackend):
         if self._end.address.route == "classify":
             del rest["encoding_format"]
         self._head, self._tail = around(self._end.address.name, rest)
-
-    async def __aenter__(self) -> RewardEndpoint:
-        await self._end.join()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._end.leave()
 
     async def score(self, messages: Sequence[Message]) -> Score:
         """See RewardBackend."""

@@ -20,21 +20,19 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.chat_reply import count
 from gristmill.backends.decoding import sendable
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
-from gristmill.backends.endpoint import Endpoint
+from gristmill.backends.endpoint import Served
 from gristmill.backends.fault import Fault
 from gristmill.errors import ConfigError
 from gristmill.similarity.vectors import unit
 
 
-class EmbeddingEndpoint(EmbeddingBackend):
+class EmbeddingEndpoint(Served, EmbeddingBackend):
     """A model behind a server. `embed` sends one request, and again while it fails."""
 
     def __init__(self, calling: Calling) -> None:
-        super().__init__(calling.model)
-        self._end = Endpoint(self, calling, "embeddings")
+        super().__init__(calling, "embeddings")
         if self._end.address.route != "chat":
             raise ConfigError(f"model '{self.model}': `route` is for reward models; leave it out")
-        self.licence = calling.licence
         extra = calling.body
         if "input" in extra:
             raise ConfigError(
@@ -43,13 +41,6 @@ class EmbeddingEndpoint(EmbeddingBackend):
         fields = {"model": self._end.address.name, "encoding_format": "float", **extra}
         known = orjson.dumps({k: v for k, v in fields.items() if v is not None})
         self._head = known[:-1] + b',"input":['
-
-    async def __aenter__(self) -> EmbeddingEndpoint:
-        await self._end.join()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._end.leave()
 
     async def embed(self, text: str) -> Embedded:
         """See EmbeddingBackend."""

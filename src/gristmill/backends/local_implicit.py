@@ -146,41 +146,48 @@ def load_pair(policy: Source, reference: Source) -> tuple[Any, ImplicitGrader]:
         context_length(theirs.model.config, other),
     )
     context = min((length for length in lengths if length is not None), default=None)
-    return tokenizer, ImplicitGrader(ours, theirs, context)
+    return tokenizer, ImplicitGrader(ours, theirs, context=context)
 
 
-class ImplicitGrader:
-    """Grades answers by two models; `Grading` runs it as it runs a `Grader`.
+class Likeliness:
+    """What grades answers by how likely models find their tokens; `Grading` runs it as it runs a
+    `Grader`.
 
-    context: tokens that both models know positions for, or None. packs: whether both read packs.
+    context: tokens that all models know positions for, or None. packs: whether all read packs.
     """
 
-    def __init__(
-        self, policy: LogProbabilities, reference: LogProbabilities, context: int | None
-    ) -> None:
+    def __init__(self, *models: LogProbabilities, context: int | None) -> None:
         self.context = context
-        self.packs = policy.packs and reference.packs
-        self.small = is_small(policy.model) and is_small(reference.model)
-        self._policy = policy
-        self._reference = reference
+        self.packs = all(one.packs for one in models)
+        self.small = all(is_small(one.model) for one in models)
+        self._models = models
 
     def tokens(self, texts: Sequence[packing.Sequence]) -> int:
         """Tokens that each model computes for these texts in one pack."""
         return packing.packed_length([text.ids for text in texts])
 
     @torch.inference_mode()
-    def run(self, texts: Sequence[packing.Sequence]) -> list[list[float]]:
-        """The one reward of each text, in order. Its `reads` are the positions whose next token
-        belongs to the answer."""
+    def of_tokens(self, texts: Sequence[packing.Sequence]) -> tuple[np.ndarray, np.ndarray]:
+        """Each model's log-probabilities of the answers' tokens, a row each, and which text a token
+        is of. A text's `reads` are the positions whose next token belongs to the answer."""
         after = np.concatenate([text.ids[text.reads + 1] for text in texts])
         targets = torch.from_numpy(after.astype(np.int64))
         pack = packing.pack(list(texts)) if self.packs else None
-        policy, reference = (
-            (model.packed(pack, targets) if pack else model.padded(texts, targets)).cpu().double()
-            for model in (self._policy, self._reference)
-        )
+        found = [
+            (one.packed(pack, targets) if pack else one.padded(texts, targets)).cpu().double()
+            for one in self._models
+        ]
         owners = np.repeat(np.arange(len(texts)), [len(text.reads) for text in texts])
-        return np.bincount(owners, (policy - reference).numpy())[:, None].tolist()
+        return torch.stack(found).numpy(), owners
+
+
+class ImplicitGrader(Likeliness):
+    """Grades answers by a policy and its reference."""
+
+    def run(self, texts: Sequence[packing.Sequence]) -> list[list[float]]:
+        """The one reward of each text, in order."""
+        (policy, reference), owners = self.of_tokens(texts)
+        return np.bincount(owners, policy - reference)[:, None].tolist()
 
 
 class ImplicitGrading(Grading):

@@ -12,15 +12,13 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import torch
 
 from gristmill import packing
 from gristmill.backends.likelihood import Likelihood
-from gristmill.backends.local_implicit import ImplicitGrading, LogProbabilities
+from gristmill.backends.local_implicit import ImplicitGrading, Likeliness, LogProbabilities
 from gristmill.backends.local_load import (
     Source,
     context_length,
-    is_small,
     load_model,
     load_tokenizer,
 )
@@ -28,31 +26,14 @@ from gristmill.backends.microbatch import Call
 from gristmill.errors import BackendError
 
 
-class LikelihoodGrader:
+class LikelihoodGrader(Likeliness):
     """Two numbers for each text: the sum over its answer's tokens, and how many those are."""
 
-    def __init__(self, model: LogProbabilities, context: int | None) -> None:
-        self.context = context
-        self.packs = model.packs
-        self.small = is_small(model.model)
-        self._model = model
-
-    def tokens(self, texts: Sequence[packing.Sequence]) -> int:
-        """Tokens that are computed for these texts in one pack."""
-        return packing.packed_length([text.ids for text in texts])
-
-    @torch.inference_mode()
     def run(self, texts: Sequence[packing.Sequence]) -> list[list[float]]:
         """See the class; texts are those of `local_implicit`."""
-        after = np.concatenate([text.ids[text.reads + 1] for text in texts])
-        targets = torch.from_numpy(after.astype(np.int64))
-        pack = packing.pack(list(texts)) if self.packs else None
-        model = self._model
-        found = (model.packed(pack, targets) if pack else model.padded(texts, targets)).cpu()
-        counts = [len(text.reads) for text in texts]
-        owners = np.repeat(np.arange(len(texts)), counts)
-        sums = np.bincount(owners, found.double().numpy())
-        return [[float(total), float(count)] for total, count in zip(sums, counts, strict=True)]
+        (found,), owners = self.of_tokens(texts)
+        sums = np.bincount(owners, found)
+        return [[float(s), len(text.reads)] for s, text in zip(sums, texts, strict=True)]
 
 
 class LikelihoodGrading(ImplicitGrading):
@@ -73,5 +54,5 @@ def load_likelihood(source: Source, rows: int) -> LikelihoodGrading:
 
     tokenizer: Any = load_tokenizer(source)
     model = LogProbabilities(source.model, load_model(source, AutoModelForCausalLM))
-    grader = LikelihoodGrader(model, context_length(model.model.config, tokenizer))
+    grader = LikelihoodGrader(model, context=context_length(model.model.config, tokenizer))
     return LikelihoodGrading(source.model, tokenizer, grader, rows)

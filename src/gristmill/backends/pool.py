@@ -155,14 +155,7 @@ class Pool:
         """One request; what is read of a 200 reply. Raises Fault."""
         data = body if len(body) < LARGE_BODY else BytesIO(body)
         try:
-            async with self._session.post(
-                url,
-                data=data,
-                timeout=caller.timeout,
-                allow_redirects=False,
-                proxy=self._proxy,
-                server_hostname=self.server.hostname,
-            ) as reply:
+            async with self._sent("POST", url, caller.timeout, data) as reply:
                 if reply.status == 200:
                     return await (read_whole(reply) if reader is None else reader.read(reply))
                 raw = await reply.read()
@@ -175,18 +168,23 @@ class Pool:
 
     async def look(self, path: str, seconds: float) -> tuple[int, bytes]:
         """Status and body of a GET below the server's root; 0 where no reply came."""
-        timeout = aiohttp.ClientTimeout(total=seconds)
+        url = URL(f"{self.server.root.rstrip('/')}{path}")
         try:
-            async with self._session.get(
-                f"{self.server.root.rstrip('/')}{path}",
-                timeout=timeout,
-                allow_redirects=False,
-                proxy=self._proxy,
-                server_hostname=self.server.hostname,
-            ) as reply:
+            async with self._sent("GET", url, aiohttp.ClientTimeout(total=seconds)) as reply:
                 return reply.status, await reply.read()
         except (TimeoutError, aiohttp.ClientError, OSError):
             return 0, b""
+
+    def _sent(self, method: str, url: URL, timeout: aiohttp.ClientTimeout, data: Any = None):
+        return self._session.request(
+            method,
+            url,
+            data=data,
+            timeout=timeout,
+            allow_redirects=False,
+            proxy=self._proxy,
+            server_hostname=self.server.hostname,
+        )
 
 
 class Caller:

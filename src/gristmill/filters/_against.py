@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from gristmill.filters.base import Filter
 from gristmill.intake.cells import Refused, Row, Unusable
 from gristmill.intake.source import Source
 from gristmill.intake.turns import messages_of
+from gristmill.records import Drop, Prompt
 
 
 class Against(Filter):
@@ -61,6 +63,17 @@ class Against(Filter):
             status = path.stat() if path.is_file() else None
             found.append((name, status.st_mtime_ns, status.st_size) if status else (name, 0, 0))
         return tuple(found)
+
+    @cached_property
+    def _last(self) -> dict[Prompt, str | Drop]:
+        return {}
+
+    def once(self, prompt: Prompt, look: Callable[[], str | Drop]) -> str | Drop:
+        """What `look` says of a prompt, for all of its samples: they are no duplicates of it."""
+        if prompt not in self._last:
+            self._last.clear()
+            self._last[prompt] = look()
+        return self._last[prompt]
 
 
 def rows_in(files: Iterable[str], column: str | None, of: str) -> Iterator[tuple[str, str]]:

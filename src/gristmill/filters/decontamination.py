@@ -99,19 +99,12 @@ class Decontamination(ByMeaning):
     def _known(self) -> tuple[Overlaps, list[str]]:
         return _index(self.state(), self.column, self.words, self.substring)
 
-    @cached_property
-    def _last(self) -> dict[Prompt, str | Drop]:
-        """What was said of the last prompt, for its other samples."""
-        return {}
-
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
+        said: str | Drop = ""
         if self.of != "response":
-            if prompt not in self._last:
-                self._last.clear()
-                self._last[prompt] = self._look("prompt", prompt, sample)
-            if said := self._last[prompt]:
-                return said
-        said = "" if self.of == "prompt" else self._look("response", prompt, sample)
+            said = self.once(prompt, lambda: self._look("prompt", prompt, sample))
+        if self.of != "prompt":
+            said = said or self._look("response", prompt, sample)
         return said or (self._nearest(sample, self.meaning) if self.meaning else "")
 
     def _nearest(self, sample: Sample, meaning: Meaning) -> str | Drop:

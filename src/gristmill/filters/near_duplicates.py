@@ -65,18 +65,10 @@ class NearDuplicates(Against):
         like = (self.threshold, self.words, self.permutations, self.seed)
         return _index(self.state(), self.column, self.of, like)
 
-    @cached_property
-    def _last(self) -> dict[Prompt, str | Drop]:
-        """What was said of the last prompt, for its other samples: they are no duplicates of it."""
-        return {}
-
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         if self.of != "prompt":
             return self._look(prompt, sample, response_id(prompt.id, sample.index))
-        if prompt not in self._last:
-            self._last.clear()
-            self._last[prompt] = self._look(prompt, sample, prompt.id)
-        return self._last[prompt]
+        return self.once(prompt, lambda: self._look(prompt, sample, prompt.id))
 
     def _look(self, prompt: Prompt, sample: Sample, key: str) -> str | Drop:
         which = "both" if self.of == "row" else self.of

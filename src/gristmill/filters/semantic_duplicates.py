@@ -63,18 +63,10 @@ class SemanticDuplicates(ByMeaning):
     def _seen(self) -> VectorIndex:
         return VectorIndex(self.threshold)
 
-    @cached_property
-    def _last(self) -> dict[Prompt, str | Drop]:
-        """What was said of the last prompt, for its other samples: they are no duplicates of it."""
-        return {}
-
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         if self.of != "prompt":
             return self._look(sample, response_id(prompt.id, sample.index))
-        if prompt not in self._last:
-            self._last.clear()
-            self._last[prompt] = self._look(sample, prompt.id)
-        return self._last[prompt]
+        return self.once(prompt, lambda: self._look(sample, prompt.id))
 
     def _look(self, sample: Sample, key: str) -> str | Drop:
         packed = packed_of(sample, self.of)

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gristmill import tutor
 from gristmill.errors import DataError
 
 PREFIX = "tutor:"
@@ -52,6 +51,8 @@ class TutorRows:
         return cls(int(count), held_out is not None, form, int(seed or 0))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        from gristmill import tutor  # most runs ask for none of its rows
+
         if self.form == "bench":
             yield from tutor.bench_rows(self.count, self.seed)
             return

@@ -10,7 +10,6 @@ import orjson
 
 from gristmill import mill, report
 from gristmill.jobs.display import Display
-from gristmill.jobs.exposing import MetricsPort
 from gristmill.jobs.log import RunLog
 from gristmill.jobs.watching import Told, Watcher, Watchers
 from gristmill.mill.config import Config, Given
@@ -45,9 +44,11 @@ def run(
     folder = folder_of(out, config.name)
     console = speaker(quiet)
     watchers: list[Watcher] = [RunLog(Path(log), config, folder, limit)] if log else []
-    port = MetricsPort(str(metrics), config) if metrics is not None else None
-    if port is not None:
-        watchers.append(port)
+    port = None
+    if metrics is not None:
+        from gristmill.jobs.exposing import MetricsPort  # brings an HTTP server
+
+        watchers.append(port := MetricsPort(str(metrics), config))
     watchers.append(Told(watch) if watch else Display(console, config, limit))
     with Watchers(watchers) as seen:
         if port is not None and watch is None:

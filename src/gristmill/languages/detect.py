@@ -30,7 +30,7 @@ _ALIKE = ({"bs", "hr"}, {"id", "ms"}, {"nb", "nn"})
 """Languages that lingua confuses in more than a tenth of sentences: one is as good as the other."""
 
 _NOISE = re.compile(r"https?://\S+|www\.\S+|\S+@\S+|<[^<>]{1,200}>|\$\$?[^$]{1,500}\$\$?|[\d_*#|]+")
-_DENSE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u9fff\uac00-\ud7af]")
+_DENSE = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u9fff\uac00-\ud7af]"
 """Scripts of which few letters tell as much as a sentence of Latin ones."""
 DENSE = frozenset(["ja", "km", "ko", "lo", "my", "th", "zh"])
 """The languages that are written in them."""
@@ -54,7 +54,7 @@ def detect(text: str, min_letters: int = 1) -> tuple[str, float] | None:
     # Lingua takes no lone surrogates.
     text = _part(_NOISE.sub(" ", text)).encode("utf-8", "replace").decode()
     letters = sum(map(str.isalpha, text))
-    if letters < min_letters and letters + 2 * len(_DENSE.findall(text)) < min_letters:
+    if letters < min_letters and letters + 2 * len(re.findall(_DENSE, text)) < min_letters:
         return None
     for code, script in _SCRIPTS.items():
         if len(re.findall(f"[{script}]", text)) > 0.5 * letters > 0:
@@ -111,7 +111,7 @@ def _fits(found: str, wanted: Collection[str]) -> bool:
 
 
 def _weighed(text: str, code: str) -> int:
-    return written(text, code) + 2 * (len(_DENSE.findall(text)) if code in DENSE else 0)
+    return written(text, code) + 2 * (len(re.findall(_DENSE, text)) if code in DENSE else 0)
 
 
 def _is_nepali(text: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
@@ -23,9 +23,11 @@ from gristmill.mill.budget import Purse
 from gristmill.mill.execute import ticking
 from gristmill.mill.prompts import Written
 from gristmill.parts import name_of
-from gristmill.recipes import Draft, Item, Mix, Recipe, Report, Wanted, synthesize
-from gristmill.recipes._engine import Gate
+from gristmill.recipes import Draft, Item, Mix, Recipe, Report, Wanted
 from gristmill.records import Response, prompt_id
+
+if TYPE_CHECKING:
+    from gristmill.recipes._engine import Gate
 
 
 @dataclass
@@ -88,6 +90,9 @@ class Desk:
     async def write(self, source: Written, count: int, out: Path) -> Writing:
         """The first `count` prompts of a source, as lines of `out`, which is replaced when they
         are all there. Raises InputError, BackendFatal, StorageError, RunError."""
+        # Loaded here: most runs write no prompts.
+        from gristmill.recipes._engine import Gate, synthesize
+
         self._backends.clear()
         recipes = [part.open(self.default) for part in source.parts]
         mix = Mix([part.weight for part in source.parts])

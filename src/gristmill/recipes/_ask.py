@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from gristmill.backends import ChatBackend
-from gristmill.backends.many import HOPELESS, PATIENCE
-from gristmill.errors import BackendError, GristmillError, RunError
-from gristmill.lists import bare, parse_yes_no
-from gristmill.recipes._flow import Wanted, each
+from gristmill.lists.choices import parse_yes_no
+from gristmill.lists.single import bare
+from gristmill.recipes._calls import Shared
+from gristmill.recipes._flow import each
 from gristmill.recipes._items import Item
 from gristmill.recipes._replies import (
     LIST_SCHEMA,
@@ -23,51 +21,12 @@ from gristmill.recipes._replies import (
     squeezed,
     whole_items,
 )
-from gristmill.recipes._report import Report, Stage
+from gristmill.recipes._report import Stage
 from gristmill.recipes._request import Request
-from gristmill.recipes._templates import Templates
-from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
+from gristmill.records import Message
 
 AHEAD = 4
 """Items that a stage runs ahead, for each call in flight."""
-
-DROUGHT = 1000
-"""Answered calls without one new prompt, after which no more is expected of a model."""
-
-RUNNING = 64
-"""Calls more, for each in flight: so many may run ahead of a prompt that is waited for, since a
-recipe has up to five stages, each `AHEAD` ahead, and a call up to three tries."""
-
-
-class Ended(GristmillError):
-    """No further call may be made. The engine ends the recipe with what it has."""
-
-
-@dataclass
-class Shared:
-    """What all turns of one recipe share.
-
-    schema: whether the server can be held to one. room: for calls in flight, shared with a recipe
-    that this one takes its seeds from. accepted: what was delivered, in order. seeds: what that
-    other recipe's turns share, and what its prompts must pass.
-    """
-
-    chat: ChatBackend
-    templates: Templates
-    sampling: Sampling
-    report: Report
-    wanted: Wanted
-    concurrency: int
-    language: str
-    personas: tuple[str, ...]
-    schema: bool
-    made: Callable[[Item], None]
-    room: asyncio.Semaphore
-    seen: dict[tuple[str, int], set[tuple[str, str]]] = field(default_factory=dict)
-    known: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    accepted: list[str] = field(default_factory=list)
-    seeds: tuple[Shared, Any] | None = None
-    failed_in_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -180,7 +139,7 @@ class Ask:
         Every list of a recipe is read here. What repeats the request, an item `before`, or one of
         the same reply is counted and is no item.
         """
-        reply = await self.call(request.messages, counts, index, LIST_SCHEMA)
+        reply = await self.shared.call(request.messages, counts, index, LIST_SCHEMA)
         if reply is None:
             return None
         items, found = whole_items(reply), dict[str, str]()
@@ -213,7 +172,7 @@ class Ask:
         one text for; neither a refusal nor the request is one."""
         counts = self.shared.report.stage(stage)
         for attempt in range(TRIES):
-            reply = await self.call(messages, counts, variant * TRIES + attempt)
+            reply = await self.shared.call(messages, counts, variant * TRIES + attempt)
             if reply is None:
                 return None
             text = bare(reply.text) if asked else reply.text.strip()
@@ -231,7 +190,7 @@ class Ask:
         counts = self.shared.report.stage(stage)
         messages = (Message("user", self.render(template, **values)),)
         for attempt in range(TRIES):
-            reply = await self.call(messages, counts, attempt)
+            reply = await self.shared.call(messages, counts, attempt)
             if reply is None:
                 return None
             if (verdict := parse_yes_no(reply.text)) is not None:
@@ -264,69 +223,6 @@ class Ask:
         """A template as `render` fills it in, to be asked."""
         marked = partial(self.render, template, marked=True, **values)
         return Request(self.render(template, **values), marked)
-
-    async def call(
-        self,
-        messages: tuple[Message, ...],
-        counts: Stage,
-        index: int,
-        schema: dict[str, Any] | None = None,
-    ) -> Response | None:
-        """The `index`-th reply to messages, counted; None where the call failed. schema: of the
-        reply, where the server can be held to one. Raises as `Ask` says."""
-        prompt = Prompt(prompt_id(messages), messages)
-        self._expect_something()
-        try:
-            reply = await self._sampled(prompt, index, schema)
-        except BackendError as error:
-            if error.kind == "budget":
-                raise Ended(f"budget: {error}") from None
-            counts.failed[error.kind] += 1
-            self._note_failure(error)
-            return None
-        self.shared.failed_in_row = 0
-        self.shared.wanted.quiet += 1
-        counts.calls += 1
-        counts.prompt_tokens += reply.prompt_tokens
-        counts.completion_tokens += reply.completion_tokens
-        return reply
-
-    def _expect_something(self) -> None:
-        """Raises Ended where the model has said nothing new for too long, as one may that names new
-        topics for ever, and writes the same on each; and where all calls are made that may be."""
-        wanted = self.shared.wanted
-        quiet = wanted.quiet
-        if quiet >= DROUGHT + RUNNING * self.shared.concurrency:
-            raise Ended(f"the model brought nothing new in the last {quiet:,} calls")
-        if wanted.calls_left is not None:
-            if wanted.calls_left <= 0:
-                calls = self.shared.report.calls
-                raise Ended(f"all calls are made that `patience` allows, {calls:,} were answered")
-            wanted.calls_left -= 1
-
-    async def _sampled(self, prompt: Prompt, index: int, schema: dict[str, Any] | None) -> Response:
-        shared = self.shared
-        async with shared.room:
-            if schema is not None and shared.schema:
-                structured = replace(shared.sampling, schema=schema)
-                try:
-                    return await shared.chat.sample(prompt, index, structured)
-                except BackendError as error:
-                    if error.kind != "bad_request":
-                        raise
-                reply = await shared.chat.sample(prompt, index, shared.sampling)
-                # The same without a schema was answered: it is the schema that was refused.
-                shared.schema = False
-                return reply
-            return await shared.chat.sample(prompt, index, shared.sampling)
-
-    def _note_failure(self, error: BackendError) -> None:
-        self.shared.failed_in_row += error.kind not in HOPELESS
-        if self.shared.failed_in_row >= PATIENCE:
-            raise RunError(
-                f"{self.shared.chat.model}: {PATIENCE} calls in a row failed, the last with "
-                f"{error.kind}: {error}; put it right and run again: what was answered is kept"
-            )
 
 
 def _numbered(items: Iterable[str]) -> str:

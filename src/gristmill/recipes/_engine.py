@@ -17,7 +17,8 @@ from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
 from gristmill.languages.detect import DETECTED, elsewhere
-from gristmill.recipes._ask import Ask, Ended, Shared
+from gristmill.recipes._ask import Ask
+from gristmill.recipes._calls import Ended, Shared
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._growing import Growing
 from gristmill.recipes._items import Draft, Item
@@ -26,7 +27,7 @@ from gristmill.recipes._replies import squeezed
 from gristmill.recipes._report import Report
 from gristmill.recipes.base import PERSONAS, Novel, Recipe
 from gristmill.records import Sampling
-from gristmill.similarity import Novelty
+from gristmill.similarity.novelty import Novelty
 
 MIN_GAIN = 0.02
 """New prompts for each call that a further turn must have brought, to be followed by another:

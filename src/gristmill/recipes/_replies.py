@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from gristmill.lists import parse_list
+from gristmill.lists.parse import parse_list
 from gristmill.lists.words import REFUSAL
 from gristmill.records import Response
 

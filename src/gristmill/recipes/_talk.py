@@ -45,6 +45,21 @@ async def goes_on(
     return ""
 
 
+async def followed(
+    ask: Ask, said: tuple[Message, ...], seed: Draft
+) -> tuple[tuple[Message, ...], Item] | None:
+    """The conversation with the model's answer and what the user says to it, and that as an item;
+    None where one of the two is missing."""
+    answer = await answered(ask, said, seed.item)
+    if answer is None:
+        return None
+    said = (*said, Message("assistant", answer.text))
+    persona = ask.persona(seed.item)
+    text = await goes_on(ask, "follow_up", "follow_up", said, persona)
+    item = Item("follow_up", text, answer, persona=persona)
+    return ((*said, Message("user", text)), item) if text else None
+
+
 def talked(seed: Draft) -> dict[str, Any]:
     """What holds of a seed's prompt and of the conversation that it begins, too: not its answer."""
     return {name: value for name, value in seed.facts.items() if name != "answer"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from math import ceil
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -17,11 +17,13 @@ from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
 from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
-from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft
 from gristmill.recipes._lines import lines_of
 from gristmill.recipes._replies import KNOWN_PER_TOKEN
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
+
+if TYPE_CHECKING:
+    from gristmill.recipes._ask import Ask
 
 PERSONAS = 10
 """People described in one list: a sentence each, so that a reply holds them all."""

@@ -29,7 +29,7 @@ from gristmill.parts import part_names
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, goes_on, talk_of, talked
+from gristmill.recipes._talk import answered, followed, talk_of, talked
 from gristmill.records import Message
 
 ROOM = "gristmill.constraints"
@@ -115,17 +115,9 @@ class Instructions(Seeded):
         """The demand stands in the seed's turn; the prompt is the turn after its answer."""
         demand = say_from_now_on(drawn, self.language)
         said = (*seed.messages[:-1], Message("user", f"{seed.asked}\n\n{demand}"))
-        answer = await answered(ask, said, seed.item)
-        if answer is None:
-            return []
-        said = (*said, Message("assistant", answer.text))
-        persona = ask.persona(seed.item)
-        follow_up = await goes_on(ask, "follow_up", "follow_up", said, persona)
-        if not follow_up:
-            return []
+        found = await followed(ask, said, seed)
         since = sum(m.role == "user" for m in seed.messages)
-        item = Item("follow_up", follow_up, answer, persona=persona)
-        return [self._draft(seed, (*said, Message("user", follow_up)), item, drawn, since)]
+        return [self._draft(seed, *found, drawn, since)] if found else []
 
     async def _revised(self, ask: Ask, seed: Draft, drawn: tuple[Constraint, ...]) -> list[Draft]:
         """The seed is answered as it is, and the user asks for another form of the answer."""

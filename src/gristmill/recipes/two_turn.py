@@ -12,10 +12,9 @@ from typing import ClassVar
 
 from gristmill.backends.use import Asked
 from gristmill.recipes._ask import Ask
-from gristmill.recipes._items import Draft, Item
+from gristmill.recipes._items import Draft
 from gristmill.recipes._seeds import Seeded
-from gristmill.recipes._talk import answered, goes_on, talk_of, talked
-from gristmill.records import Message
+from gristmill.recipes._talk import followed, talk_of, talked
 
 
 class TwoTurn(Seeded):
@@ -35,13 +34,5 @@ class TwoTurn(Seeded):
         return ask.each(self.seed_drafts(ask), partial(self._go_on, ask))
 
     async def _go_on(self, ask: Ask, seed: Draft) -> list[Draft]:
-        answer = await answered(ask, seed.messages, seed.item)
-        if answer is None:
-            return []
-        said = (*seed.messages, Message("assistant", answer.text))
-        persona = ask.persona(seed.item)
-        follow_up = await goes_on(ask, "follow_up", "follow_up", said, persona)
-        if not follow_up:
-            return []
-        item = Item("follow_up", follow_up, answer, persona=persona)
-        return [Draft((*said, Message("user", follow_up)), item, talked(seed), among=None)]
+        found = await followed(ask, seed.messages, seed)
+        return [Draft(*found, talked(seed), among=None)] if found else []

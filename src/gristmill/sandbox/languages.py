@@ -71,7 +71,11 @@ LANGUAGES = (
     Language(
         *("typescript", ("typescript", "ts"), "main.ts", ("node", "main.js"), "node-typescript"),
         address=False,
-        build=("tsc", "--target", "es2020", "--lib", "es2022,dom", "--module", "commonjs"),
+        # Its own declarations are right: to check them takes more than half of its time.
+        build=(
+            *("tsc", "--target", "es2020", "--lib", "es2022,dom", "--module", "commonjs"),
+            "--skipLibCheck",
+        ),
         makes="main.js",
     ),
 )

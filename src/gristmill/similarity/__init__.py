@@ -5,9 +5,3 @@
 `rouge` the nearest of some ten thousand, `overlap` what a text shares with a benchmark; `vectors`
 compares meanings, by embeddings.
 """
-
-from gristmill.similarity.novelty import Novelty
-from gristmill.similarity.rouge import rouge_l
-from gristmill.similarity.words import words
-
-__all__ = ["Novelty", "rouge_l", "words"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from pydantic import Field
@@ -17,33 +17,25 @@ from gristmill.arena.sources import named, places_of
 from gristmill.arena.tags import derive
 from gristmill.arena.tags.hard_prompt import criteria_in, hard_prompt, request, template
 from gristmill.arena.tags.texts import texts_of
-from gristmill.backends import ChatBackend, loop, open_chat
+from gristmill.backends import loop
 from gristmill.backends.base import Backend
-from gristmill.backends.calling import Calling
 from gristmill.backends.identity import identity
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError, DataError, StorageError
-from gristmill.records import Message, Prompt, Sampling, prompt_id
+from gristmill.judges._asking import Asking
+from gristmill.records import Message, prompt_id
 from gristmill.storage import digest, locked
 
 SAID = 2000
 """Characters of the tagger's reply that are kept: its end, where the answer is."""
 
 
-class Tagger(Calling):
+class Tagger(Asking):
     """How the chat model is asked that finds the hard prompts."""
 
-    temperature: float = Field(default=0.0, ge=0)
-    """0, greedy: the same tags each time."""
     max_tokens: int = Field(default=1024, ge=1)
     """Room for its reasons and the list; a reply that is cut off before the list has none."""
-    seed: int = 0
-    """Of the sampling, where the temperature is above 0."""
-
-    def open(self) -> ChatBackend:
-        """The backend, not yet entered. Raises ConfigError or MissingExtra."""
-        return open_chat(self)
 
     def identity(self) -> dict[str, Any]:
         """What decides the tags."""
@@ -146,11 +138,7 @@ def _ask(source: _Battles, tagger: Tagger, known: _Known, watch: Watch) -> None:
                 yield key, prompt
 
     async def ask(backend: Backend, task: tuple[str, str]) -> dict[str, Any]:
-        messages = (Message("user", request(task[1])),)
-        sampling = Sampling(tagger.temperature, 1.0, tagger.max_tokens, tagger.seed)
-        reply = await cast(ChatBackend, backend).sample(
-            Prompt(prompt_id(messages), messages), 0, sampling
-        )
+        reply = await tagger.ask(backend, request(task[1]))
         criteria = criteria_in(reply.text)
         if criteria is None:
             raise BackendError("unreadable", f"no list of numbers in: {reply.text[-200:]!r}")
