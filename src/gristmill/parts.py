@@ -117,10 +117,20 @@ def open_part(room: str, spec: Any, where: str) -> Any:
     return build(part, {} if values is None else values, f"{where}.{name}")
 
 
+class _Loader(yaml.SafeLoader):
+    """Keys are words, `on` among them, which YAML 1.1 takes for true."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
+        super().flatten_mapping(node)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError("no such file") from None
     except (OSError, UnicodeDecodeError) as error:
