@@ -64,7 +64,7 @@ class RayFleet(Servers):
             if process.returncode is None:
                 process.kill()
         os.environ.pop(self.key_env or "", None)
-        return not self._trouble
+        return self.servers.exists()
 
     async def _linked(self) -> None:
         """Keep the link up. Servers outlive it: while it is away, their addresses stay."""
@@ -107,4 +107,4 @@ class RayFleet(Servers):
                 self._trouble = one["trouble"]
                 _log.warning("%s: %s", self.model, one["trouble"])
         self.changed()
-        return all(one["given_up"] for one in self._replicas)
+        return not self.servers.exists() and all(one["given_up"] for one in self._replicas)

@@ -14,9 +14,11 @@ import hashlib
 import secrets
 import sys
 import threading
+import time
 import uuid
 from contextlib import suppress
 from importlib import import_module
+from io import FileIO
 from typing import Any
 
 import orjson
@@ -26,10 +28,9 @@ from gristmill.fleet.settings import Fleet
 
 BEAT = 2.0
 """Seconds between two words to each replica."""
-SILENCE = 10
-"""Beats without a word from a replica, after which its address is no longer named. Whether its
+SILENCE = 20.0
+"""Seconds without a word from a replica, after which its address is no longer named. Whether its
 server answers, those who call it find out sooner."""
-STARTING = {"address": "", "trouble": "", "given_up": False}
 
 
 class Link:
@@ -54,31 +55,40 @@ class Link:
             **{"num_cpus": 1, "num_gpus": gpus, "scheduling_strategy": "SPREAD"},
             **{"get_if_exists": True, "lifetime": "detached", "max_restarts": -1},
         }
-        self._arguments = (model, fleet.model_dump_json())
-        self._folder = folder
+        self._model, self._fleet, self._folder = model, fleet, folder
         self._actors: dict[int, Any] = {}
-        self._waiting: dict[int, tuple[Any, int]] = {}
-        self.said = {number: dict(STARTING) for number in range(fleet.replicas)}
+        self._waiting: dict[int, Any] = {}
+        self._heard = [time.monotonic()] * fleet.replicas
+        nothing = {"address": "", "trouble": "", "given_up": False}
+        self.said = [dict(nothing) for _ in range(fleet.replicas)]
 
     def beat(self) -> None:
         """Have a word with each replica; one that does not answer has it to come."""
-        for number in self.said.keys() - self._waiting.keys():
+        now = time.monotonic()
+        for number in {*range(len(self.said))} - self._waiting.keys():
             with suppress(self.ray.exceptions.RayError, ValueError):
                 self._actors[number] = self._at(number)
-                self._waiting[number] = (self._actors[number].renew.remote(self._driver), 0)
-        asked = [reference for reference, _ in self._waiting.values()]
-        self.ray.wait(asked, num_returns=len(asked), timeout=BEAT)
-        for number, (reference, silent) in [*self._waiting.items()]:
-            if self.ray.wait([reference], timeout=0)[0]:
+                self._waiting[number] = self._actors[number].renew.remote(self._driver)
+        asked = list(self._waiting.values())
+        done, _ = self.ray.wait(asked, num_returns=len(asked), timeout=BEAT) if asked else ([], [])
+        for number, reference in [*self._waiting.items()]:
+            silent = now - self._heard[number]
+            if reference in done:
                 del self._waiting[number]
                 try:
                     self.said[number] = self.ray.get(reference)
-                except self.ray.exceptions.RayError:
-                    self.said[number] = {**self.said[number], "address": ""}
-            else:
-                self._waiting[number] = (reference, silent + 1)
-                if silent > SILENCE:
-                    self.said[number]["address"] = ""
+                    self._heard[number] = now
+                except self.ray.exceptions.RayError as error:
+                    self._missing(number, silent, " ".join(str(error).split())[-300:])
+            elif silent > SILENCE:
+                gpus = self._options["num_gpus"]
+                why = f"no node has 1 CPU and {gpus} GPUs free for it, or its node is away"
+                self._missing(number, silent, why)
+
+    def _missing(self, number: int, silent: float, why: str) -> None:
+        given_up = silent > self._fleet.start
+        trouble = f"replica {number}: {why}"
+        self.said[number] = {"address": "", "trouble": trouble, "given_up": given_up}
 
     def leave(self) -> None:
         """End the leases; servers that have no other driver end with that."""
@@ -89,7 +99,8 @@ class Link:
     def _at(self, number: int) -> Any:
         """The actor of a replica, made where there is none."""
         named = self._class.options(name=f"replica-{number}", **self._options)
-        return named.remote(*self._arguments, number, self.key, self._folder)
+        fleet = self._fleet.model_dump_json()
+        return named.remote(self._model, fleet, number, self.key, self._folder)
 
     def _agreed(self, name: str) -> str:
         """The key of all servers of this fleet: the first driver's, kept by the cluster's head."""
@@ -101,7 +112,7 @@ class Link:
 
 def main() -> int:
     # Without a buffer, which cannot be read in a thread when the interpreter ends.
-    told = open(0, "rb", buffering=0)
+    told = FileIO(0)
     wanted = orjson.loads(told.readline())
     over, orderly = threading.Event(), []
 
@@ -118,10 +129,10 @@ def main() -> int:
     shown: Any = None
     while not over.wait(0 if shown is None else BEAT):
         link.beat()
-        now = {"key": link.key, "replicas": list(link.said.values())}
+        now = {"key": link.key, "replicas": link.said}
         if now != shown:
             _say(now)
-            shown = now
+            shown = {**now, "replicas": [*link.said]}
     if orderly[0]:
         link.leave()
     return 0

@@ -1,4 +1,4 @@
-"""The servers of a fleet as whoever calls them sees them: a file of addresses, wherever they are."""
+"""The servers of a fleet as their callers see them, wherever they are: a file of addresses."""
 
 from __future__ import annotations
 

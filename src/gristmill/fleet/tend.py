@@ -1,4 +1,4 @@
-"""One replica kept up, wherever its server is: started, watched, started again, at last given up."""
+"""One replica kept up, wherever it is: started, watched, started again, and at last given up."""
 
 from __future__ import annotations
 
