@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from gristmill.errors import ConfigError
@@ -23,11 +24,10 @@ class LocalFleet(Servers):
 
     def begin(self) -> list[Coroutine[Any, Any, None]]:
         """See Servers."""
-        started = command(self.model, self.fleet)
+        started = partial(command, self.model, self.fleet)
         for number, own in enumerate(self._devices()):
             log = self.folder / f"replica-{number}.log"
-            env = self._environment(own)
-            self.replicas.append(Replica(number, started, env, log))
+            self.replicas.append(Replica(number, started, self._environment(own), log))
         return [tend(self.model, each, self.fleet.start, self.changed) for each in self.replicas]
 
     def addresses(self) -> Iterable[str]:

@@ -36,7 +36,7 @@ class RayFleet(Servers):
         self.key_env = f"{KEY}_{id(self):x}"
         self._replicas: list[dict[str, Any]] = []
         self._process: Process | None = None
-        self._trouble = ""
+        self._trouble = self._away = ""
 
     def begin(self) -> list[Coroutine[Any, Any, None]]:
         """See Servers."""
@@ -71,8 +71,8 @@ class RayFleet(Servers):
         pause = PAUSE
         while not await self._link():
             if not self.servers.exists():
-                raise ConfigError(f"fleet: no Ray: {self._trouble}")
-            _log.warning("%s: Ray is away: %s; again in %.0f s", self.model, self._trouble, pause)
+                raise ConfigError(f"fleet: no Ray: {self._away}")
+            _log.warning("%s: Ray is away: %s; again in %.0f s", self.model, self._away, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)
 
@@ -89,16 +89,17 @@ class RayFleet(Servers):
         assert process.stdin is not None and process.stdout is not None
         wanted = {"model": self.model, "fleet": self.fleet.model_dump(mode="json")}
         process.stdin.write(orjson.dumps({**wanted, "folder": str(Path.cwd())}) + b"\n")
-        self._trouble = ""
+        self._away = ""
         async for line in process.stdout:
             if self._heard(orjson.loads(line)):
                 return True
-        self._trouble = self._trouble or f"it ended with status {await process.wait()}"
+        status = await process.wait()
+        self._away = self._away or f"its link ended with status {status} ({self.folder}/ray.log)"
         return False
 
     def _heard(self, said: dict[str, Any]) -> bool:
         if "error" in said:
-            self._trouble = said["error"]
+            self._away = said["error"]
             return False
         os.environ[self.key_env or ""] = said["key"]
         before, self._replicas = self._replicas, said["replicas"]

@@ -78,6 +78,8 @@ class Link:
                 try:
                     self.said[number] = self.ray.get(reference)
                     self._heard[number] = now
+                except self.ray.exceptions.ActorUnavailableError:
+                    self._missing(number, silent, "lost, with its node; Ray starts it again")
                 except self.ray.exceptions.RayError as error:
                     self._missing(number, silent, " ".join(str(error).split())[-300:])
             elif silent > SILENCE:

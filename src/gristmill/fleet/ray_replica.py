@@ -8,18 +8,14 @@ import shutil
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gristmill.fleet.replica import KEY, Replica, command
+from gristmill.fleet.replica import KEY, LEASE, Replica, command
 from gristmill.fleet.settings import Fleet
-from gristmill.fleet.tend import tend
-
-LEASE = 60.0
-"""Seconds that a replica outlives the last word of its last driver: time to start a run again that
-was killed, and to find its servers as they were."""
+from gristmill.fleet.tend import tend_while
 
 
 class Supervisor:
@@ -34,7 +30,7 @@ class Supervisor:
         if Path(folder).is_dir():
             os.chdir(folder)
         self._folder = Path(tempfile.mkdtemp(prefix="gristmill-fleet-"))
-        started = command(model, self._fleet, ray.util.get_node_ip_address())
+        started = partial(command, model, self._fleet, ray.util.get_node_ip_address())
         log = self._folder / f"replica-{number}.log"
         self._replica = Replica(number, started, {**os.environ, KEY: key}, log)
         # Whoever made it has a lease, too; without it nobody might ever come for it.
@@ -53,15 +49,13 @@ class Supervisor:
         self._drivers.pop("", None)
         self._drivers.pop(driver, None)
 
+    def _wanted(self, given_up: bool) -> bool:
+        self._given_up = given_up
+        now = time.monotonic()
+        return any(now - renewed < LEASE for renewed in [*self._drivers.values()])
+
     async def _live(self) -> None:
-        tending = asyncio.create_task(tend(self._model, self._replica, self._fleet.start))
-        while any(time.monotonic() - renewed < LEASE for renewed in [*self._drivers.values()]):
-            await asyncio.sleep(0.5)
-            self._given_up = tending.done()
-        tending.cancel()
-        with suppress(asyncio.CancelledError):
-            await tending
-        await self._replica.stop()
+        await tend_while(self._wanted, self._model, self._replica, self._fleet.start)
         shutil.rmtree(self._folder, ignore_errors=True)
         # To leave by itself would be a failure, after which Ray starts it again.
         import_module("ray").kill(self._me, no_restart=True)

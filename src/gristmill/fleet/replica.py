@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from gristmill.fleet.settings import Fleet
 
 GOODBYE = 20.0
 """Seconds that a replica has to end once nobody holds its lease: more than its keeper's grace."""
+
+LEASE = 60.0
+"""Seconds that a replica on another machine outlives the last word of its last driver."""
 
 KEY = "GRISTMILL_FLEET_KEY"
 """The environment variable in which a server that others can reach finds the key it asks for."""
@@ -25,15 +28,18 @@ _ADDRESS = re.compile(r"https?://[^\s#]+#.*\S")
 
 
 class Replica:
-    """The `number`-th server of a fleet. address: its model string, empty while it has none.
-    trouble: what became of it last time that it was not well."""
+    """The `number`-th server of a fleet. command: makes what starts it, anew each time, since a
+    port that was free may be taken. address: its model string, empty while it has none. trouble:
+    what became of it last time that it was not well."""
 
-    def __init__(self, number: int, command: Sequence[str], env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, number: int, command: Callable[[], Sequence[str]], env: dict[str, str], log: Path
+    ) -> None:
         self.number = number
         self.log = log
         self.address = ""
         self.trouble = ""
-        self._command = tuple(command)
+        self._command = command
         self._env = env
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -43,7 +49,7 @@ class Replica:
         await self.stop()
         with self.log.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gristmill.fleet.keep", *self._command),
+                *(sys.executable, "-m", "gristmill.fleet.keep", *self._command()),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=said,
@@ -106,7 +112,7 @@ class Replica:
 
 def command(model: str, fleet: Fleet, host: str = LOOPBACK) -> list[str]:
     """What starts one replica of a model. Beyond this machine it asks for the key in `KEY`."""
-    serve = [sys.executable, "-m", "gristmill.cli", "serve", model.removeprefix("vllm:")]
+    serve = [sys.executable, "-m", "gristmill.cli", "serve", model.replace("vllm:", "hf:", 1)]
     where = [] if host == LOOPBACK else ["--host", host, "--key-env", KEY]
     if not model.startswith("vllm:"):
         return [*serve, "--port", "0", *where, *fleet.flags]

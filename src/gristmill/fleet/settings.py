@@ -12,8 +12,8 @@ from gristmill.parts import Options
 class Fleet(Options):
     """Servers that are started for a model, and ended when the run is over."""
 
-    on: Literal["local", "ray"] = "local"
-    """Where: on this machine, or on the nodes of a Ray cluster."""
+    on: Literal["local", "ray", "slurm"] = "local"
+    """Where: on this machine, on the nodes of a Ray cluster, or as jobs of Slurm."""
     replicas: int = Field(default=1, ge=1, le=256, strict=True)
     """How many servers have the model."""
     gpus: int = Field(default=1, ge=1, le=64, strict=True)

@@ -20,13 +20,14 @@ from gristmill.fleet.local import LocalFleet
 from gristmill.fleet.ray import RayFleet
 from gristmill.fleet.servers import Servers
 from gristmill.fleet.settings import Fleet
+from gristmill.fleet.slurm import SlurmFleet
 
 LINGER = 30.0
 """Seconds that a fleet waits for another user."""
 GOODBYE = 40.0
 """Seconds that all fleets have to end with the process."""
 
-PLACES: dict[str, type[Servers]] = {"local": LocalFleet, "ray": RayFleet}
+PLACES: dict[str, type[Servers]] = {"local": LocalFleet, "ray": RayFleet, "slurm": SlurmFleet}
 
 T = TypeVar("T")
 

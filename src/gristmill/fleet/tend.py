@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from gristmill.fleet.replica import Replica
 
@@ -38,3 +39,19 @@ async def tend(
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST)
     _log.error("%s: replica %d is given up (%s)", model, replica.number, replica.log)
+
+
+async def tend_while(
+    wanted: Callable[[bool], bool], model: str, replica: Replica, seconds: float
+) -> None:
+    """Keep a replica up while it is wanted, and end it then. wanted: asked twice a second, and told
+    whether the replica was given up."""
+    tending = asyncio.create_task(tend(model, replica, seconds))
+    try:
+        while wanted(tending.done()):  # noqa: ASYNC110 - a lease that runs out tells nobody
+            await asyncio.sleep(0.5)
+    finally:
+        tending.cancel()
+        with suppress(asyncio.CancelledError):
+            await tending
+        await replica.stop()
