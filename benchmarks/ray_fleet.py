@@ -33,7 +33,7 @@ IN_FLIGHT = 64
 
 def write_config(folder: Path, prompts: int, **fleet: Any) -> Path:
     generate = {
-        **{"model": "tiny:instruct", "responses": 1, "max_tokens": 16, "temperature": 0.8},
+        **{"model": "tiny:instruct", "responses": 1, "max_tokens": 8, "temperature": 0.8},
         **{"concurrency": IN_FLIGHT, "retries": 50, **fleet},
     }
     judges = [{"truth": {}}]
@@ -71,7 +71,7 @@ class Run:
 def servers(node: Any) -> list[psutil.Process]:
     """The replicas' servers on a node."""
     found = []
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.NoSuchProcess, KeyError):  # no raylet: it was killed
         raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
         for one in raylet.children(recursive=True):
             with suppress(psutil.Error):

@@ -11,6 +11,7 @@ while.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import sys
 import threading
@@ -31,6 +32,10 @@ BEAT = 2.0
 SILENCE = 20.0
 """Seconds without a word from a replica, after which its address is no longer named. Whether its
 server answers, those who call it find out sooner."""
+
+STUCK = 30.0
+"""Seconds that one round of words may take. A call of Ray never returns where the raylet of this
+machine is lost, by which Ray is reached; the driver then starts this process again."""
 
 
 class Link:
@@ -128,9 +133,18 @@ def main() -> int:
     except ConnectionError as error:
         _say({"error": " ".join(str(error).split())})
         return 2
+    beaten = [time.monotonic()]
+
+    def watch() -> None:
+        while not over.wait(1):
+            if time.monotonic() - beaten[0] > STUCK:
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
     shown: Any = None
     while not over.wait(0 if shown is None else BEAT):
         link.beat()
+        beaten[0] = time.monotonic()
         now = {"key": link.key, "replicas": link.said}
         if now != shown:
             _say(now)

@@ -72,11 +72,12 @@ class SlurmFleet(Servers):
             self._driver.unlink(missing_ok=True)
         if self._job:
             give_up = time.monotonic() + GOODBYE
-            while [*self._shared.glob("replica-*.json")]:  # noqa: ASYNC110
+            while [*self._shared.glob("replica-*.json")]:
                 if time.monotonic() > give_up:
                     break
                 await asyncio.sleep(0.2)
-            await asyncio.to_thread(sbatch.cancel, self._job)
+            # In a thread it cannot be done any more where the process is about to end.
+            sbatch.cancel(self._job)
         shutil.rmtree(self._shared, ignore_errors=True)
         return True
 
