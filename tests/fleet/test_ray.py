@@ -21,6 +21,9 @@ from gristmill.fleet import ray_replica
 from gristmill.fleet.ray import RayFleet
 from gristmill.fleet.ray_replica import Supervisor
 from gristmill.fleet.settings import Fleet
+from mills import write_prompts
+from processes import run, start, wait_until, write_config
+from servers import FaultyServer
 
 SERVER = (
     "import os, time\n"
@@ -145,6 +148,38 @@ def test_drivers_share_replicas_which_are_restarted_and_end(cluster: Any) -> Non
 
     left = asyncio.run(work())
     until(lambda: not any(one.is_running() for one in left))
+
+
+@pytest.mark.slow
+def test_shards_are_started_on_nodes_and_started_again(cluster: Any, tmp_path: Path) -> None:
+    """What a killed actor takes along is a shard that is started again; what is in no folder of the
+    node is said."""
+    config, one, many = tmp_path / "c.yaml", tmp_path / "one", tmp_path / "many"
+    with FaultyServer(latency=0.05) as server:
+        config = write_config(tmp_path, write_prompts(tmp_path, 120), server, responses=2)
+        assert run("run", config, "--out", one)[0] == 0
+        with start("run", config, "--out", many, "--shards", "2", "--on", "ray") as driver:
+            log = many / "checkpoint" / "002-of-002" / "finished.jsonl"
+            assert wait_until(lambda: log.exists() and log.stat().st_size > 0, driver)
+            (shard,) = (p for p in shards() if p.cmdline()[-1] == "2/2")
+            shard.parent().parent().kill()
+            said, err = driver.communicate(timeout=120)
+        assert (driver.returncode, err) == (0, "")
+    assert "2 shards, 2 through: 120 prompts finished" in said
+    for file in (one / "data").iterdir():
+        assert file.read_bytes() == (many / "data" / file.name).read_bytes()
+    assert not shards()
+
+
+def shards() -> list[psutil.Process]:
+    """The processes that make a shard."""
+    found = psutil.process_iter(["cmdline"])
+    return [
+        p
+        for p in found
+        if (p.info["cmdline"] or [""])[1:4] == ["-m", "gristmill.cli", "run"]
+        and "--shard" in p.info["cmdline"]
+    ]
 
 
 @pytest.mark.slow

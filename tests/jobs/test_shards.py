@@ -92,7 +92,7 @@ def test_what_is_wrong_is_said_once_and_nothing_is_started(
     prompts = write_prompts(tmp_path, 3)
     config = tmp_path / "c.yaml"
     config.write_text(f"prompts: {{file: {prompts}}}\ngenerate: {{model: 'scripted:echo'}}\n")
-    for on in ("ray", "job", "../x"):
+    for on in ("kubernetes", "job", "../x"):
         found = gristmill("run", config, "--shards", "2", "--on", on)
         assert (found.code, f"cannot be started on '{on}'" in found.line) == (2, True)
     assert "--shard: '3' is no shard" in gristmill("run", config, "--shard", "3").line
@@ -139,7 +139,9 @@ def test_slurm_gets_an_array_and_a_job_that_decides(
         "judges: [{reward: {model: 'scripted:echo'}}]\n"
     )
     assert gristmill("run", config, "--out", tmp_path / "one").code == 0
-    found = gristmill("run", config, "--out", where / "out", "--shards", "3", "--on", "slurm")
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "/nowhere")
+        found = gristmill("run", config, "--out", where / "out", "--shards", "3", "--on", "slurm")
     assert (found.code, "no `sbatch` on this machine" in found.line) == (2, True)
     log, fake = tmp_path / "asked", tmp_path / "bin" / "sbatch"
     fake.parent.mkdir()
