@@ -107,13 +107,12 @@ class SlurmFleet(Servers):
 
     async def _keep(self) -> None:
         """Submit the array, and again where it has ended, by its time limit for instance."""
-        pause = PAUSE
+        pause, why = PAUSE, ""
         for _ in range(TRIES):
             try:
                 self._job = await asyncio.to_thread(self._submit)
-                while await asyncio.to_thread(sbatch.has, self._job):  # noqa: ASYNC110
-                    await asyncio.sleep(ASK)
-                why = f"job {self._job} ended"
+                await self._while_queued()
+                why = f"job {self._job} of Slurm ended"
             except RunError as error:
                 if not self.servers.exists():
                     raise
@@ -121,6 +120,17 @@ class SlurmFleet(Servers):
             _log.warning("%s: its fleet: %s; again in %.0f s", self.model, why, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)
+        if not self.servers.exists():
+            raise BackendFatal(f"{self.model}: no replica of its fleet came to answer: {why}")
+
+    async def _while_queued(self) -> None:
+        told = False
+        while await asyncio.to_thread(sbatch.has, self._job):
+            await asyncio.sleep(ASK)
+            if not told and not self.servers.exists():
+                told = True
+                note = "no replica answers yet; `squeue` shows whether it still waits for a place"
+                _log.warning("%s: job %s: %s", self.model, self._job, note)
 
     def _submit(self) -> str:
         command = [sys.executable, "-m", "gristmill.fleet.slurm_replica", str(self._shared)]
