@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from commands import Gristmill
@@ -65,25 +66,14 @@ def test_all_of_them_with_one_command(tmp_path: Path) -> None:
         with start("run", config, "--out", out, "--shards", "2") as driver:
             log = out / "checkpoint" / "002-of-002" / "finished.jsonl"
             assert wait_until(lambda: log.exists() and log.stat().st_size > 0, driver)
-            os.kill(process_of(log.with_name("lock")), signal.SIGKILL)
+            shards = psutil.Process(driver.pid).children()
+            next(shard for shard in shards if shard.cmdline()[-1] == "2/2").kill()
             said, err = driver.communicate(timeout=60)
         assert (driver.returncode, err) == (0, "")
         assert server.requests <= 2 * CALLS + IN_FLIGHT
     assert "2 shards, 2 through: 120 prompts finished" in said
     assert "every prompt is done" in said
     assert data(out) == data(tmp_path / "one")
-
-
-def process_of(file: Path) -> int:
-    """The process that has a file open."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                if any(fd.resolve() == file.resolve() for fd in (folder / "fd").iterdir()):
-                    return int(folder.name)
-            except OSError:
-                continue
-    raise AssertionError(f"nobody has {file}")
 
 
 def test_what_is_wrong_is_said_once_and_nothing_is_started(
