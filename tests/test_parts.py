@@ -16,7 +16,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.judges.base import Judge
 from gristmill.mill import config as mill_config
-from gristmill.parts import Options, build, find_part, open_part, part_names
+from gristmill.parts import Options, build, find_part, open_part, part_names, read_yaml
 from gristmill.recipes import Recipe
 from gristmill.records import Prompt, Sample
 
@@ -187,3 +187,9 @@ def test_errors_name_field_problem_and_value() -> None:
         build(mill_config.Generate, {"model": "m", "temperature": 9}, "generate")
     with pytest.raises(ConfigError, match=r"a: unknown key; known: model, "):
         build(mill_config.Generate, {"model": "m", "a": 1}, "")
+
+
+def test_a_key_named_on_is_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("fleet: {on: ray, off: on}\ntrue: yes\n")
+    assert read_yaml(file) == {"fleet": {"on": "ray", "off": True}, "true": True}

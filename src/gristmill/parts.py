@@ -156,7 +156,8 @@ def parse_yaml(text: str) -> Any:
 
 
 class _Once(yaml.SafeLoader):
-    """YAML in which a key stands once, and nothing contains itself."""
+    """YAML in which a key stands once and is a word, `on` among them, which YAML 1.1 takes for
+    true; and nothing contains itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -179,6 +180,8 @@ class _Once(yaml.SafeLoader):
         self._open.discard(anchor)
         seen: dict[tuple[str, str], int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
             if (named := (key.tag, key.value)) in seen:
                 problem = f"'{key.value}' is there already, in line {seen[named]}; give it once"
                 raise ComposerError(None, None, problem, key.start_mark)

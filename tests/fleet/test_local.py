@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import BackendFatal, ConfigError
-from gristmill.fleet import local
+from gristmill.fleet import local, tend
 from gristmill.fleet.local import LocalFleet
 from gristmill.fleet.replica import command
 from gristmill.fleet.settings import Fleet
@@ -30,7 +30,7 @@ SERVER = (
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(local, "PAUSE", 0.05)
+    monkeypatch.setattr(tend, "PAUSE", 0.05)
     monkeypatch.setattr(local, "command", lambda model, fleet: [sys.executable, "-c", SERVER])
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -103,7 +103,7 @@ def test_a_driver_that_is_killed_takes_them_along(number: int) -> None:
 def test_where_none_comes_to_answer_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [sys.executable, "-c", "import sys; sys.exit('no such model')"]
     monkeypatch.setattr(local, "command", lambda model, fleet: failing)
-    monkeypatch.setattr(local, "TRIES", 2)
+    monkeypatch.setattr(tend, "TRIES", 2)
 
     async def work() -> None:
         async with LocalFleet("hf:./nowhere", Fleet(replicas=2)):
@@ -127,5 +127,5 @@ def test_a_replica_is_gristmill_serve() -> None:
     own = command("tiny:reward", Fleet(flags=("--queue=8",)))
     assert own[3:] == ["serve", "tiny:reward", "--port", "0", "--queue=8"]
     engine = command("vllm:org/name", Fleet(gpus=2))
-    assert engine[3:7] == ["serve", "org/name", "--engine", "vllm"]
+    assert engine[3:7] == ["serve", "hf:org/name", "--engine", "vllm"]
     assert engine[-2:] == ["--tensor", "2"]

@@ -67,10 +67,11 @@ class _Started(Backend, Generic[B]):
         calling, fleet = self._calling, self._calling.fleet
         assert fleet is not None
         async with AsyncExitStack() as opened:
-            path = await opened.enter_async_context(servers_of(calling.model, fleet))
-            places = (f"file:{path}",)
-            there = {"model": common_name(places), "servers": places, "fleet": None}
-            inner = self._open(calling.model_copy(update=there))
+            there = await opened.enter_async_context(servers_of(calling.model, fleet))
+            places = (f"file:{there.servers}",)
+            where = {"model": common_name(places), "servers": places, "fleet": None}
+            key = {"key_env": there.key_env or calling.key_env}
+            inner = self._open(calling.model_copy(update={**where, **key}))
             # Rows say which model answered, not where a server of it once was.
             inner.model, inner.licence = self.model, self.licence
             inner.traffic, inner.meter = self.traffic, self.meter

@@ -111,7 +111,9 @@ def run(
         int | None,
         typer.Option(min=1, max=512, help="Start so many shards, and decide when they are done."),
     ] = None,
-    on: Annotated[str, typer.Option(help="Where shards are started: local or slurm.")] = "local",
+    on: Annotated[
+        str, typer.Option(help="Where shards are started: local, ray or slurm.")
+    ] = "local",
 ) -> None:
     """Run the mill: prompts in, graded data sets out.
 

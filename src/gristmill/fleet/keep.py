@@ -29,8 +29,9 @@ def keep(command: Sequence[str]) -> int:
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent
     )
     threading.Thread(target=_until_alone, args=(process,), daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _end(process))
+    signal.signal(signal.SIGTERM, lambda *_: _end(process))
+    # Ctrl-C lets a command finish what it has begun, which may take a while.
+    signal.signal(signal.SIGINT, lambda *_: _kill(process, signal.SIGINT))
     code = process.wait()
     _kill(process, signal.SIGKILL)  # what it left behind
     return code if code >= 0 else 128 - code

@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,17 +17,29 @@ from gristmill.fleet.settings import Fleet
 GOODBYE = 20.0
 """Seconds that a replica has to end once nobody holds its lease: more than its keeper's grace."""
 
+LEASE = 60.0
+"""Seconds that a replica on another machine outlives the last word of its last driver."""
+
+KEY = "GRISTMILL_FLEET_KEY"
+"""The environment variable in which a server that others can reach finds the key it asks for."""
+LOOPBACK = "127.0.0.1"
+
 _ADDRESS = re.compile(r"https?://[^\s#]+#.*\S")
 
 
 class Replica:
-    """The `number`-th server of a fleet. address: its model string, empty while it has none."""
+    """The `number`-th server of a fleet. command: makes what starts it, anew each time, since a
+    port that was free may be taken. address: its model string, empty while it has none. trouble:
+    what became of it last time that it was not well."""
 
-    def __init__(self, number: int, command: Sequence[str], env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, number: int, command: Callable[[], Sequence[str]], env: dict[str, str], log: Path
+    ) -> None:
         self.number = number
         self.log = log
         self.address = ""
-        self._command = tuple(command)
+        self.trouble = ""
+        self._command = command
         self._env = env
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -37,7 +49,7 @@ class Replica:
         await self.stop()
         with self.log.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gristmill.fleet.keep", *self._command),
+                *(sys.executable, "-m", "gristmill.fleet.keep", *self._command()),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=said,
@@ -98,19 +110,20 @@ class Replica:
         answers.set()
 
 
-def command(model: str, fleet: Fleet) -> list[str]:
-    """What starts one replica of a model."""
-    serve = [sys.executable, "-m", "gristmill.cli", "serve"]
+def command(model: str, fleet: Fleet, host: str = LOOPBACK) -> list[str]:
+    """What starts one replica of a model. Beyond this machine it asks for the key in `KEY`."""
+    serve = [sys.executable, "-m", "gristmill.cli", "serve", model.replace("vllm:", "hf:", 1)]
+    where = [] if host == LOOPBACK else ["--host", host, "--key-env", KEY]
     if not model.startswith("vllm:"):
-        return [*serve, model, "--port", "0", *fleet.flags]
-    engine = ["--engine", "vllm", "--port", str(free_port()), "--tensor", str(fleet.gpus)]
-    return [*serve, model.removeprefix("vllm:"), *engine, *fleet.flags]
+        return [*serve, "--port", "0", *where, *fleet.flags]
+    engine = ["--engine", "vllm", "--port", str(free_port(host)), "--tensor", str(fleet.gpus)]
+    return [*serve, *engine, *where, *fleet.flags]
 
 
-def free_port() -> int:
+def free_port(host: str) -> int:
     """A port that nobody has just now: an engine cannot be told to find one by itself."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        taken.bind((host, 0))
         return taken.getsockname()[1]
 
 

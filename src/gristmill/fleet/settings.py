@@ -12,13 +12,13 @@ from gristmill.parts import Options
 class Fleet(Options):
     """Servers that are started for a model, and ended when the run is over."""
 
-    on: Literal["local"] = "local"
-    """Where: on this machine."""
+    on: Literal["local", "ray", "slurm"] = "local"
+    """Where: on this machine, on the nodes of a Ray cluster, or as jobs of Slurm."""
     replicas: int = Field(default=1, ge=1, le=256, strict=True)
     """How many servers have the model."""
     gpus: int = Field(default=1, ge=1, le=64, strict=True)
-    """GPUs of one replica, where this machine has any: each gets its own. With vLLM each layer is
-    split over them."""
+    """GPUs of one replica, where the machine or cluster has any: each gets its own, all of one
+    node. With vLLM each layer is split over them."""
     start: float = Field(default=600.0, gt=0, lt=1e5)
     """Seconds until a replica must answer. Weights of many gigabytes take minutes to load."""
     flags: tuple[str, ...] = ()

@@ -14,28 +14,32 @@ import threading
 from collections.abc import AsyncGenerator, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 from gristmill.fleet.local import LocalFleet
+from gristmill.fleet.ray import RayFleet
+from gristmill.fleet.servers import Servers
 from gristmill.fleet.settings import Fleet
+from gristmill.fleet.slurm import SlurmFleet
 
 LINGER = 30.0
 """Seconds that a fleet waits for another user."""
 GOODBYE = 40.0
 """Seconds that all fleets have to end with the process."""
 
+PLACES: dict[str, type[Servers]] = {"local": LocalFleet, "ray": RayFleet, "slurm": SlurmFleet}
+
 T = TypeVar("T")
 
 
 class _Used:
-    """A fleet, and how many use it. servers: its file, once one replica answers."""
+    """A fleet, and how many use it. entered: whether one replica answers."""
 
     def __init__(self, model: str, fleet: Fleet) -> None:
-        self.fleet = LocalFleet(model, fleet)
+        self.fleet = PLACES[fleet.on](model, fleet)
         self.users = 0
         self.change = asyncio.Lock()
-        self.servers: Path | None = None
+        self.entered = False
 
 
 _used: dict[tuple[str, str], _Used] = {}
@@ -44,24 +48,25 @@ _starting = threading.Lock()
 
 
 @asynccontextmanager
-async def servers_of(model: str, fleet: Fleet) -> AsyncGenerator[Path]:
-    """The file of a fleet's servers, kept up to date while it is used; see `LocalFleet`."""
+async def servers_of(model: str, fleet: Fleet) -> AsyncGenerator[Servers]:
+    """A fleet whose file of servers is kept up to date while it is used."""
     key = (model, fleet.model_dump_json())
-    path = await asyncio.wrap_future(_there(_enter(key, model, fleet)))
+    entered = await asyncio.wrap_future(_there(_enter(key, model, fleet)))
     try:
-        yield path
+        yield entered
     finally:
         await asyncio.wrap_future(_there(_leave(key)))
 
 
-async def _enter(key: tuple[str, str], model: str, fleet: Fleet) -> Path:
+async def _enter(key: tuple[str, str], model: str, fleet: Fleet) -> Servers:
     used = _used.setdefault(key, _Used(model, fleet))
     used.users += 1
     try:
         async with used.change:
-            if used.servers is None:
-                used.servers = await used.fleet.__aenter__()
-            return used.servers
+            if not used.entered:
+                await used.fleet.__aenter__()
+                used.entered = True
+            return used.fleet
     except BaseException:
         used.users -= 1
         _used.pop(key, None)

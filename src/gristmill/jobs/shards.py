@@ -49,16 +49,16 @@ def run_shards(
 ) -> Outcome | str:
     """Start all shards of a run, and decide over them: `gristmill run --shards N --on local`.
 
-    config: a file, which every process reads. on: where, `local` or `slurm`. Returns what the run
-    left behind or, where nothing is waited for, a line that says what was started. Raises what
-    `run` raises, and ConfigError for a place that there is not.
+    config: a file, which every process reads. on: where, `local`, `ray` or `slurm`. Returns what
+    the run left behind or, where nothing is waited for, a line that says what was started. Raises
+    what `run` raises, and ConfigError for a place that there is not.
     """
     values, file = Config.load(config), Path(config).resolve()
     # What every shard would find is found before one is started.
     check(values)
     folder = folder_of(out, values.name).resolve()
     if not on.isidentifier() or on == "job" or find_spec(f"gristmill.jobs.on.{on}") is None:
-        raise ConfigError(f"--on: shards cannot be started on '{on}'; there are local and slurm")
+        raise ConfigError(f"--on: shards cannot be started on '{on}'; there are local, ray, slurm")
     job = Job(file, folder, values.name, shards, limit, quiet)
     said = import_module(f"gristmill.jobs.on.{on}").start(job)
     return said or run(values, folder, limit=limit, quiet=quiet)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -24,13 +25,41 @@ PAUSE = 0.2
 """Seconds between two looks at the processes."""
 
 
+class Running(Protocol):
+    """What is needed of `subprocess.Popen`."""
+
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self) -> int | None: ...
+    def send_signal(self, sig: int, /) -> None: ...
+
+
+Launch = Callable[[list[str], Path], Running]
+"""Starts a command whose words go into a file."""
+
+
+def launched(command: list[str], log: Path) -> Running:
+    """A process of this machine."""
+    with log.open("ab") as said:
+        # A group of its own: Ctrl-C in the terminal reaches this process alone, which passes it
+        # on once.
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 @dataclass
 class Process:
     """One shard's process; what it says goes into `log`."""
 
     shard: Shard
     log: Path
-    running: subprocess.Popen[bytes]
+    running: Running
     restarts: int = 0
 
     @property
@@ -39,16 +68,17 @@ class Process:
         return lines[-1].removeprefix("error: ") if lines else "it said nothing"
 
 
-def start(job: Job) -> str:
+def start(job: Job, launch: Launch = launched) -> str:
     """Run all shards to their end. Returns what is to be said then: nothing, for deciding follows.
 
-    Ctrl-C is passed on to them: what is in flight is finished. Raises InputError or RunError where
-    a shard ended with one, when the others have ended.
+    launch: how one is started, elsewhere perhaps. Ctrl-C is passed on to them: what is in flight is
+    finished. Raises InputError or RunError where a shard ended with one, when the others have
+    ended.
     """
-    processes = [Process(shard, *_started(job, shard)) for shard in job.shards]
+    processes = [Process(shard, *_started(job, shard, launch)) for shard in job.shards]
     with LiveLine(speaker(job.quiet)) as live:
         try:
-            while sum(_alive(job, process) for process in processes):
+            while sum(_alive(job, process, launch) for process in processes):
                 _show(live, job)
                 time.sleep(PAUSE)
             _show(live, job)
@@ -61,26 +91,16 @@ def start(job: Job) -> str:
     return ""
 
 
-def _started(job: Job, shard: Shard) -> tuple[Path, subprocess.Popen[bytes]]:
+def _started(job: Job, shard: Shard, launch: Launch) -> tuple[Path, Running]:
     log = job.place(shard) / "said.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as said:
-            command = job.command(f"{shard.number}/{shard.of}")
-            # A group of its own: Ctrl-C in the terminal reaches this process alone, which passes
-            # it on once.
-            return log, subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        return log, launch(job.command(f"{shard.number}/{shard.of}"), log)
     except OSError as error:
         raise StorageError(f"{log}: cannot write: {error.strerror}") from None
 
 
-def _alive(job: Job, process: Process) -> bool:
+def _alive(job: Job, process: Process, launch: Launch) -> bool:
     """Whether it runs; one that was killed is started again."""
     code = process.running.poll()
     if code is None:
@@ -88,7 +108,7 @@ def _alive(job: Job, process: Process) -> bool:
     # By a signal: of the machine, of a scheduler, or because the memory ran out.
     if code < 0 and process.restarts < RESTARTS:
         process.restarts += 1
-        process.running = _started(job, process.shard)[1]
+        process.running = _started(job, process.shard, launch)[1]
         return True
     return False
 
