@@ -64,7 +64,7 @@ JOBS = {"0": 3000, "killed": 3000, "200ms": 1500, "tail": 1500}
 """Prompts of each; `killed` has the latency of 200 ms."""
 
 SECONDS = 600.0
-"""After which a run counts as failed."""
+"""After which a run counts as failed; distilabel's resumed run never ended here."""
 
 QUESTION = (
     "Question {}: a farm has {} fields of barley, and each yields {} bushels in a dry year, "
@@ -328,17 +328,19 @@ def main() -> None:
     args = parser.parse_args()
     pythons = {side: python_of(side, args.environments) for side in args.sides}
     runs: list[Run] = []
+    failures: list[str] = []
     for turn, job, side in itertools.product(range(args.rounds), args.jobs, args.sides):
         try:
             run = measure(side, pythons[side], job, args.prompts or JOBS[job], turn)
         except Failed as error:
             print(error, file=sys.stderr, flush=True)
+            failures.append(f"{job}, round {turn}: {error}".splitlines()[0])
             continue
         runs.append(run)
         print(json.dumps(asdict(run)), file=sys.stderr, flush=True)
         if args.json:
             args.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))
-    print(table(runs, args.sides, args.jobs))
+    print(table(runs, args.sides, args.jobs), *failures, sep="\n")
 
 
 if __name__ == "__main__":
