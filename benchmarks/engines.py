@@ -95,7 +95,7 @@ class EngineServer(Server):
             self._loop.call_later(engine.takes(body), end)
 
         def end() -> None:
-            self._send(_http(_reply(body)))
+            self._send(_http(_reply(orjson.loads(body), body)))
             engine.leave()
 
         engine.enter(begin)

@@ -5,7 +5,8 @@
 prints its port and serves until it is killed. It answers `POST */chat/completions` with the
 model `reward` as the five-attribute reward model does, with `writer` as a model that writes the
 numbered list, or the one text, that a recipe asks for, and with any other model as a chat model.
-Answers depend on the request alone. `GET /stats` tells what it has seen.
+Answers depend on the request alone. `GET /stats` tells what it has seen, `GET /asked` how often
+it was asked each last message: what a client asked twice.
 
 It speaks just enough HTTP/1.1 (keep-alive, Content-Length) to cost less than any client.
 """
@@ -16,8 +17,10 @@ import argparse
 import asyncio
 import contextlib
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import orjson
 
@@ -26,6 +29,7 @@ LATENCIES: dict[str, Callable[[int], float]] = {
     "0": lambda _: 0.0,
     "200ms": lambda _: 0.2,
     "mix": lambda count: 2.0 if count % 20 == 19 else 0.1,
+    "tail": lambda count: 4.0 if count % 100 == 99 else 0.2,
 }
 """Name -> seconds that the count-th request takes."""
 
@@ -37,6 +41,7 @@ class Stats:
         self.requests = 0
         self.in_flight = 0
         self.max_in_flight = 0
+        self.asked: Counter[str] = Counter()
 
 
 class Server(asyncio.Protocol):
@@ -72,11 +77,16 @@ class Server(asyncio.Protocol):
             seen = {"requests": stats.requests, "max_in_flight": stats.max_in_flight}
             self._transport.write(_http(orjson.dumps(seen)))
             return
+        if head.startswith(b"GET /asked"):
+            self._transport.write(_http(orjson.dumps(stats.asked)))
+            return
+        request = orjson.loads(body)
+        stats.asked.update(_text(message["content"]) for message in request["messages"][-1:])
         stats.requests += 1
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         seconds = self._latency(stats.requests - 1)
-        reply = _http(_reply(body))
+        reply = _http(_reply(request, body))
         if seconds:
             self._loop.call_later(seconds, self._send, reply)
         else:
@@ -97,14 +107,20 @@ def _content_length(head: bytes) -> int:
     return int(lower[at + 17 : end if end > 0 else None])
 
 
+def _text(content: str | list[dict[str, str]]) -> str:
+    """A message's text, which some clients send in parts."""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content)
+
+
 def _http(body: bytes) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
     ) % (len(body), body)
 
 
-def _reply(body: bytes) -> bytes:
-    request = orjson.loads(body)
+def _reply(request: dict[str, Any], body: bytes) -> bytes:
     digest = zlib.crc32(body)
     if request["model"] == "reward":
         return orjson.dumps(_reward(digest))
