@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -48,7 +49,14 @@ class Folder:
                 yield journal
 
     def make(self) -> None:
-        """Make the folders that are not there. Raises StorageError."""
+        """Make the folders that are not there. Raises StorageError, also where a URL is named."""
+        if found := re.match(r"[a-z][a-z0-9+.-]+:/(?=[^/])", str(self.path)):
+            # A `Path` has one slash less; it would be made as a folder of that name.
+            url = f"{found[0]}/{str(self.path)[found.end() :]}"
+            raise StorageError(
+                f"{url}: a run needs a folder, for object stores have neither appends nor locks; "
+                "name a local or NFS one with --out, and copy its data/ there when it is done"
+            )
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(exist_ok=True)
@@ -72,7 +80,7 @@ class Folder:
         since."""
         shards = journals(self.checkpoint)[1:]
         said = [folder / "progress.json" for folder in shards] or [self.metrics]
-        return all(_status(path) in ("complete", "out_of_prompts") for path in said)
+        return all(_status(path) == "complete" for path in said)
 
     def _check_free(self) -> None:
         """Nothing was paid for here: any config may start, but not over somebody's own files."""
