@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gristmill
+from gristmill.errors import StorageError
 from gristmill.flywheel.answers import texts
 from gristmill.mill import feed, parquet
 from gristmill.mill.rows import Origin
@@ -228,3 +230,14 @@ def test_a_limit_holds_where_all_is_there(tmp_path: Path, readings: list[int]) -
     values = mill_settings(tmp_path / "prompts.jsonl")
     outcome = gristmill.run(values, tmp_path / "out", limit=10, quiet=True)
     assert readings == [1, 10] and outcome.metrics["prompts"]["finished"] == 10
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/run", "memory://run", "gs://b/deep/er"])
+def test_an_object_store_is_no_folder_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = mill_settings(write_prompts(tmp_path, 3))
+    with pytest.raises(StorageError, match=f"^{re.escape(out)}: a run needs a folder"):
+        gristmill.run(values, out, quiet=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["prompts.jsonl"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def test_parts_have_a_manifest_and_are_one_table_to_others(tmp_path: Path) -> No
     assert [name[:19] for name in names] == [f"part-0000{n}-of-00003" for n in range(3)]
     assert manifest["rows"] == 6 and [part["rows"] for part in manifest["parts"]] == [2, 2, 2]
     assert [p["bytes"] for p in manifest["parts"]] == [(folder / n).stat().st_size for n in names]
+    digests = [blake2b((folder / name).read_bytes()).hexdigest() for name in names]
+    assert [part["blake2b"] for part in manifest["parts"]] == digests
     assert pq.read_table(folder)["text"].to_pylist() == texts(3, "row")
     # By the folder as by the file's name, and rows are named alike.
     by_name, by_folder = list(read_rows(table)), list(read_rows(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -51,8 +52,15 @@ class Folder:
                 yield journal
 
     def make(self) -> None:
-        """Make the folders that are not there. Raises StorageError, and CheckpointError where what
-        is there is somebody else's."""
+        """Make the folders that are not there. Raises StorageError, also where a URL is named, and
+        CheckpointError where what is there is somebody else's."""
+        if found := re.match(r"[a-z][a-z0-9+.-]+:/(?=[^/])", str(self.path)):
+            # A `Path` has one slash less; it would be made as a folder of that name.
+            url = f"{found[0]}/{str(self.path)[found.end() :]}"
+            raise StorageError(
+                f"{url}: a run needs a folder, for object stores have neither appends nor locks; "
+                "name a local or NFS one with --out, and copy its data/ there when it is done"
+            )
         check_free(self.path, WRITTEN, ours=self._holds_work() or self._is_run())
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
@@ -75,7 +83,7 @@ class Folder:
         since."""
         shards = journals(self.checkpoint)[1:]
         said = [folder / "progress.json" for folder in shards] or [self.metrics]
-        return all(_status(path) in ("complete", "out_of_prompts") for path in said)
+        return all(_status(path) == "complete" for path in said)
 
     def _is_run(self) -> bool:
         """Whether `run.yaml` is that of a run of the mill, and not of a training."""

@@ -164,7 +164,11 @@ def _run_once(
         session = Session(supply.as_files(), journal, limit)
         session.started = supply.began
         origin = _origin(session, supply.licences())
-        counts = _decided_alone(folder, session, origin)
+        counts = None
+        if folder.seems_done() and not journal.failed:
+            # To look for what is missing, and count what is there, takes half as long again.
+            with suppress(Unfinished):
+                counts = write(Passage(session.config, journal, limit=limit), folder.data, origin)
         if counts is None:
             try:
                 loop.run(execute(session, watch))
@@ -178,20 +182,6 @@ def _run_once(
             journal.finished = Places()
             counts = write(session.passage(), folder.data, origin)
         return _outcome(folder, session, counts, written)
-
-
-def _decided_alone(folder: Folder, session: Session, origin: Origin) -> Counts | None:
-    """Decide and write where everything seems to be done; None where it turns out not to be.
-
-    To look for what is missing, and count what is there, takes half as long again.
-    """
-    if not folder.seems_done():
-        return None
-    with suppress(Unfinished):
-        return write(
-            Passage(session.config, session.journal, limit=session.limit), folder.data, origin
-        )
-    return None
 
 
 async def execute(session: Session, watch: Watch) -> None:

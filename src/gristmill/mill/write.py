@@ -98,7 +98,7 @@ class Passage:
     def _place(self, position: int, key: int) -> int:
         if self._places is not None:
             return self._places[position]
-        if key in self._journal.failed or (place := self._journal.finished.get(key)) is None:
+        if (place := self._journal.finished.get(key)) is None:
             raise Unfinished
         return place
 

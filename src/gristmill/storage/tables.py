@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -121,11 +122,11 @@ def publish(table: Path, parts: Sequence[Path]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _named(parts: Sequence[Path]) -> Iterator[dict[str, str | int]]:
+def _named(parts: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """Give each part its name; what the manifest says of it."""
     for number, part in enumerate(parts):
         with part.open("rb") as file:
-            digest = file_digest(file, "blake2b").hexdigest()[:16]
+            digest = file_digest(file, "blake2b").hexdigest()
         name = f"part-{number:05}-of-{len(parts):05}-{digest[:8]}.parquet"
         named = part.rename(part.with_name(name))
         rows = pq.read_metadata(named).num_rows
