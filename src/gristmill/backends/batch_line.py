@@ -63,17 +63,15 @@ class Line:
         self,
         method: str,
         url: URL,
-        make: Callable[[], Any] | None = None,
-        *,
-        json: bool = True,
+        make: Callable[[], bytes | aiohttp.FormData] | None = None,
         into: Path | None = None,
     ) -> Any:
-        """The decoded reply, sent again while it fails. make: what is sent, made anew each time.
-        json: whether that is JSON. into: a file that the reply goes to instead. Raises Fault."""
+        """The decoded reply, sent again while it fails. make: what is sent, made anew each time: a
+        form, or JSON. into: a file that the reply goes to instead. Raises Fault."""
         retry = Retry()
         while True:
             try:
-                return await self.once(method, url, make, json=json, into=into)
+                return await self.once(method, url, make, into)
             except Fault as fault:
                 delay = retry.delay(fault, self._retries, self._answered)
                 if delay is None:
@@ -84,19 +82,21 @@ class Line:
         self,
         method: str,
         url: URL,
-        make: Callable[[], Any] | None = None,
-        *,
-        json: bool = True,
+        make: Callable[[], bytes | aiohttp.FormData] | None = None,
         into: Path | None = None,
     ) -> Any:
         """As `call`, with one attempt."""
         assert self._session is not None, "open the line first"
-        headers = {"Content-Type": "application/json"} if make and json else {}
         try:
+            data: Any = make() if make else None
+            headers = {}
+            if isinstance(data, bytes):
+                headers["Content-Type"] = "application/json"
+                data = BytesIO(data) if len(data) >= LARGE_BODY else data
             async with self._session.request(
                 method,
                 url,
-                data=_sent(make) if make else None,
+                data=data,
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
@@ -131,11 +131,6 @@ class Line:
         else:
             advice = "run again: batches under way are found again, and nothing is paid twice"
         return BackendFatal(f"{where}; {advice}")
-
-
-def _sent(make: Callable[[], Any]) -> Any:
-    data = make()
-    return BytesIO(data) if isinstance(data, bytes) and len(data) >= LARGE_BODY else data
 
 
 async def _save(reply: aiohttp.ClientResponse, into: Path) -> None:

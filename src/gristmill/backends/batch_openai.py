@@ -55,7 +55,7 @@ class OpenAi(Api):
             data.add_field("file", file, filename=name, content_type="application/jsonl")
             return data
 
-        return id_of(await self.line.call("POST", self.line.url("files"), form, json=False))
+        return id_of(await self.line.call("POST", self.line.url("files"), form))
 
     async def create(self, batch: Batch) -> str:
         asked = {
