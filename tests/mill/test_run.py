@@ -324,7 +324,7 @@ class TestResume:
         mill.run(own(prompts), tmp_path / "out")
         before = tables(tmp_path / "out")
         if changes == {"judges": []}:
-            changes = {"judges": [], "export": ["sft"]}
+            changes = {"judges": [], "export": ["sft"], "keep": []}
         with pytest.raises(CheckpointError) as caught:
             mill.run(own(prompts, **changes), tmp_path / "out")
         assert named in str(caught.value)

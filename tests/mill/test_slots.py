@@ -121,7 +121,8 @@ class TestClaims:
 
 
 def own(prompts: Path, **changes: Any) -> mill.Config:
-    return config(prompts, generate={"model": "scripted:scripts:answer"}, judges=[], **changes)
+    generate = {"model": "scripted:scripts:answer"}
+    return config(prompts, generate=generate, judges=[], **{"keep": [], **changes})
 
 
 def cut_short(values: mill.Config, out: Path, shard: Shard, at: int) -> Claim:
