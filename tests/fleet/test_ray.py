@@ -159,7 +159,7 @@ def test_shards_are_started_on_nodes_and_started_again(cluster: Any, tmp_path: P
         config = write_config(tmp_path, write_prompts(tmp_path, 120), server, responses=2)
         assert run("run", config, "--out", one)[0] == 0
         with start("run", config, "--out", many, "--shards", "2", "--on", "ray") as driver:
-            (shard,) = until(lambda: [p for p in shards() if p.info["cmdline"][-1] == "2/2"])
+            (shard,) = until(lambda: [p for p in shards() if p.info["cmdline"][-1] == "2/2"], 120)
             beside = shard.parent().parent()
             log = many / "checkpoint" / "002-of-002" / "finished.jsonl"
             assert wait_until(lambda: log.exists() and log.stat().st_size > 0, driver)
