@@ -123,6 +123,7 @@ def test_a_driver_that_is_killed_takes_them_along(site: Path) -> None:
         (server,) = pids(Path(driver.stdout.readline().decode().strip()))
         driver.kill()
     asyncio.run(until(lambda: not psutil.pid_exists(server)))
+    asyncio.run(until(lambda: not list(Path.cwd().iterdir())))
 
 
 def test_what_slurm_or_a_server_says_is_told(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
