@@ -43,6 +43,7 @@ asyncio.run(slurm_replica.Member(Path(sys.argv[1]), int(sys.argv[2])).live())
 SBATCH = """#!{python}
 import os, subprocess, sys
 last = int(next(a for a in sys.argv if a.startswith("--array=")).rpartition("-")[2])
+print(*sys.argv[1:-1], file=open(os.path.dirname(sys.argv[0]) + "/asked", "w"))
 folder, quiet = os.path.dirname(sys.argv[-1]), subprocess.DEVNULL
 for task in range(last + 1):
     command = [sys.executable, "-c", {job!r}, folder, str(task)]
@@ -69,7 +70,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         tmp_path / "bin",
         sbatch=sbatch(),
         squeue="#!/bin/sh\necho RUNNING\n",
-        sinfo="#!/bin/sh\necho '(null)'\n",
+        sinfo="#!/bin/sh\necho '(null)'; echo gpu:h200:8\n",
         scancel='#!/bin/sh\necho "$@" >> "$(dirname "$0")/cancelled"\n',
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
@@ -93,7 +94,7 @@ async def until(true: Callable[[], Any], seconds: float = 60) -> None:
 
 def test_they_are_submitted_restarted_and_ended(site: Path) -> None:
     async def work() -> list[int]:
-        async with SlurmFleet("m", Fleet(on="slurm", replicas=2)) as servers:
+        async with SlurmFleet("m", Fleet(on="slurm", replicas=2, gpus=4)) as servers:
             await until(lambda: len(pids(servers)) == 2)
             first = pids(servers)
             os.kill(first[0], signal.SIGKILL)
@@ -101,6 +102,8 @@ def test_they_are_submitted_restarted_and_ended(site: Path) -> None:
             return [*first, *pids(servers)]
 
     assert not any(map(psutil.pid_exists, asyncio.run(work())))
+    asked = (site / "asked").read_text()
+    assert "--array=0-1 --requeue" in asked and "--gres=gpu:4" in asked
     assert (site / "cancelled").read_text() == "7\n"
     assert not list(Path.cwd().iterdir())
 
@@ -120,6 +123,7 @@ def test_a_driver_that_is_killed_takes_them_along(site: Path) -> None:
         (server,) = pids(Path(driver.stdout.readline().decode().strip()))
         driver.kill()
     asyncio.run(until(lambda: not psutil.pid_exists(server)))
+    asyncio.run(until(lambda: not list(Path.cwd().iterdir())))
 
 
 def test_what_slurm_or_a_server_says_is_told(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

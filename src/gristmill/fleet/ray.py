@@ -71,7 +71,10 @@ class RayFleet(Servers):
         pause = PAUSE
         while not await self._link():
             if not self.servers.exists():
-                raise ConfigError(f"fleet: no Ray: {self._away}")
+                raise ConfigError(
+                    f"fleet: there is no Ray cluster ({self._away}); start one with `ray start "
+                    "--head`, or name it in RAY_ADDRESS"
+                )
             _log.warning("%s: Ray is away: %s; again in %.0f s", self.model, self._away, pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST)

@@ -47,13 +47,6 @@ class SlurmFleet(Servers):
         """See Servers."""
         sbatch.check("fleet: {on: slurm}")
         os.environ[str(self.key_env)] = secrets.token_urlsafe(32)
-        wanted = {"model": self.model, "fleet": self.fleet.model_dump(mode="json")}
-        try:
-            self._shared.mkdir(mode=0o700)
-            (self._shared / "fleet.json").write_bytes(orjson.dumps(wanted))
-            self._driver.touch()
-        except OSError as error:
-            raise StorageError(f"{self._shared}: cannot write: {error.strerror}") from None
         return [self._beat(), self._keep()]
 
     def addresses(self) -> Iterable[str]:
@@ -133,6 +126,14 @@ class SlurmFleet(Servers):
                 _log.warning("%s: job %s: %s", self.model, self._job, note)
 
     def _submit(self) -> str:
+        wanted = {"model": self.model, "fleet": self.fleet.model_dump(mode="json")}
+        try:
+            # Replicas that thought this process dead have taken it along.
+            self._shared.mkdir(mode=0o700, exist_ok=True)
+            (self._shared / "fleet.json").write_bytes(orjson.dumps(wanted))
+            self._driver.touch()
+        except OSError as error:
+            raise StorageError(f"{self._shared}: cannot write: {error.strerror}") from None
         command = [sys.executable, "-m", "gristmill.fleet.slurm_replica", str(self._shared)]
         job = sbatch.script(self._shared / "replica.sh", shlex.join(command))
         options = [

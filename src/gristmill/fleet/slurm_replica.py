@@ -67,7 +67,7 @@ class Member:
         finally:
             self._sign.unlink(missing_ok=True)
             folder = self._sign.parent
-            if not self._driver.exists() and not [*folder.glob("replica-*.json")]:
+            if not self._wanted and not [*folder.glob("replica-*.json")]:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _end(self) -> None:
