@@ -73,11 +73,12 @@ def _manifest(table: Path) -> Path | None:
 def read_table(table: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of a table, of some columns. Raises DataError where a part is missing, and what
     pyarrow raises."""
-    wanted = None if columns is None else list(columns)
-    # Where nothing is there, the error is the one about the file.
-    return pa.concat_tables(
-        [pq.read_table(part, columns=wanted, partitioning=None) for part in _there(table)]
-    )
+    found = []
+    for part in _there(table):
+        # Not pyarrow's `read_table`: it takes the names of folders (`a=1/`) for columns.
+        with pq.ParquetFile(part) as file:
+            found.append(file.read(columns=None if columns is None else list(columns)))
+    return pa.concat_tables(found)
 
 
 def columns_of(table: Path) -> list[str]:
@@ -91,6 +92,7 @@ def count_rows(table: Path) -> int:
 
 
 def _there(table: Path) -> list[Path]:
+    # Where nothing is there, the error is the one about the file.
     return parts_of(table) or [table]
 
 
