@@ -151,8 +151,8 @@ class Arena:
     # Voting
 
     async def vote(self, name: str | None, winner: str, visitor: str) -> Round | None:
-        """Store a vote; the names may be shown when this returns. None where there is nothing to
-        do: the same click again. Raises Refused."""
+        """Store a vote; the names may be shown after `reveal`. None where there is nothing to do:
+        the same click again. Raises Refused."""
         found = self.round(name)
         if found is None:
             raise Refused("There are no answers to vote on yet.")
@@ -182,9 +182,11 @@ class Arena:
             raise Refused("The vote could not be stored. Try again in a while.") from None
         found.voted(ballot)
         self._votes_of.take(visitor)
+        if not self.config.undo_seconds:
+            found.reveal()
 
     async def undo(self, name: str | None) -> Round:
-        """Take the last vote back. Raises Refused."""
+        """Take the last vote back, whose names were not shown. Raises Refused."""
         found = self.round(name)
         if found is None or found.ballot is None:
             raise Refused("There is no vote to take back.")
@@ -200,6 +202,13 @@ class Arena:
             LOG.error("a vote was not withdrawn: %s", error)
             raise Refused("The vote could not be taken back. Try again.") from None
         found.withdrawn()
+        return found
+
+    def reveal(self, name: str | None) -> Round | None:
+        """The visitor wants the names now: their vote is final."""
+        found = self.round(name)
+        if found is not None:
+            found.reveal()
         return found
 
 

@@ -56,8 +56,9 @@ class PageConfig(Options):
     aliases of `models` with their parts, and well-known models and makers."""
     limits: Limits = Limits()
     """What one visitor may do."""
-    undo_seconds: float = Field(default=60.0, ge=0)
-    """How long a vote may be taken back; 0 for never."""
+    undo_seconds: float = Field(default=5.0, ge=0)
+    """How long a vote may be taken back, and the names stay hidden after it, unless the visitor
+    asks for them; 0: the names come with the vote, which is final."""
     leaderboard: LeaderboardOptions = LeaderboardOptions()
     """The leaderboard's tab."""
     weights: dict[str, float] = Field(default_factory=dict)
