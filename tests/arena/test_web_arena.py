@@ -14,7 +14,7 @@ from gristmill.arena.rank import rank
 from gristmill.arena.read import read
 from gristmill.arena.store import Votes, read_votes, read_withdrawn
 from gristmill.arena.web import arena as arena_module
-from gristmill.arena.web.arena import Arena
+from gristmill.arena.web.arena import LONGEST, Arena
 from gristmill.arena.web.config import PageConfig
 from gristmill.arena.web.leaderboard import Leaderboard
 from gristmill.arena.web.round import Refused
@@ -311,6 +311,51 @@ def test_answers_come_while_they_are_made_and_regenerating_gives_others(tmp_path
     played(tmp_path, play, **backends)
 
 
+def endless(text: str) -> ScriptedChat:
+    class Endless(ScriptedChat):
+        async def stream(self, prompt, index, sampling):
+            while True:
+                yield text
+
+    return Endless(lambda m, i, s: "x")
+
+
+def test_a_model_without_end_is_cut_off_and_lets_others_have_their_turn(tmp_path):
+    async def play(arena):
+        turns = 0
+
+        async def other():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        found = await asked(arena)
+        task.cancel()
+        assert turns > 1000, "others come after each piece"
+        assert [len(a.text) for a in found.turns[0].answers] == [LONGEST, LONGEST]
+        assert [a.finish_reason for a in found.turns[0].answers] == ["length", "length"]
+        assert not found.failed
+
+    played(tmp_path, play, wheel=endless("grain " * 9), stone=says("x" * (LONGEST + 1)))
+
+
+def test_what_takes_long_to_show_is_shown_less_often(tmp_path):
+    async def play(arena):
+        found = arena.begin(None, "q", "v", "a")
+        looks = 0
+        async for _ in arena.answers(found):
+            looks += 1
+            end = time.thread_time() + 0.1
+            while time.thread_time() < end:
+                pass
+        assert looks <= 4
+
+    slow = {name: says("a b c d", latency=1.5) for name in ("wheel", "stone")}
+    played(tmp_path, play, **slow)
+
+
 def test_limits(tmp_path):
     limits = {
         "rounds_per_hour": 2,
@@ -448,6 +493,8 @@ def test_a_config_from_a_file(tmp_path):
     config = PageConfig.load(path)
     assert config.votes == str(tmp_path / "data" / "v.sqlite")
     assert (config.undo_seconds, config.limits.turns) == (5.0, 10)
+    assert config.limits.address_rounds_per_hour == 240
+    assert "stored" in config.notice
 
 
 @pytest.mark.parametrize(

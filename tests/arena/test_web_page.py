@@ -354,6 +354,22 @@ def test_a_model_that_is_known_by_a_hostile_name_is_text(browser, tmp_path):
         stop(running)
 
 
+TYPED = """f(x), \\(a^2\\), \\[b\\] and $$c$$ for $5; # no [x](y) <b>k</b> `t` &amp; a_b_c
+1. www.a.org ~~s~~ ![i](j)
+    indented"""
+
+
+def test_a_prompt_is_shown_as_it_was_typed_and_what_is_stored_is_said(page, server):
+    ask(page, TYPED)
+    prompt = page.locator("#answer-a .user-row .prose")
+    assert prompt.inner_text().replace("\u00a0", " ") == TYPED
+    assert prompt.locator(".katex").count() == 0
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert "your votes are stored" in page.inner_text("#head .notice")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_leaderboard(page, server):
     ask(page, "q")
     vote(page)

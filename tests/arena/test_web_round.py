@@ -179,7 +179,7 @@ def test_what_the_page_shows_of_it(round):
     round.begin("<b>q</b>")
     during = view_of(round, 0, 60)
     assert "Both are answering" in during.note
-    assert during.talks[0][0]["content"][0]["text"] == "\\<b\\>q\\</b\\>"
+    assert during.talks[0][0]["content"][0]["text"] == "&#60;b&#62;q&#60;/b&#62;"
     assert "▍" in during.talks[0][1]["content"][0]["text"]
     assert not (during.can_send or during.can_vote or during.can_again or during.can_new)
     answer(round, "", "cut")

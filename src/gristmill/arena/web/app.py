@@ -13,11 +13,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from gristmill.arena.web.arena import Arena
+from gristmill.arena.web.config import PageConfig
 from gristmill.arena.web.leaderboard import Leaderboard
 from gristmill.arena.web.round import Refused, Round
 from gristmill.arena.web.theme import theme, variables
 from gristmill.arena.web.view import CHOICES, View, note, view_of
-from gristmill.arena.web.wall import Wall
+from gristmill.arena.web.wall import LOG, Wall, failure
 
 Updates = dict[Any, Any]
 
@@ -63,6 +64,17 @@ def application(arena: Arena, leaderboard: Leaderboard) -> Any:
     return Wall(mounted)
 
 
+class _Blocks(gr.Blocks):
+    """Gradio's page, which writes a line where an event fails instead of a hundred."""
+
+    async def process_api(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().process_api(*args, **options)
+        except Exception as error:
+            LOG.warning("an event of the page failed: %s", failure(error))
+            raise gr.Error("That did not work. Reload the page.", print_exception=False) from None
+
+
 class Page:
     """The components of the page, and the handlers of its events."""
 
@@ -75,12 +87,12 @@ class Page:
         """The page."""
         # Its name in the browser's storage, where an id lives on when the server starts anew.
         store = self._arena.votes.pseudonym("browser storage").replace(":", "-")
-        with gr.Blocks(title=self._arena.config.name, analytics_enabled=False) as page:
+        with _Blocks(title=self._arena.config.name, analytics_enabled=False) as page:
             self._round = gr.State(None)
             self._browser = gr.BrowserState(None, storage_key=store, secret=store)
             # A little later, so that the time for an undo is over when it ticks.
             self._timer = gr.Timer(self._undo_seconds + 0.1, active=False)
-            gr.HTML(_head(self._arena.config.name), elem_id="head", **_PLAIN)
+            gr.HTML(_head(self._arena.config), elem_id="head", **_PLAIN)
             with gr.Tabs():
                 with gr.Tab("Battle"):
                     self._battle()
@@ -290,8 +302,9 @@ def _known(browser: Any) -> str:
     return browser if isinstance(browser, str) and browser else secrets.token_urlsafe(16)
 
 
-def _head(name: str) -> str:
+def _head(config: PageConfig) -> str:
+    notice = Markup('<p class="notice">{}</p>').format(config.notice) if config.notice else ""
     return Markup(
         "<h1>{}</h1><p>Two anonymous models answer the same prompt. Vote for the better answer; "
-        "their names are shown after your vote.</p>"
-    ).format(name)
+        "their names are shown after your vote.</p>{}"
+    ).format(config.name, notice)

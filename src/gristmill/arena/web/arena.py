@@ -27,7 +27,11 @@ LOG = logging.getLogger("gristmill.arena")
 MOST_ROUNDS = 10_000
 """Rounds remembered; the one that was left alone longest is forgotten first."""
 TICK = 0.1
-"""Seconds between two looks at answers under way."""
+"""Seconds between two looks at answers under way, if a look is quick."""
+SHARE = 0.2
+"""Of the event loop's time that one round may spend on being shown."""
+LONGEST = 60_000
+"""Characters of one answer; a model that goes on is cut off there."""
 
 
 class Arena:
@@ -113,8 +117,11 @@ class Arena:
         tasks = [asyncio.create_task(self._answer(found, side)) for side in (0, 1)]
         try:
             while not all(task.done() for task in tasks):
+                start = time.thread_time()
                 yield
-                await asyncio.wait(tasks, timeout=TICK)
+                # What is long takes long to show: less often then, for others wait meanwhile.
+                spent = time.thread_time() - start
+                await asyncio.wait(tasks, timeout=max(TICK, spent / SHARE))
             for task in tasks:
                 task.result()
         finally:
@@ -139,6 +146,12 @@ class Arena:
                         answer.finish_reason = piece.finish_reason
                     else:
                         answer.text += whole(piece)
+                    if len(answer.text) > LONGEST:
+                        answer.text = answer.text[:LONGEST]
+                        answer.finish_reason = "length"
+                        break
+                    # A server that is faster than we are would let nobody else have a turn.
+                    await asyncio.sleep(0)
             answer.done = True
         except (BackendError, BackendFatal) as error:
             # What it says may name the model: it is for the log, not for the page.

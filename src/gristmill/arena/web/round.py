@@ -4,7 +4,7 @@
                           ^----- begin, again -----'  ^-- withdrawn --'
 
 A vote can be taken back only before the names are shown, and only one before that counts: whoever
-knows the names decides about nothing. Nothing in here waits, stores or draws anything: `arena` does.
+knows the names decides nothing. Nothing in here waits, stores or draws anything: `arena` does.
 """
 
 from __future__ import annotations
