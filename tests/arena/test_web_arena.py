@@ -259,6 +259,33 @@ def test_a_backend_that_breaks_in_an_unknown_way(tmp_path, caplog):
         return sorted(a.error for a in found.turns[0].answers)
 
     assert played(tmp_path, play, wheel=Broken(lambda m, i, s: "x")) == ["", "unavailable"]
+    (record,) = caplog.records
+    assert "RuntimeError at test_web_arena.py" in record.getMessage()
+
+
+def test_what_a_server_and_a_config_say_reaches_no_terminal_raw(tmp_path, caplog):
+    def refused(messages, index, seed):
+        raise RuntimeError("\x1b]0;owned\x07\nno \x9b31mgrain")
+
+    async def play(arena):
+        await asked(arena)
+
+    models = [{**TWO[0], "name": "wheel"}, {**TWO[1], "name": "stone\x1b[2J"}]
+    backends = {"wheel": ScriptedChat(refused), "stone\x1b[2J": ScriptedChat(refused)}
+
+    async def main():
+        config = PageConfig.of({"models": models})
+        votes = Votes(tmp_path / "votes.sqlite")
+        async with AsyncExitStack() as stack:
+            for backend in backends.values():
+                await stack.enter_async_context(backend)
+            await play(Arena(config, votes, backends))
+        votes.close()
+
+    asyncio.run(main())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert all("grain" in line and line.isprintable() for line in said)
 
 
 def test_identity_does_not_count_and_extra_words_are_heeded(tmp_path):

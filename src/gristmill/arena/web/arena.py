@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import secrets
 import time
@@ -18,12 +17,12 @@ from gristmill.arena.web.draw import Draw
 from gristmill.arena.web.identity import Identity
 from gristmill.arena.web.limits import Hourly
 from gristmill.arena.web.round import Ballot, Refused, Round
+from gristmill.arena.web.wall import LOG, failure
 from gristmill.backends import ChatBackend
 from gristmill.errors import BackendError, BackendFatal, GristmillError
-from gristmill.page.text import duration, plural
+from gristmill.page.text import duration, label, one_line, plural
 from gristmill.records import Prompt, Response, prompt_id
 
-LOG = logging.getLogger("gristmill.arena")
 MOST_ROUNDS = 10_000
 """Rounds remembered; the one that was left alone longest is forgotten first."""
 TICK = 0.1
@@ -155,10 +154,10 @@ class Arena:
             answer.done = True
         except (BackendError, BackendFatal) as error:
             # What it says may name the model: it is for the log, not for the page.
-            LOG.warning("%s did not answer: %s", model.called, error)
+            LOG.warning("%s did not answer: %s", label(model.called), one_line(error, 300))
             answer.error = error.kind if isinstance(error, BackendError) else "unavailable"
-        except Exception:
-            LOG.exception("%s did not answer", model.called)
+        except Exception as error:
+            LOG.error("%s did not answer: %s", label(model.called), failure(error))
             answer.error = "unavailable"
 
     # Voting
@@ -191,7 +190,7 @@ class Arena:
             )
         except GristmillError as error:
             found.voted(None)
-            LOG.error("a vote was not stored: %s", error)
+            LOG.error("a vote was not stored: %s", one_line(error, 300))
             raise Refused("The vote could not be stored. Try again in a while.") from None
         found.voted(ballot)
         self._votes_of.take(visitor)
@@ -212,7 +211,7 @@ class Arena:
             found.voting = False
             if not isinstance(error, GristmillError):
                 raise
-            LOG.error("a vote was not withdrawn: %s", error)
+            LOG.error("a vote was not withdrawn: %s", one_line(error, 300))
             raise Refused("The vote could not be taken back. Try again.") from None
         found.withdrawn()
         return found
