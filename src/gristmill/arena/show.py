@@ -37,7 +37,8 @@ def show_ratings(console: Console, found: dict[str, Any], outs: Sequence[Path]) 
     for each in found["style"]:
         ends = f"{decimal(each['lower'], 3)} to {decimal(each['upper'], 3)}"
         console.print(
-            f"style {label(each['name'])}: {decimal(each['coefficient'], 3, signed=True)} ({ends}), "
+            f"style {label(each['name'])}: "
+            f"{decimal(each['coefficient'], 3, signed=True)} ({ends}), "
             f"{decimal(each['points'], 1, signed=True)} points for one standard deviation",
             markup=False,
             soft_wrap=True,

@@ -18,7 +18,9 @@ def bounded(most: int) -> type:
     trusted with `X-Forwarded-For`, by default those of this machine, may have any number."""
     open_now: Counter[str] = Counter()
 
-    class Bounded(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    base: Any = AutoHTTPProtocol
+
+    class Bounded(base):
         _address: str | None = None
         _late: asyncio.TimerHandle | None = None
 
