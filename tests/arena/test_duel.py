@@ -433,3 +433,15 @@ def test_battles_of_people_are_judged_once_more(tmp_path: Path) -> None:
     assert summary["agreement"]["people_with_models"]["units"] == 2
     with pytest.raises(ConfigError, match="models: missing; name models and prompts, or battles"):
         Config.of({"prompts": {"file": "tutor:5"}, "judges": [PICKS]})
+
+
+def test_what_is_printed_holds_no_escapes():
+    evil = "mill\x1b[31m"
+    models = {evil: {"failures": {"server": 2}, "cut_off": 1}}
+    judges = {evil: {"votes": 1, "ties": 0, "flips": 0, "equal": 0, "failures": {}}}
+    nobody = {"people": None, "models": None, "people_with_models": None}
+    counts = {"refused": {}, "pairs": 1, "battles": 1, "prompts": 1, "cached": 0}
+    summary = {**counts, "models": models, "judges": judges, "agreement": nobody}
+    lines = battle_lines({**summary, "notes": [evil], "votes": f"out/{evil}/votes.sqlite"})
+    assert len(lines) > 5
+    assert all(line.isprintable() for line in lines)

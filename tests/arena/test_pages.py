@@ -331,6 +331,12 @@ class TestShown:
         assert [line[1] for line in lines] == ["m03", "m02", "m01", "m00"]
         assert text.endswith("out [red].json\n")
 
+    def test_no_escapes_of_files_and_boards(self) -> None:
+        found = rank(fair(4, 600))
+        evil = "x\x1b[31m\x9b"
+        text = self.shown({**found, "category": evil, "warnings": [f"{evil}: no battles."]})
+        assert "\x1b" not in text and "\x9b" not in text
+
     def test_open_intervals_and_groups(self) -> None:
         found = rank(
             decided(

@@ -1,6 +1,7 @@
 """The arena behind the page, without a page: asking, voting, undoing, limits, and its config."""
 
 import asyncio
+import random
 import sqlite3
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,9 +10,11 @@ import pytest
 import yaml
 
 from gristmill.arena.battles import Battle
-from gristmill.arena.store import Votes, read_votes
+from gristmill.arena.rank import rank
+from gristmill.arena.read import read
+from gristmill.arena.store import Votes, read_votes, read_withdrawn
 from gristmill.arena.web import arena as arena_module
-from gristmill.arena.web.arena import Arena
+from gristmill.arena.web.arena import LONGEST, Arena
 from gristmill.arena.web.config import PageConfig
 from gristmill.arena.web.leaderboard import Leaderboard
 from gristmill.arena.web.round import Refused
@@ -57,6 +60,8 @@ def test_a_battle_from_prompt_to_vote(tmp_path):
         found = await asked(arena, text="  What is a mill?  ")
         assert {a.text for a in found.turns[0].answers} == {"one", "two"}
         assert await arena.vote(found.name, "model_b", "visitor:7") is found
+        assert not found.revealed
+        arena.reveal(found.name)
         assert found.revealed
         (stored,) = read_votes(arena.votes.path)
         return found, stored
@@ -86,7 +91,9 @@ def test_a_vote_is_on_the_disk_before_the_names_are_shown(tmp_path, monkeypatch)
         await arena.vote(found.name, "tie", "v")
         assert len(list(read_votes(arena.votes.path))) == 1
 
-    played(tmp_path, play)
+        assert found.revealed
+
+    played(tmp_path, play, undo_seconds=0)
     assert seen == [False]
 
 
@@ -148,7 +155,74 @@ def test_undo_and_what_a_vote_is_worth_then(tmp_path):
         await arena.vote(found.name, "model_b", "v")
         return arena.votes.count()
 
-    assert played(tmp_path, play) == {"counted": 0, "withdrawn": 1, "after_reveal": 2}
+    assert played(tmp_path, play) == {"counted": 1, "withdrawn": 1, "after_reveal": 1}
+    assert list(read_withdrawn(tmp_path / "votes.sqlite")) == [], "it was a slip put right"
+
+
+ROUNDS = 60
+
+
+def attacked(tmp_path, attack) -> dict:
+    """The board after a visitor did as `attack` says in each of 60 rounds of two models that
+    answer alike, voting blindly."""
+
+    async def play(arena):
+        blind = random.Random(3)
+        for _ in range(ROUNDS):
+            found = await asked(arena)
+            await arena.vote(found.name, blind.choice(("model_a", "model_b")), "visitor:1")
+            won = found.models[found.ballot.winner == "model_b"].called
+            await attack(arena, found, won)
+
+    played(tmp_path, play, limits={"rounds_per_hour": 99, "votes_per_hour": 99})
+    return rank(read([tmp_path / "votes.sqlite"], {"judge"}))
+
+
+def test_an_undo_after_the_names_does_not_rig_the_votes(tmp_path):
+    """Vote, read the names, and undo what the model of one's choice has lost."""
+    refused = []
+
+    async def attack(arena, found, won):
+        arena.reveal(found.name)
+        if won != "wheel":
+            with pytest.raises(Refused, match="too late"):
+                await arena.undo(found.name)
+            refused.append(won)
+
+    found = attacked(tmp_path, attack)
+    assert len(refused) > ROUNDS / 3
+    assert found["battles"] == ROUNDS
+    assert {row["rank"] for row in found["ratings"]} == {1}
+    assert all(row["lower"] < 1000 < row["upper"] for row in found["ratings"])
+
+
+def test_votes_that_were_undone_like_that_are_flagged(tmp_path):
+    """As files have it in which the names were shown before: each loss of one model is gone."""
+
+    async def attack(arena, found, won):
+        if won != "wheel":
+            arena.votes.withdraw(found.ballot.key)
+
+    found = attacked(tmp_path, attack)
+    assert found["withdrawn"]["votes"] == ROUNDS - found["battles"]
+    row = next(f for f in found["withdrawn"]["flagged"] if f["model"] == "wheel")
+    assert (row["won"], row["lost"], row["kept_lost"]) == (0, ROUNDS - found["battles"], 0)
+    assert row["p"] < 1e-6
+    (said,) = [line for line in found["warnings"] if "taken back" in line]
+    assert f"wheel won 0 of {row['lost']} taken back" in said
+
+
+def test_the_leaderboard_does_not_tell_of_a_vote_that_may_be_undone(tmp_path):
+    async def play(arena):
+        found = await asked(arena)
+        await arena.vote(found.name, "tie", "v")
+        shown = [await Leaderboard(arena.config, arena.votes).html()]
+        arena.config = arena.config.model_copy(update={"undo_seconds": 0.0})
+        return [*shown, await Leaderboard(arena.config, arena.votes).html()]
+
+    before, after = played(tmp_path, play)
+    assert "no votes yet" in before
+    assert "1 vote counted" in after
 
 
 def test_an_undo_that_comes_too_late(tmp_path):
@@ -185,6 +259,33 @@ def test_a_backend_that_breaks_in_an_unknown_way(tmp_path, caplog):
         return sorted(a.error for a in found.turns[0].answers)
 
     assert played(tmp_path, play, wheel=Broken(lambda m, i, s: "x")) == ["", "unavailable"]
+    (record,) = caplog.records
+    assert "RuntimeError at test_web_arena.py" in record.getMessage()
+
+
+def test_what_a_server_and_a_config_say_reaches_no_terminal_raw(tmp_path, caplog):
+    def refused(messages, index, seed):
+        raise RuntimeError("\x1b]0;owned\x07\nno \x9b31mgrain")
+
+    async def play(arena):
+        await asked(arena)
+
+    models = [{**TWO[0], "name": "wheel"}, {**TWO[1], "name": "stone\x1b[2J"}]
+    backends = {"wheel": ScriptedChat(refused), "stone\x1b[2J": ScriptedChat(refused)}
+
+    async def main():
+        config = PageConfig.of({"models": models})
+        votes = Votes(tmp_path / "votes.sqlite")
+        async with AsyncExitStack() as stack:
+            for backend in backends.values():
+                await stack.enter_async_context(backend)
+            await play(Arena(config, votes, backends))
+        votes.close()
+
+    asyncio.run(main())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert all("grain" in line and line.isprintable() for line in said)
 
 
 def test_identity_does_not_count_and_extra_words_are_heeded(tmp_path):
@@ -235,6 +336,51 @@ def test_answers_come_while_they_are_made_and_regenerating_gives_others(tmp_path
         assert found.turns[1].answers[1].text.startswith("try 0 of 3")
 
     played(tmp_path, play, **backends)
+
+
+def endless(text: str) -> ScriptedChat:
+    class Endless(ScriptedChat):
+        async def stream(self, prompt, index, sampling):
+            while True:
+                yield text
+
+    return Endless(lambda m, i, s: "x")
+
+
+def test_a_model_without_end_is_cut_off_and_lets_others_have_their_turn(tmp_path):
+    async def play(arena):
+        turns = 0
+
+        async def other():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(other())
+        found = await asked(arena)
+        task.cancel()
+        assert turns > 1000, "others come after each piece"
+        assert [len(a.text) for a in found.turns[0].answers] == [LONGEST, LONGEST]
+        assert [a.finish_reason for a in found.turns[0].answers] == ["length", "length"]
+        assert not found.failed
+
+    played(tmp_path, play, wheel=endless("grain " * 9), stone=says("x" * (LONGEST + 1)))
+
+
+def test_what_takes_long_to_show_is_shown_less_often(tmp_path):
+    async def play(arena):
+        found = arena.begin(None, "q", "v", "a")
+        looks = 0
+        async for _ in arena.answers(found):
+            looks += 1
+            end = time.thread_time() + 0.1
+            while time.thread_time() < end:
+                pass
+        assert looks <= 4
+
+    slow = {name: says("a b c d", latency=1.5) for name in ("wheel", "stone")}
+    played(tmp_path, play, **slow)
 
 
 def test_limits(tmp_path):
@@ -373,7 +519,9 @@ def test_a_config_from_a_file(tmp_path):
     path.write_text(yaml.safe_dump({"name": "Mills", "models": TWO, "votes": "data/v.sqlite"}))
     config = PageConfig.load(path)
     assert config.votes == str(tmp_path / "data" / "v.sqlite")
-    assert (config.undo_seconds, config.limits.turns) == (60.0, 10)
+    assert (config.undo_seconds, config.limits.turns) == (5.0, 10)
+    assert config.limits.address_rounds_per_hour == 240
+    assert "stored" in config.notice
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Answers as Markdown that is harmless and says what the model wrote."""
 
 import time
+from html import unescape
 
 import pytest
 
-from gristmill.arena.web.clean import LONGEST, markdown, quoted, whole
+from gristmill.arena.web.arena import LONGEST
+from gristmill.arena.web.clean import markdown, quoted, whole
 
 
 @pytest.mark.parametrize(
@@ -31,16 +33,16 @@ def test_answers(text, shown):
     assert markdown(text) == shown
 
 
-def test_only_so_much_is_shown():
-    shown = markdown("x" * (LONGEST + 1234))
-    assert len(shown) < LONGEST + 100
-    assert shown.endswith("1,234 more characters")
-
-
 def test_a_visitor_is_quoted():
-    assert quoted("# <b>*x*</b>\n    1. `y`") == "\\# \\<b\\>\\*x\\*\\</b\\>\n" + "\u00a0" * 4 + (
-        "1\\. \\`y\\`"
-    )
+    said = "# <b>*x*</b>\n    1. `y`"
+    made = quoted(said)
+    assert not set(made) & set("*`<>[]()") and "\u00a0" * 4 in made
+    assert unescape(made).replace("\u00a0", " ") == said
+
+
+def test_what_a_formula_begins_with_is_apart():
+    assert quoted("\\(a") == "<span>&#92;</span>&#40;a"
+    assert quoted("$$") == "<span>&#36;</span>" * 2
 
 
 def test_half_a_surrogate_pair():

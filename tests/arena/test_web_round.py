@@ -29,8 +29,10 @@ def answer(round: Round, a: str = "one", b: str = "two", error: str = "") -> Non
 
 
 def vote(round: Round, winner: str = "model_a", now: float = 100.0):
+    """A vote that is final."""
     ballot = round.cast(winner, now)
     round.voted(ballot)
+    round.reveal()
     return ballot
 
 
@@ -104,16 +106,42 @@ def test_after_the_names_no_vote_counts(round):
     assert second.key != first.key
 
 
-def test_an_undone_vote_frees_its_key_but_the_names_are_known(round):
+def test_a_vote_is_undone_before_the_names_are_shown_or_never(round):
     round.begin("q")
     answer(round)
-    first = vote(round, now=100.0)
+    first = round.cast("model_a", 100.0)
+    round.voted(first)
+    assert not round.revealed
     assert round.can_undo(159.0, 60.0)
     assert not round.can_undo(161.0, 60.0)
     round.withdrawn()
+    round.reveal()
+    assert not round.revealed, "without a vote there are no names"
     assert not round.can_undo(101.0, 60.0)
     again = vote(round, "model_b", now=110.0)
-    assert (again.key, again.reason) == (first.key, "after_reveal")
+    assert (again.key, again.reason) == (first.key, "")
+    assert not round.can_undo(110.0, 60.0)
+
+
+def test_no_names_while_a_vote_is_being_taken_back(round):
+    round.begin("q")
+    answer(round)
+    round.voted(round.cast("model_a", 100.0))
+    round.voting = True
+    round.reveal()
+    assert not round.revealed
+
+
+@pytest.mark.parametrize("go_on", [lambda r: r.begin("more"), lambda r: r.again()])
+def test_who_goes_on_after_a_vote_has_made_it_final(round, go_on):
+    round.begin("q")
+    answer(round)
+    round.voted(round.cast("model_a", 100.0))
+    go_on(round)
+    answer(round)
+    assert round.revealed
+    assert not round.can_undo(101.0, 60.0)
+    assert vote(round).reason == "after_reveal"
 
 
 def test_a_failed_answer_has_to_be_regenerated(round):
@@ -151,7 +179,7 @@ def test_what_the_page_shows_of_it(round):
     round.begin("<b>q</b>")
     during = view_of(round, 0, 60)
     assert "Both are answering" in during.note
-    assert during.talks[0][0]["content"][0]["text"] == "\\<b\\>q\\</b\\>"
+    assert during.talks[0][0]["content"][0]["text"] == "&#60;b&#62;q&#60;/b&#62;"
     assert "▍" in during.talks[0][1]["content"][0]["text"]
     assert not (during.can_send or during.can_vote or during.can_again or during.can_new)
     answer(round, "", "cut")
@@ -162,14 +190,16 @@ def test_what_the_page_shows_of_it(round):
     assert "cut at its longest" in after.talks[1][1]["content"][0]["text"]
     assert after.titles == ("Assistant A", "Assistant B")
     assert not any(name in repr(after) for name in ("Anna", "wheel", "stone"))
-    vote(round)
+    round.voted(round.cast("model_a", 100.0))
+    voted = view_of(round, 100, 60)
+    assert voted.can_undo and not voted.can_vote and not voted.decided
+    assert not any(name in repr(voted) for name in ("Anna", "wheel", "stone"))
+    assert not view_of(round, 161, 60).can_undo
+    round.reveal()
     shown = view_of(round, 100, 60)
     assert shown.titles == ("A: Anna", "B: stone-9b")
     assert "wheel" not in repr(shown)
-    assert shown.can_undo and shown.decided and not shown.can_vote
-    assert not view_of(round, 161, 60).can_undo
-    round.withdrawn()
-    assert "will not count" in view_of(round, 100, 60).note
+    assert shown.decided and not shown.can_undo and not shown.can_vote
 
 
 def test_names_are_no_html():

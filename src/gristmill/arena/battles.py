@@ -89,6 +89,7 @@ class Battles:
     covariates: by name, float64: by how much A exceeds B in something that is not its quality.
     notes: what a reader of the ratings should know about how the rows were read.
     unused: how many rows have a column that nothing obeys, by its name.
+    withdrawn: votes that were taken back, which are none of the rows.
     """
 
     models: list[str]
@@ -102,6 +103,7 @@ class Battles:
     covariates: dict[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     unused: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: tuple[Battle, ...] = ()
 
     def __len__(self) -> int:
         return len(self.a)

@@ -44,6 +44,8 @@ def joined(parts: Sequence[Battles]) -> Battles:
         covariates={n: np.concatenate([p.covariates[n] for p in parts]) for n in shared},
         notes=tuple(note for p in parts for note in p.notes),
         unused=sum((Counter(p.unused) for p in parts), Counter()),
+        # A copy of a file holds what the file holds.
+        withdrawn=tuple(dict.fromkeys(each for p in parts for each in p.withdrawn)),
     )
 
 

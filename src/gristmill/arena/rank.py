@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.arena.battles import TIE, Battles
-from gristmill.arena.boards import of_category
+from gristmill.arena.boards import OVERALL, of_category
 from gristmill.arena.elo import elo, elo_rounds
 from gristmill.arena.fit import CENTRE, cells_of
 from gristmill.arena.groups import Group, groups_of
@@ -18,6 +18,7 @@ from gristmill.arena.settings import Settings
 from gristmill.arena.style import FEATURES
 from gristmill.arena.suspects import suspects
 from gristmill.arena.uncertainty import opened, percentiles
+from gristmill.arena.withdrawn import withdrawn
 from gristmill.arena.words import warnings
 from gristmill.errors import ConfigError, DataError
 
@@ -67,6 +68,10 @@ def rank(
         "ratings": rows,
         "unused_columns": dict(battles.unused),
         "judges": suspects(battles, settings.flag_rate, settings.seed) if judges else None,
+        # A board of some battles cannot tell which of those taken back would be on it.
+        "withdrawn": withdrawn(battles, settings.flag_rate)
+        if judges and settings.category == OVERALL
+        else None,
     }
     return {**found, "warnings": warnings(found, battles.notes)}
 

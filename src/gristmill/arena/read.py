@@ -18,7 +18,7 @@ from gristmill.arena.fields import Wanted
 from gristmill.arena.loading import TABLES
 from gristmill.arena.once import KNOWN_BY, once
 from gristmill.arena.passed import Passed
-from gristmill.arena.sources import Place, named, places_of
+from gristmill.arena.sources import VOTES, Place, named, places_of
 from gristmill.arena.table import by_record, read_table
 from gristmill.errors import DataError
 from gristmill.intake.places import File
@@ -78,6 +78,7 @@ def read_battles(
 
 def _read_one(place: Place, wanted: Wanted) -> Battles:
     passed = Passed()
+    taken_back: tuple[Battle, ...] = ()
     if isinstance(place, File) and place.kind in TABLES and not by_record(place, wanted):
         found = read_table(place, wanted, passed)
     else:
@@ -87,6 +88,10 @@ def _read_one(place: Place, wanted: Wanted) -> Battles:
 
         wanted = replace(wanted, kinds=wanted.kinds | KNOWN_BY)
         found = gathered(named(place), wanted, records(place, wanted, passed))
+        if isinstance(place, File) and place.kind in VOTES:
+            from gristmill.arena.store import read_withdrawn
+
+            taken_back = tuple(read_withdrawn(Path(place.place)))
     name = place if isinstance(place, str) else place.name
     notes = passed.notes(name) if len(found) else [*passed.notes(name), f"{name}: no battles."]
-    return replace(found, notes=tuple(notes), unused=dict(passed.unused))
+    return replace(found, notes=tuple(notes), unused=dict(passed.unused), withdrawn=taken_back)

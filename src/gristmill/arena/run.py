@@ -14,6 +14,7 @@ from gristmill.arena.rank import rank as rank_battles
 from gristmill.arena.read import read
 from gristmill.arena.settings import Settings
 from gristmill.errors import ConfigError, StorageError
+from gristmill.page.text import visible
 from gristmill.parts import build
 from gristmill.storage import write_atomically
 from gristmill.terminal.console import speaker
@@ -94,7 +95,7 @@ def heatmap_files(
         f"{len(table.models)} models, {found['battles']:,} battles, {table.pairs:,} of "
         f"{table.possible:,} pairs met"
     )
-    return [said, *(f"note: {line}" for line in found["warnings"])]
+    return [said, *(visible(f"note: {line}") for line in found["warnings"])]
 
 
 def _page(

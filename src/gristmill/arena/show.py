@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill.arena.boards import title
-from gristmill.page.text import decimal, label, percent, plural, whole
+from gristmill.page.text import decimal, label, percent, plural, visible, whole
 
 NAMES = {"bt": "Bradley-Terry", "davidson": "Davidson", "rao-kupper": "Rao-Kupper", "elo": "Elo"}
 """The methods by their authors."""
@@ -19,7 +19,7 @@ NAMES = {"bt": "Bradley-Terry", "davidson": "Davidson", "rao-kupper": "Rao-Kuppe
 
 def show_ratings(console: Console, found: dict[str, Any], outs: Sequence[Path]) -> None:
     """The leaderboard as a table, what has to be said about it, and where it was written."""
-    console.print(headline(found), markup=False, soft_wrap=True)
+    console.print(visible(headline(found)), markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     grouped = found["groups"] > 1
     if grouped:
@@ -37,15 +37,16 @@ def show_ratings(console: Console, found: dict[str, Any], outs: Sequence[Path]) 
     for each in found["style"]:
         ends = f"{decimal(each['lower'], 3)} to {decimal(each['upper'], 3)}"
         console.print(
-            f"style {each['name']}: {decimal(each['coefficient'], 3, signed=True)} ({ends}), "
+            f"style {label(each['name'])}: "
+            f"{decimal(each['coefficient'], 3, signed=True)} ({ends}), "
             f"{decimal(each['points'], 1, signed=True)} points for one standard deviation",
             markup=False,
             soft_wrap=True,
         )
     for line in found["warnings"]:
-        console.print(f"note: {line}", markup=False, soft_wrap=True)
+        console.print(visible(f"note: {line}"), markup=False, soft_wrap=True)
     for out in outs:
-        console.print(str(out), markup=False, soft_wrap=True)
+        console.print(visible(str(out)), markup=False, soft_wrap=True)
 
 
 def headline(found: dict[str, Any]) -> str:

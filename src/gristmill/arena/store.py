@@ -72,6 +72,14 @@ _READ = (
     "WHERE counted AND withdrawn_at IS NULL AND number > ? ORDER BY number LIMIT ?"
 )
 
+_BRIEF = ("id", "model_a", "model_b", "winner", "judge", "time")
+_WITHDRAWN = f"""
+SELECT {", ".join(_BRIEF)} FROM votes AS one
+WHERE counted AND withdrawn_at IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM votes WHERE key = one.key AND counted AND withdrawn_at IS NULL
+) ORDER BY number
+"""
+
 
 class Votes:
     """The votes of one file, which is made if it is not there.
@@ -167,6 +175,18 @@ def read_votes(path: Path) -> Iterator[Battle]:
             VOTES.check(base, path)
             for row in base.execute(_READ, (0, -1)):
                 yield _battle_of(row[1:])
+    finally:
+        base.close()
+
+
+def read_withdrawn(path: Path) -> Iterator[Battle]:
+    """The votes that would count had they not been taken back, without their texts. One that the
+    visitor gave anew, and that counts, was a slip put right and is none of them."""
+    base = _open_to_read(path)
+    try:
+        with VOTES.named(path):
+            for row in base.execute(_WITHDRAWN):
+                yield Battle(**dict(zip(_BRIEF, row, strict=True)))
     finally:
         base.close()
 

@@ -34,6 +34,7 @@ def warnings(found: dict[str, Any], notes: Sequence[str]) -> list[str]:
     if found["method"] == "rao-kupper" and found["ties"]["share"] == 0:
         said.append("No battle was tied: Rao and Kupper's model is then Bradley and Terry's.")
     said += _about_judges(found["judges"])
+    said += _about_withdrawn(found["withdrawn"])
     return said
 
 
@@ -117,4 +118,23 @@ def _about_judges(judges: dict[str, Any] | None) -> list[str]:
         f"{plural(len(flagged), 'judge')} of {whole(judges['tested'])} vote against the ratings "
         f"more than honest votes would: {shown}{more}. By chance {decimal(judges['expected'], 1)} "
         "would be flagged. Their votes are counted."
+    ]
+
+
+def _about_withdrawn(withdrawn: dict[str, Any] | None) -> list[str]:
+    if not withdrawn or not withdrawn["flagged"]:
+        return []
+    flagged = withdrawn["flagged"]
+    shown = ", ".join(
+        f"{label(row['model'], 60)} won {whole(row['won'])} of "
+        f"{whole(row['won'] + row['lost'])} taken back"
+        + (f" by {label(row['judge'], 40)}" if row["judge"] else "")
+        + f" and {whole(row['kept_won'])} of {whole(row['kept_won'] + row['kept_lost'])} that stand"
+        for row in flagged[:_SHOWN]
+    )
+    more = f" and {whole(len(flagged) - _SHOWN)} more" if len(flagged) > _SHOWN else ""
+    return [
+        f"Of {plural(withdrawn['votes'], 'vote')} taken back, too many went the same way for slips "
+        f"alone: of decisive votes {shown}{more}. Were they taken back by who had lost, the "
+        "ratings are wrong."
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.page.text import label
+from gristmill.page.text import label, visible
 
 
 def battle_lines(summary: dict[str, Any]) -> list[str]:
@@ -36,7 +36,7 @@ def battle_lines(summary: dict[str, Any]) -> list[str]:
     failed = [*summary["models"].values(), *summary["judges"].values()]
     if any(row["failures"] for row in failed):
         lines.append("run again to try what failed once more")
-    return [*lines, f"votes: {summary['votes']}"]
+    return [*map(visible, lines), visible(f"votes: {summary['votes']}")]
 
 
 def agreement_lines(found: dict[str, Any]) -> list[str]:
@@ -73,7 +73,7 @@ def tag_lines(summary: dict[str, Any]) -> list[str]:
         )
     if summary["failures"]:
         lines.append(f"not tagged: {_reasons(summary['failures'])}; run again to try once more")
-    return [*lines, *summary["notes"]]
+    return [visible(line) for line in (*lines, *summary["notes"])]
 
 
 def _reasons(counts: dict[str, int]) -> str:

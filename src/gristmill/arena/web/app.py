@@ -13,11 +13,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from gristmill.arena.web.arena import Arena
+from gristmill.arena.web.config import PageConfig
 from gristmill.arena.web.leaderboard import Leaderboard
 from gristmill.arena.web.round import Refused, Round
 from gristmill.arena.web.theme import theme, variables
 from gristmill.arena.web.view import CHOICES, View, note, view_of
-from gristmill.arena.web.wall import Wall
+from gristmill.arena.web.wall import LOG, Wall, failure
 
 Updates = dict[Any, Any]
 
@@ -63,6 +64,17 @@ def application(arena: Arena, leaderboard: Leaderboard) -> Any:
     return Wall(mounted)
 
 
+class _Blocks(gr.Blocks):
+    """Gradio's page, which writes a line where an event fails instead of a hundred."""
+
+    async def process_api(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().process_api(*args, **options)
+        except Exception as error:
+            LOG.warning("an event of the page failed: %s", failure(error))
+            raise gr.Error("That did not work. Reload the page.", print_exception=False) from None
+
+
 class Page:
     """The components of the page, and the handlers of its events."""
 
@@ -75,11 +87,12 @@ class Page:
         """The page."""
         # Its name in the browser's storage, where an id lives on when the server starts anew.
         store = self._arena.votes.pseudonym("browser storage").replace(":", "-")
-        with gr.Blocks(title=self._arena.config.name, analytics_enabled=False) as page:
+        with _Blocks(title=self._arena.config.name, analytics_enabled=False) as page:
             self._round = gr.State(None)
             self._browser = gr.BrowserState(None, storage_key=store, secret=store)
-            self._timer = gr.Timer(max(0.1, self._undo_seconds), active=False)
-            gr.HTML(_head(self._arena.config.name), elem_id="head", **_PLAIN)
+            # A little later, so that the time for an undo is over when it ticks.
+            self._timer = gr.Timer(self._undo_seconds + 0.1, active=False)
+            gr.HTML(_head(self._arena.config), elem_id="head", **_PLAIN)
             with gr.Tabs():
                 with gr.Tab("Battle"):
                     self._battle()
@@ -113,6 +126,7 @@ class Page:
                 self._again = _button("again", "Regenerate")
                 self._new = _button("new", "New round")
                 self._undo = _button("undo", "Undo vote", visible=self._undo_seconds > 0)
+                self._names = _button("names", "Show the names", visible=self._undo_seconds > 0)
 
     def _chat(self, side: str) -> gr.Chatbot:
         return gr.Chatbot(
@@ -140,6 +154,7 @@ class Page:
             self._again,
             self._new,
             self._undo,
+            self._names,
             self._timer,
         ]
         where = [self._round, self._browser]
@@ -155,7 +170,8 @@ class Page:
         self._again.click(self._on_again, self._round, self._all, **_QUIET)
         self._undo.click(self._on_undo, self._round, self._all, **_QUIET)
         self._new.click(self._on_new, self._round, self._all, **_QUIET)
-        self._timer.tick(self._on_tick, self._round, [self._undo, self._timer], **_QUIET)
+        self._names.click(self._on_names, self._round, self._all, **_QUIET)
+        self._timer.tick(self._on_tick, self._round, self._all, **_QUIET)
         page.load(_known, self._browser, self._browser, **_QUIET)
         tab.select(self._leaderboard.html, None, self._board, **_QUIET)
 
@@ -204,7 +220,7 @@ class Page:
                 return self._refused(refusal)
             if found is None:
                 return {self._round: gr.skip()}
-            return {**self._shown(found), self._timer: gr.Timer(active=self._undo_seconds > 0)}
+            return self._shown(found)
 
         return vote
 
@@ -213,25 +229,24 @@ class Page:
             found = await self._arena.undo(name)
         except Refused as refusal:
             return self._refused(refusal)
-        return {**self._shown(found), self._timer: gr.Timer(active=False)}
+        return self._shown(found)
 
     def _on_new(self, name: str | None) -> Updates:
         found = self._arena.round(name)
         if found is not None and found.busy:
             return {self._round: gr.skip()}
-        return {
-            self._round: None,
-            **self._shown(None),
-            self._timer: gr.Timer(active=False),
-        }
+        return {self._round: None, **self._shown(None)}
+
+    def _on_names(self, name: str | None) -> Updates:
+        found = self._arena.reveal(name)
+        return {self._round: gr.skip()} if found is None else self._shown(found)
 
     def _on_tick(self, name: str | None) -> Updates:
         """The time for an undo is over, or nearly."""
-        view = self._view(self._arena.round(name))
-        return {
-            self._undo: gr.Button(interactive=view.can_undo),
-            self._timer: gr.Timer(active=view.can_undo),
-        }
+        found = self._arena.round(name)
+        if found is None or found.busy or self._view(found).can_undo:
+            return {self._round: gr.skip()}
+        return self._on_names(name)
 
     # What the page shows
 
@@ -257,6 +272,8 @@ class Page:
                 interactive=view.can_new, variant="primary" if view.decided else "secondary"
             ),
             self._undo: gr.Button(interactive=view.can_undo),
+            self._names: gr.Button(interactive=view.can_undo),
+            self._timer: gr.Timer(active=view.can_undo),
             **{b: gr.Button(interactive=view.can_vote) for b in self._votes.values()},
         }
 
@@ -285,8 +302,9 @@ def _known(browser: Any) -> str:
     return browser if isinstance(browser, str) and browser else secrets.token_urlsafe(16)
 
 
-def _head(name: str) -> str:
+def _head(config: PageConfig) -> str:
+    notice = Markup('<p class="notice">{}</p>').format(config.notice) if config.notice else ""
     return Markup(
         "<h1>{}</h1><p>Two anonymous models answer the same prompt. Vote for the better answer; "
-        "their names are shown after your vote.</p>"
-    ).format(name)
+        "their names are shown after your vote.</p>{}"
+    ).format(config.name, notice)

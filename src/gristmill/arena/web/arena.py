@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import secrets
 import time
@@ -18,16 +17,20 @@ from gristmill.arena.web.draw import Draw
 from gristmill.arena.web.identity import Identity
 from gristmill.arena.web.limits import Hourly
 from gristmill.arena.web.round import Ballot, Refused, Round
+from gristmill.arena.web.wall import LOG, failure
 from gristmill.backends import ChatBackend
 from gristmill.errors import BackendError, BackendFatal, GristmillError
-from gristmill.page.text import duration, plural
+from gristmill.page.text import duration, label, one_line, plural
 from gristmill.records import Prompt, Response, prompt_id
 
-LOG = logging.getLogger("gristmill.arena")
 MOST_ROUNDS = 10_000
 """Rounds remembered; the one that was left alone longest is forgotten first."""
 TICK = 0.1
-"""Seconds between two looks at answers under way."""
+"""Seconds between two looks at answers under way, if a look is quick."""
+SHARE = 0.2
+"""Of the event loop's time that one round may spend on being shown."""
+LONGEST = 60_000
+"""Characters of one answer; a model that goes on is cut off there."""
 
 
 class Arena:
@@ -113,8 +116,11 @@ class Arena:
         tasks = [asyncio.create_task(self._answer(found, side)) for side in (0, 1)]
         try:
             while not all(task.done() for task in tasks):
+                start = time.thread_time()
                 yield
-                await asyncio.wait(tasks, timeout=TICK)
+                # What is long takes long to show: less often then, for others wait meanwhile.
+                spent = time.thread_time() - start
+                await asyncio.wait(tasks, timeout=max(TICK, spent / SHARE))
             for task in tasks:
                 task.result()
         finally:
@@ -139,20 +145,26 @@ class Arena:
                         answer.finish_reason = piece.finish_reason
                     else:
                         answer.text += whole(piece)
+                    if len(answer.text) > LONGEST:
+                        answer.text = answer.text[:LONGEST]
+                        answer.finish_reason = "length"
+                        break
+                    # A server that is faster than we are would let nobody else have a turn.
+                    await asyncio.sleep(0)
             answer.done = True
         except (BackendError, BackendFatal) as error:
             # What it says may name the model: it is for the log, not for the page.
-            LOG.warning("%s did not answer: %s", model.called, error)
+            LOG.warning("%s did not answer: %s", label(model.called), one_line(error, 300))
             answer.error = error.kind if isinstance(error, BackendError) else "unavailable"
-        except Exception:
-            LOG.exception("%s did not answer", model.called)
+        except Exception as error:
+            LOG.error("%s did not answer: %s", label(model.called), failure(error))
             answer.error = "unavailable"
 
     # Voting
 
     async def vote(self, name: str | None, winner: str, visitor: str) -> Round | None:
-        """Store a vote; the names may be shown when this returns. None where there is nothing to
-        do: the same click again. Raises Refused."""
+        """Store a vote; the names may be shown after `reveal`. None where there is nothing to do:
+        the same click again. Raises Refused."""
         found = self.round(name)
         if found is None:
             raise Refused("There are no answers to vote on yet.")
@@ -178,13 +190,15 @@ class Arena:
             )
         except GristmillError as error:
             found.voted(None)
-            LOG.error("a vote was not stored: %s", error)
+            LOG.error("a vote was not stored: %s", one_line(error, 300))
             raise Refused("The vote could not be stored. Try again in a while.") from None
         found.voted(ballot)
         self._votes_of.take(visitor)
+        if not self.config.undo_seconds:
+            found.reveal()
 
     async def undo(self, name: str | None) -> Round:
-        """Take the last vote back. Raises Refused."""
+        """Take the last vote back, whose names were not shown. Raises Refused."""
         found = self.round(name)
         if found is None or found.ballot is None:
             raise Refused("There is no vote to take back.")
@@ -197,9 +211,16 @@ class Arena:
             found.voting = False
             if not isinstance(error, GristmillError):
                 raise
-            LOG.error("a vote was not withdrawn: %s", error)
+            LOG.error("a vote was not withdrawn: %s", one_line(error, 300))
             raise Refused("The vote could not be taken back. Try again.") from None
         found.withdrawn()
+        return found
+
+    def reveal(self, name: str | None) -> Round | None:
+        """The visitor wants the names now: their vote is final."""
+        found = self.round(name)
+        if found is not None:
+            found.reveal()
         return found
 
 

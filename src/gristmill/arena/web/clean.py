@@ -11,14 +11,11 @@ from collections.abc import Iterator
 
 from gristmill.page.text import visible
 
-LONGEST = 60_000
-"""Characters of one answer that are shown; all of it is stored."""
-
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _TICKS = re.compile(r"(?<!\\)`+")
 _IMAGE = re.compile(r"!(?=\[)")
 _TAG = re.compile(r"<(?=[A-Za-z][\w-]*[\s/>]|/[A-Za-z]|[!?])")
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!<>|~$&:])")
+_MARKS = re.compile(r"[\\`*_{}\[\]()#+\-.!<>|~$&:]")
 
 
 def whole(text: str) -> str:
@@ -28,13 +25,10 @@ def whole(text: str) -> str:
 
 def markdown(text: str) -> str:
     """An answer with raw HTML and images shown as they were written; code stays as it is."""
-    shown = visible(text[:LONGEST])
-    if len(text) > LONGEST:
-        shown += f"\n\n… and {len(text) - LONGEST:,} more characters"
     parts: list[str] = []
     prose: list[str] = []
     fence = ""
-    for line in shown.split("\n"):
+    for line in visible(text).split("\n"):
         mark = _FENCE.match(line)
         if fence:
             parts.append(line)
@@ -57,9 +51,16 @@ def quoted(text: str) -> str:
     for line in visible(text).split("\n"):
         told = line.lstrip(" \t")
         indent = line[: len(line) - len(told)].replace("\t", "    ")
-        kept = _MARKS.sub(r"\\\1", told).replace("  ", "\u00a0 ")
+        kept = _MARKS.sub(_literal, told).replace("  ", "\u00a0 ")
         lines.append("\u00a0" * len(indent) + kept)
     return "\n".join(lines)
+
+
+def _literal(mark: re.Match[str]) -> str:
+    """A mark as an entity, since a backslash before `(` would begin a formula. What a formula
+    begins with is in an element of its own: the page looks for formulas within texts alone."""
+    entity = f"&#{ord(mark[0])};"
+    return f"<span>{entity}</span>" if mark[0] in "\\$" else entity
 
 
 def _prose(lines: list[str]) -> Iterator[str]:

@@ -25,10 +25,13 @@ class Limits(Options):
     """Turns of one round at most."""
     regenerations: int = Field(default=10, ge=0)
     """How often the answers of one round may be regenerated."""
-    address_rounds_per_hour: int | None = Field(default=None, ge=1)
-    """Rounds in an hour from one network address, whoever is behind it: for a public page, where
-    a visitor can become a new one by clearing the browser. A proxy in front must pass the address
-    on in `X-Forwarded-For`."""
+    address_rounds_per_hour: int | None = Field(default=240, ge=1)
+    """Rounds in an hour from one network address, whoever is behind it, since a visitor can become
+    a new one by clearing the browser: four visitors at their own limit. None for no limit, where
+    many share an address. A proxy in front must pass the address on in `X-Forwarded-For`."""
+    address_connections: int = Field(default=256, ge=8)
+    """Connections open at once from one network address; a visitor has about three. A proxy in
+    front has any number."""
 
 
 class LeaderboardOptions(Options):
@@ -42,11 +45,20 @@ class LeaderboardOptions(Options):
     """Count the votes of judges that are models as well, not people's alone."""
 
 
+NOTICE = (
+    "Your prompts, the answers and your votes are stored, with a pseudonym of your browser, and "
+    "may be published. Write nothing personal or secret."
+)
+"""What is stored, in words for those whose it is."""
+
+
 class PageConfig(Options):
     """`gristmill arena serve CONFIG`."""
 
     name: str = Field(default="Arena", min_length=1, max_length=80)
     """The page's title."""
+    notice: str = Field(default=NOTICE, max_length=2000)
+    """What visitors are told of what is stored of them, as text; empty for nothing."""
     models: list[Contestant]
     """Who fights, two models or more."""
     votes: str = "votes.sqlite"
@@ -56,8 +68,9 @@ class PageConfig(Options):
     aliases of `models` with their parts, and well-known models and makers."""
     limits: Limits = Limits()
     """What one visitor may do."""
-    undo_seconds: float = Field(default=60.0, ge=0)
-    """How long a vote may be taken back; 0 for never."""
+    undo_seconds: float = Field(default=5.0, ge=0)
+    """How long a vote may be taken back, and the names stay hidden after it, unless the visitor
+    asks for them; 0: the names come with the vote, which is final."""
     leaderboard: LeaderboardOptions = LeaderboardOptions()
     """The leaderboard's tab."""
     weights: dict[str, float] = Field(default_factory=dict)

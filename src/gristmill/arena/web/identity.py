@@ -45,9 +45,15 @@ class Identity:
             *(m.alias for m in models if _parts(m.alias)),
             *words,
         }
-        found = [pattern for word in sorted(given) if (pattern := _pattern(word))]
-        makers = "|".join(sorted(map(_pattern, known()["makers"]), key=len, reverse=True))
-        found += [f"{_MADE}(?:{makers})", f"{_MADE_THERE}(?:{makers})"]
+        # By what may not stand before them, once for all: most places of a text end there.
+        edges: dict[str, list[str]] = {}
+        for word in sorted(given):
+            edge, pattern = _pattern(word)
+            if pattern:
+                edges.setdefault(edge, []).append(pattern)
+        found = [f"{edge}(?:{'|'.join(words)})" for edge, words in edges.items()]
+        makers = sorted(("".join(_pattern(m)) for m in known()["makers"]), key=len, reverse=True)
+        found += [f"{made}(?:{'|'.join(makers)})" for made in (_MADE, _MADE_THERE)]
         self._pattern = re.compile("|".join(found))
 
     def found(self, answer: str) -> str | None:
@@ -91,12 +97,12 @@ def _split(name: str) -> list[str]:
     return re.findall(r"[^\W\d_]+|\d+", plain(name))
 
 
-def _pattern(word: str) -> str:
-    """A regular expression that finds a word or phrase in plain text."""
+def _pattern(word: str) -> tuple[str, str]:
+    """A regular expression that finds a word or phrase in plain text: its beginning, the rest."""
     parts = _split(word)
     if not parts:
-        return ""
-    return _edge(parts[0], "<!") + r"[\W_]*".join(map(re.escape, parts)) + _edge(parts[-1], "!")
+        return "", ""
+    return _edge(parts[0], "<!"), r"[\W_]*".join(map(re.escape, parts)) + _edge(parts[-1], "!")
 
 
 def _edge(part: str, look: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from gristmill.arena.battles import MODEL_JUDGE, Battle, Battles
@@ -41,7 +41,11 @@ class Leaderboard:
 
     def _counted(self, battles: Iterable[Battle]) -> Iterable[Battle]:
         shown = {model.called: model.shown for model in self._config.models}
+        # A vote that may still be taken back would tell whom it was for.
+        settled = time() - self._config.undo_seconds
         for battle in battles:
+            if battle.time is not None and battle.time > settled:
+                continue
             if self._config.leaderboard.judges or not battle.judge.startswith(MODEL_JUDGE):
                 yield replace(
                     battle,

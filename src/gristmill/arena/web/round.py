@@ -1,10 +1,10 @@
 """One round: two models, what was asked and answered, and what was decided.
 
-    empty --begin--> answering --answered--> answered --ballot, voted--> revealed
-                          ^----- begin, again -----'  ^--- withdrawn ---'
+    empty --begin--> answering --answered--> answered --cast, voted--> voted --reveal--> revealed
+                          ^----- begin, again -----'  ^-- withdrawn --'
 
-The names stay known once they were shown, so that only a vote before that counts. Nothing in here
-waits, stores or draws anything: `arena` does.
+A vote can be taken back only before the names are shown, and only one before that counts: whoever
+knows the names decides nothing. Nothing in here waits, stores or draws anything: `arena` does.
 """
 
 from __future__ import annotations
@@ -106,8 +106,10 @@ class Round:
         return bool(self.turns) and not self.busy and not voted
 
     def can_undo(self, now: float, seconds: float) -> bool:
-        """Whether the vote that stands may be taken back."""
-        return not self.busy and self.ballot is not None and now <= self.ballot.time + seconds
+        """Whether the vote that stands may be taken back: its names were not shown."""
+        if self.busy or self.revealed or self.ballot is None:
+            return False
+        return now <= self.ballot.time + seconds
 
     @property
     def reason(self) -> str:
@@ -144,6 +146,8 @@ class Round:
             raise Refused("Wait until both have answered.")
 
     def _ask(self) -> Turn:
+        # A vote that stands is final once the talk goes on.
+        self.revealed |= self.ballot is not None
         self.asking = True
         self._asked += 1
         return self.turns[-1]
@@ -173,16 +177,19 @@ class Round:
         return Ballot(self.key, winner, self.reason, now)
 
     def voted(self, ballot: Ballot | None) -> None:
-        """The vote is stored, and the names may be shown; None if it could not be stored."""
+        """The vote is stored; None if it could not be."""
         self.voting = False
         if ballot is not None:
             self.ballot = ballot
-            self.revealed = True
 
     def withdrawn(self) -> None:
-        """The vote was taken back."""
+        """The vote was taken back, and the answers may be voted on again."""
         self.voting = False
         self.ballot = None
+
+    def reveal(self) -> None:
+        """The vote that stands is final, and the names may be shown."""
+        self.revealed |= self.ballot is not None and not self.voting
 
     def battle(self, ballot: Ballot, judge: str) -> Battle:
         """The record of a vote on this round."""

@@ -61,6 +61,7 @@ async def _serve(
     import uvicorn
 
     from gristmill.arena.web.app import application
+    from gristmill.arena.web.connections import bounded
 
     async with AsyncExitStack() as stack:
         for backend in backends.values():
@@ -69,6 +70,7 @@ async def _serve(
         app = application(arena, Leaderboard(config, votes))
         # No access log: it would hold the visitors' addresses.
         settings: dict[str, Any] = {"access_log": False, "log_level": "warning"}
+        settings["http"] = bounded(config.limits.address_connections)
         server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=GOODBYE, **settings))
         if ready is not None:
             ready(address(listening))

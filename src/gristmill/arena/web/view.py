@@ -39,8 +39,8 @@ class View:
 
     talks: messages of A's and of B's side as Gradio's chat takes them. titles: of the sides, as
     text. note: a line of HTML between answers and buttons. typed: what the text box holds, None
-    to leave it; placeholder: what it says when empty. decided: whether a vote stands, so that a new
-    round is the next thing to do. The rest: which buttons work.
+    to leave it; placeholder: what it says when empty. decided: whether the names are known, so that
+    a new round is the next thing to do. The rest: which buttons work.
     """
 
     talks: tuple[Sequence[dict[str, Any]], Sequence[dict[str, Any]]] = ((), ())
@@ -73,13 +73,13 @@ def view_of(
         titles=(titles[0], titles[1]),
         note=_said(found, shown),
         typed=typed,
-        placeholder="Go on with both" if found.revealed else "Go on with both, or vote",
+        placeholder="Go on with both, or vote" if found.ballot is None else "Go on with both",
         can_send=not found.busy and not found.failed,
         can_vote=found.open,
         can_undo=found.can_undo(now, undo_seconds),
         can_again=not found.busy and bool(found.turns),
         can_new=not found.busy and bool(found.turns),
-        decided=found.ballot is not None and not found.asking,
+        decided=found.revealed and not found.asking,
     )
 
 
@@ -121,13 +121,13 @@ def _said(found: Round, shown: list[str]) -> str:
         return note("Both are answering …")
     if found.ballot is not None:
         choice = CHOICES[found.ballot.winner]
+        if not found.revealed:
+            said = Markup("You voted: {}. The names come in a moment. A slip? Undo it first.")
+            return _line(said.format(choice), "good")
         said = Markup("You voted: {}. A is <b>{}</b>, B is <b>{}</b>.").format(choice, *shown)
         reason = _NOT_COUNTED.get(found.ballot.reason)
         counted = Markup(" {}").format(reason) if reason else Markup("")
         return _line(said + counted, "warn" if reason else "good")
     if found.failed:
         return note("An answer broke off. Regenerate it, or start a new round.", "warn")
-    if found.revealed:
-        said = "The vote was taken back. You know the names now, so another one will not count."
-        return note(said, "warn")
     return note("Which answer is better?")

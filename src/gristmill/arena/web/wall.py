@@ -1,9 +1,22 @@
-"""What stands between the page and the world: headers, and the doors that nobody needs."""
+"""What stands between the page and the world: headers, the doors that nobody needs, and bounds on
+what a request may bring."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
+
+from gristmill.page.text import one_line
+
+LOG = logging.getLogger("gristmill.arena")
+LARGEST = 256 << 10
+"""Bytes of a request's body: the longest prompt, escaped, and what Gradio puts around it."""
+PATIENCE = 20.0
+"""Seconds that a request's body may take."""
 
 POLICY = "; ".join(
     (
@@ -64,11 +77,78 @@ class Wall:
                 message = {**message, "headers": [*kept, *HEADERS]}
             await send(message)
 
-        if not is_open(scope["path"]):
-            await guarded({"type": "http.response.start", "status": 404, "headers": []})
+        async def refuse(status: int) -> None:
+            # The connection ends, so that nobody has to read the rest of what was sent.
+            close = [(b"connection", b"close"), (b"content-length", b"0")]
+            await guarded({"type": "http.response.start", "status": status, "headers": close})
             await guarded({"type": "http.response.body", "body": b""})
+
+        if not is_open(scope["path"]):
+            await refuse(404)
             return
-        await self._app(scope, receive, guarded)
+        try:
+            body = await _body(scope, receive)
+        except _Unread as unread:
+            await refuse(unread.status)
+            return
+        given = [body]
+
+        async def replay() -> Message:
+            if given:
+                return {"type": "http.request", "body": given.pop(), "more_body": False}
+            return await receive()
+
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await guarded(message)
+
+        try:
+            await self._app(scope, replay, noted)
+        except Exception as error:
+            # A line and no traceback: whoever sends odd requests shall not fill the disk.
+            what = one_line(f"{scope['method']} {scope['path']}", 200)
+            LOG.warning("%s failed: %s", what, failure(error))
+            if not started:
+                await refuse(500)
+
+
+def failure(error: Exception) -> str:
+    """What went wrong, and in which line of code, in one line."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    place = f"{Path(frame.f_code.co_filename).name}:{line}"
+    return f"{type(error).__name__} at {place}: {one_line(error, 200)}"
+
+
+class _Unread(Exception):
+    """A body that is not read to its end. status: what the client is told."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+async def _body(scope: Message, receive: Callable[[], Awaitable[Message]]) -> bytes:
+    """A request's body, counted while it comes. Raises _Unread."""
+    told = dict(scope["headers"]).get(b"content-length", b"0")
+    if not told.isdigit() or len(told) > 12 or int(told) > LARGEST:
+        raise _Unread(413)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Unread(400)
+                body += message.get("body", b"")
+                if len(body) > LARGEST:
+                    raise _Unread(413)
+                if not message.get("more_body", False):
+                    return bytes(body)
+    except TimeoutError:
+        raise _Unread(408) from None
 
 
 def is_open(path: str) -> bool:
