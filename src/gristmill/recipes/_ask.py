@@ -17,12 +17,12 @@ from gristmill.recipes._replies import (
     LIST_SCHEMA,
     TRIES,
     refuses,
-    shown_of,
     squeezed,
     whole_items,
 )
 from gristmill.recipes._report import Stage
 from gristmill.recipes._request import Request
+from gristmill.recipes._templates import shown_of
 from gristmill.records import Message
 
 AHEAD = 4

@@ -9,7 +9,8 @@ from typing import Any
 
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Item
-from gristmill.recipes._replies import TRIES, shown_of
+from gristmill.recipes._replies import TRIES
+from gristmill.recipes._templates import shown_of
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
 from gristmill.lists.parse import parse_list
@@ -12,12 +11,6 @@ from gristmill.records import Response
 
 TRIES = 3
 """Calls for one list or text, before what is missing is given up."""
-
-MOST_KNOWN = 200
-"""Items of earlier turns that a model is told not to repeat; more would fill its context."""
-
-KNOWN_PER_TOKEN = 4
-"""Bytes of them, for each token that a reply may have."""
 
 LONGEST_REFUSAL = 300
 """Characters. Someone who writes "I'm unable to ..." and goes on for longer has a question."""
@@ -50,18 +43,6 @@ def squeezed(text: str) -> str:
 def refuses(text: str) -> bool:
     """Whether a text that was to be a prompt is a refusal to write one: those are short."""
     return len(text) <= LONGEST_REFUSAL and REFUSAL.match(text) is not None
-
-
-def shown_of(known: Sequence[str], max_tokens: int) -> list[str]:
-    """The last of what is known, as much as a model is told of it."""
-    room, shown = KNOWN_PER_TOKEN * max_tokens, list[str]()
-    for text in reversed(known[-MOST_KNOWN:]):
-        # The mark and the line's end before each.
-        room -= len(text.encode("utf-8", "surrogatepass")) + 3
-        if room < 0:
-            break
-        shown.append(text)
-    return shown[::-1]
 
 
 def whole_items(reply: Response) -> tuple[str, ...]:

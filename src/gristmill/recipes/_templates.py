@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,11 @@ COMMON = frozenset({"language", "persona", "count"})
 """What every template may use: the language's English name, whom the prompt is from (or ""), and
 how many are asked for."""
 
+MOST_KNOWN = 200
+"""Items of earlier turns that a model is told not to repeat; more would fill its context."""
+
+KNOWN_PER_TOKEN = 4
+"""Bytes of them, for each token that a reply may have."""
 
 SHARED_VARIABLES = {
     "_list": frozenset[str](),
@@ -151,3 +156,15 @@ def _of(count: int, word: str, words: str = "") -> str:
 def _line_of(variable: str, source: str) -> int:
     lines = source.splitlines()
     return next((n for n, line in enumerate(lines, 1) if variable in line), 1)
+
+
+def shown_of(known: Sequence[str], max_tokens: int) -> list[str]:
+    """The last of what is known, as much as a model is told of it."""
+    room, shown = KNOWN_PER_TOKEN * max_tokens, list[str]()
+    for text in reversed(known[-MOST_KNOWN:]):
+        # The mark and the line's end before each.
+        room -= len(text.encode("utf-8", "surrogatepass")) + 3
+        if room < 0:
+            break
+        shown.append(text)
+    return shown[::-1]

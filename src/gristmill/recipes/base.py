@@ -19,8 +19,7 @@ from gristmill.languages import Language, language_of
 from gristmill.parts import Options, name_of
 from gristmill.recipes._items import Draft
 from gristmill.recipes._lines import lines_of
-from gristmill.recipes._replies import KNOWN_PER_TOKEN
-from gristmill.recipes._templates import SHARED_VARIABLES, Templates
+from gristmill.recipes._templates import KNOWN_PER_TOKEN, SHARED_VARIABLES, Templates
 
 if TYPE_CHECKING:
     from gristmill.recipes._ask import Ask
