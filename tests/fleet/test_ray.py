@@ -61,14 +61,16 @@ def supervised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespa
 
 def serving(actor: Supervisor, driver: str) -> int:
     """The process of its server, once it answers."""
-    said = until(lambda: actor.renew(driver)["address"])
+    said = until(lambda: actor.renew(driver, "")["address"])
     return int(said.split(":")[2].partition("/")[0])
 
 
 def test_a_replica_ends_with_its_last_driver(supervised: SimpleNamespace) -> None:
     actor = Supervisor("m", Fleet().model_dump_json(), 0, "secret", "/nowhere")
     pid = serving(actor, "one")
-    actor.renew("two")
+    actor.renew("two", "secret")
+    other = actor.renew("three", "of another fleet that has its name")
+    assert other["address"] == "" and other["key"] == "secret"
     actor.leave("one")
     assert not supervised.killed.wait(1)
     actor.leave("two")
@@ -159,7 +161,9 @@ def test_shards_are_started_on_nodes_and_started_again(cluster: Any, tmp_path: P
         config = write_config(tmp_path, write_prompts(tmp_path, 120), server, responses=2)
         assert run("run", config, "--out", one)[0] == 0
         with start("run", config, "--out", many, "--shards", "2", "--on", "ray") as driver:
-            (shard,) = until(lambda: [p for p in shards() if p.info["cmdline"][-1] == "2/2"], 120)
+            (shard,) = until(
+                lambda: [p for p in shards(many) if p.info["cmdline"][-1] == "2/2"], 120
+            )
             beside = shard.parent().parent()
             log = many / "checkpoint" / "002-of-002" / "finished.jsonl"
             assert wait_until(lambda: log.exists() and log.stat().st_size > 0, driver)
@@ -169,15 +173,15 @@ def test_shards_are_started_on_nodes_and_started_again(cluster: Any, tmp_path: P
     assert "2 shards, 2 through: 120 prompts finished" in said
     for file in (one / "data").iterdir():
         assert file.read_bytes() == (many / "data" / file.name).read_bytes()
-    assert not shards()
+    assert not shards(many)
 
 
-def shards() -> list[psutil.Process]:
-    """The processes that make a shard."""
+def shards(out: Path) -> list[psutil.Process]:
+    """The processes that make a shard of this run."""
     found = psutil.process_iter(["cmdline"])
     return [
         p
         for p in found
         if (p.info["cmdline"] or [""])[1:4] == ["-m", "gristmill.cli", "run"]
-        and "--shard" in p.info["cmdline"]
+        and {"--shard", str(out)} <= {*p.info["cmdline"]}
     ]

@@ -45,6 +45,8 @@ class Link:
     with the same share it; detached, so that it outlives the one that made it. Its CPU and GPUs
     are of one node, as those of an actor are; Ray spreads replicas over nodes, and restarts one
     elsewhere when its node is lost.
+
+    key: what all servers ask for, once it is known: that of the first replica, whoever made it.
     """
 
     def __init__(self, model: str, fleet: Fleet, folder: str) -> None:
@@ -53,7 +55,8 @@ class Link:
         asked = orjson.dumps([model, fleet.model_dump(mode="json"), folder])
         name = f"gristmill-{hashlib.sha256(asked).hexdigest()[:16]}"
         self.ray.init(address="auto", namespace=name, log_to_driver=False, logging_level="ERROR")
-        self.key = self._agreed(name)
+        self.key = ""
+        self._own_key = secrets.token_urlsafe(32)
         gpus = fleet.gpus if self.ray.cluster_resources().get("GPU") else 0
         self._class = self.ray.remote(Supervisor)
         self._options = {
@@ -70,10 +73,11 @@ class Link:
     def beat(self) -> None:
         """Have a word with each replica; one that does not answer has it to come."""
         now = time.monotonic()
-        for number in {*range(len(self.said))} - self._waiting.keys():
+        known = range(len(self.said) if self.key else 1)
+        for number in {*known} - self._waiting.keys():
             with suppress(self.ray.exceptions.RayError, ValueError):
                 self._actors[number] = self._at(number)
-                self._waiting[number] = self._actors[number].renew.remote(self._driver)
+                self._waiting[number] = self._actors[number].renew.remote(self._driver, self.key)
         asked = list(self._waiting.values())
         done, _ = self.ray.wait(asked, num_returns=len(asked), timeout=BEAT) if asked else ([], [])
         for number, reference in [*self._waiting.items()]:
@@ -81,7 +85,9 @@ class Link:
             if reference in done:
                 del self._waiting[number]
                 try:
-                    self.said[number] = self.ray.get(reference)
+                    said = self.ray.get(reference)
+                    self.key = self.key or said["key"]
+                    self.said[number] = {name: said[name] for name in self.said[number]}
                     self._heard[number] = now
                 except self.ray.exceptions.ActorUnavailableError:
                     self._missing(number, silent, "lost, with its node; Ray starts it again")
@@ -107,14 +113,8 @@ class Link:
         """The actor of a replica, made where there is none."""
         named = self._class.options(name=f"replica-{number}", **self._options)
         fleet = self._fleet.model_dump_json()
-        return named.remote(self._model, fleet, number, self.key, self._folder)
-
-    def _agreed(self, name: str) -> str:
-        """The key of all servers of this fleet: the first driver's, kept by the cluster's head."""
-        kept = import_module("ray.experimental.internal_kv")
-        place = f"{name}-key".encode()
-        kept._internal_kv_put(place, secrets.token_urlsafe(32).encode(), overwrite=False)
-        return kept._internal_kv_get(place).decode()
+        key = self.key or self._own_key
+        return named.remote(self._model, fleet, number, key, self._folder)
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ class Supervisor:
         ray = import_module("ray")
         self._me = ray.get_runtime_context().current_actor
         self._fleet = Fleet.model_validate_json(fleet)
-        self._model = model
+        self._model, self._key = model, key
         if Path(folder).is_dir():
             os.chdir(folder)
         self._folder = Path(tempfile.mkdtemp(prefix="gristmill-fleet-"))
@@ -38,11 +38,14 @@ class Supervisor:
         self._given_up = False
         threading.Thread(target=asyncio.run, args=(self._live(),), daemon=True).start()
 
-    def renew(self, driver: str) -> dict[str, Any]:
-        """Renew a driver's lease; what it is to know."""
+    def renew(self, driver: str, key: str) -> dict[str, Any]:
+        """Renew a driver's lease; what it is to know. key: that of its fleet, empty where it knows
+        none yet; of another one, which is ending, it gets no lease and no address."""
+        said = {"given_up": self._given_up, "key": self._key}
+        if key not in ("", self._key):
+            return {**said, "address": "", "trouble": "it ends with the drivers before this one"}
         self._drivers[driver] = time.monotonic()
-        said = {"address": self._replica.address, "trouble": self._replica.trouble}
-        return {**said, "given_up": self._given_up}
+        return {**said, "address": self._replica.address, "trouble": self._replica.trouble}
 
     def leave(self, driver: str) -> None:
         """End a driver's lease, and with the last one the server."""
