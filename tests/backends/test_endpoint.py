@@ -280,6 +280,22 @@ def test_requests_per_minute_spread_the_calls():
     assert server.times[-1] - server.times[0] >= 7 * 0.05 - 0.1
 
 
+def test_two_models_of_one_server_are_each_held_to_their_own_limit():
+    async def main(server):
+        fast, slow = {"requests_per_minute": 60_000}, {"requests_per_minute": 1200}
+        async with open_chat(server.chat, fast) as chat, open_reward(server.reward, slow) as judge:
+            asked = [prompt(str(n)) for n in range(8)]
+            await asyncio.gather(*(chat.sample(one, 0, Sampling()) for one in asked))
+            said = Message("assistant", "4")
+            await asyncio.gather(*(judge.score((*one.messages, said)) for one in asked))
+
+    with FaultyServer() as server:
+        asyncio.run(main(server))
+        judged = server.times[8:]
+    # That of the second user is not dropped, nor is the first one held to it.
+    assert judged[-1] - judged[0] >= 7 * 0.05 - 0.1
+
+
 def test_many_calls_during_a_rate_limit_send_few_requests():
     """A server that lets nothing through for a second is not hammered meanwhile."""
 

@@ -17,6 +17,8 @@ ROUTES: tuple[str, ...] = get_args(Route)
 
 BatchApi = Literal["openai", "anthropic", "file"]
 """How calls are gathered into batches: see `Calling.batch_api`."""
+PerMinute = tuple[float | None, float | None]
+"""Requests and tokens; None is no limit."""
 CONNECTIONS = 4096
 """Requests in flight at most where each is a connection."""
 IN_BATCHES = 10_000
@@ -121,6 +123,11 @@ class Calling(Options):
                 "or fewer, or name a `batch_api`"
             )
         return self
+
+    @property
+    def per_minute(self) -> PerMinute:
+        """Its limits."""
+        return self.requests_per_minute, self.tokens_per_minute
 
     @property
     def paid(self) -> Price:

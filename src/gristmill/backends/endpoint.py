@@ -61,7 +61,7 @@ class Endpoint:
         for place in calling.servers:
             if is_address(place):  # a wrong one is found before any work
                 Address.of(calling.model_copy(update={"model": place}), route)
-        self.caller = Caller(backend, self.address, calling.timeout, calling.retries)
+        self.caller = Caller(backend, self.address, calling)
         self.pool: Held | None = None
         self._joining = asyncio.Lock()
         self._entered = 0
@@ -76,8 +76,7 @@ class Endpoint:
         o = self.calling
         if o.servers:
             return await Group(o, self.caller, self._place).join()
-        limits = (o.requests_per_minute, o.tokens_per_minute)
-        return Pool.join(self.address.server, o.concurrency, limits)
+        return Pool.join(self.address.server, o)
 
     async def leave(self) -> None:
         self._entered -= 1

@@ -163,8 +163,7 @@ class Group:
                 raise
             _log.warning("%s; left out", error)
             return None
-        limits = (o.requests_per_minute, o.tokens_per_minute)
-        pool = Pool.join(address.server, o.concurrency, limits)
+        pool = Pool.join(address.server, o)
         pool.gate.others.append(self.rotation.wake)
         counts = self._traffic.servers.setdefault(address.server.root, Counter())
         return Member(pool, address, self._changed, counts)

@@ -19,6 +19,7 @@ from yarl import URL
 from gristmill.backends.address import Address
 from gristmill.backends.aimd import Gate
 from gristmill.backends.base import Backend
+from gristmill.backends.calling import Calling, PerMinute
 from gristmill.backends.fault import PATIENCE, Fault, fault_of_status
 from gristmill.backends.limits import Limits
 from gristmill.backends.reply import Reader, read_whole, usage_of
@@ -41,7 +42,7 @@ class Pool:
     def __init__(self, server: Server, concurrency: int) -> None:
         self.server = server
         self.gate = Gate(concurrency)
-        self.limits: Limits | None = None
+        self._limits: dict[PerMinute, Limits] = {}
         self.answered_at = 0.0  # 0 means never
         self._session = open_session(server)
         self._proxy = proxy_of(server.root)
@@ -50,22 +51,20 @@ class Pool:
         self._place: tuple[Any, ...] = ()
 
     @classmethod
-    def join(
-        cls, server: Server, concurrency: int, per_minute: tuple[float | None, float | None]
-    ) -> Pool:
+    def join(cls, server: Server, calling: Calling) -> Pool:
         """The open pool of this server, or a new one; call from a running event loop.
 
-        concurrency: the largest that a user asks for holds. per_minute: requests and tokens; the
-        first user's limits hold for each that has one.
+        Of its users the largest `concurrency` holds. Those that name the same limits per minute
+        share one pace, others have their own, and who names none is held to the first one's.
         """
         place = (asyncio.get_running_loop(), server.root, server.key)
         pool = _pools.get(place)
         if pool is None:
-            pool = _pools[place] = cls(server, concurrency)
+            pool = _pools[place] = cls(server, calling.concurrency)
             pool._place = place
-        pool.gate.raise_ceiling(concurrency)
-        if pool.limits is None and any(per_minute):
-            pool.limits = Limits(*per_minute)
+        pool.gate.raise_ceiling(calling.concurrency)
+        if any(calling.per_minute):
+            pool._limits.setdefault(calling.per_minute, Limits(*calling.per_minute))
         pool._users += 1
         return pool
 
@@ -128,9 +127,9 @@ class Pool:
         Raises Fault, counted and without the key, and BackendError when a budget is used up.
         """
         gate, traffic = self.gate, caller.backend.traffic
-        wave = gate.wave
+        wave, limits = gate.wave, self._limits_of(caller)
         try:
-            reserved = await self.limits.wait(body) if self.limits is not None else 0.0
+            reserved = await limits.wait(body) if limits is not None else 0.0
             caller.backend.meter.take_request()
             traffic.requests += 1
             traffic.retries += again
@@ -147,9 +146,14 @@ class Pool:
             raise
         self.answered_at = monotonic()
         caller.denials = 0
-        if self.limits is not None:
-            self.limits.settle(reserved, *usage_of(reply))
+        if limits is not None:
+            limits.settle(reserved, *usage_of(reply))
         return parsed
+
+    def _limits_of(self, caller: Caller) -> Limits | None:
+        if not self._limits:
+            return None
+        return self._limits.get(caller.per_minute) or next(iter(self._limits.values()))
 
     async def _post(self, caller: Caller, url: URL, body: bytes, reader: Reader | None) -> Any:
         """One request; what is read of a 200 reply. Raises Fault."""
@@ -192,20 +196,30 @@ class Caller:
 
     name: the model as the server knows it. key_name: the environment variable that the key came
     from, for messages. denials: 403 replies since the last good one, as good
-    as too many while there was none.
+    as too many while there was none. per_minute: its own limits.
     """
 
-    __slots__ = ("backend", "denials", "key_name", "name", "retries", "timeout", "url")
+    __slots__ = (
+        "backend",
+        "denials",
+        "key_name",
+        "name",
+        "per_minute",
+        "retries",
+        "timeout",
+        "url",
+    )
 
-    def __init__(self, backend: Backend, address: Address, timeout_s: float, retries: int) -> None:
+    def __init__(self, backend: Backend, address: Address, calling: Calling) -> None:
         self.backend = backend
         self.url = address.url
         self.name = address.name
         self.key_name = address.server.key_name
         self.timeout = aiohttp.ClientTimeout(
-            total=timeout_s, sock_connect=min(timeout_s, CONNECT_TIMEOUT)
+            total=calling.timeout, sock_connect=min(calling.timeout, CONNECT_TIMEOUT)
         )
-        self.retries = retries
+        self.retries = calling.retries
+        self.per_minute = calling.per_minute
         self.denials = DENIALS
 
 
