@@ -14,7 +14,7 @@ from yarl import URL
 from gristmill import __version__
 from gristmill.backends.fault import Fault, fault_of_status
 from gristmill.backends.pool import LARGE_BODY
-from gristmill.backends.reply import read_whole
+from gristmill.backends.reply import MOST_SAID, head_of, read_whole
 from gristmill.backends.retry import Retry, fault_of_error
 from gristmill.backends.session import CONNECT_TIMEOUT, Server, proxy_of
 from gristmill.errors import BackendError, BackendFatal, StorageError
@@ -106,7 +106,7 @@ class Line:
                     if into is None:
                         return await read_whole(reply)
                     return await _save(reply, into)
-                raw = await reply.read()
+                raw = await head_of(reply, MOST_SAID)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             fault = fault_of_error(error)
         except Fault as error:

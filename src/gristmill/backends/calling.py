@@ -60,6 +60,8 @@ class Calling(Options):
     retries: int = Field(default=5, ge=0, le=1000, strict=True)
     """How often a failed request is sent again before its row is rejected. A 429 is no failure:
     a call waits up to ten minutes for its server."""
+    max_reply_mib: int = Field(default=16, ge=1, le=4096, strict=True)
+    """Mebibytes of one reply, unpacked; a larger one is a failed call, and is read no further."""
     requests_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)
     """A provider's request limit, if it has one; of several servers, each has it."""
     tokens_per_minute: float | None = Field(default=None, gt=0, lt=1e12, strict=True)

@@ -18,7 +18,7 @@ import orjson
 from gristmill.backends.decoding import NotJson, lenient
 from gristmill.backends.deltas import Deltas, Shown
 from gristmill.backends.fault import Fault, fault_in_reply
-from gristmill.backends.reply import Reader, read_whole
+from gristmill.backends.reply import Reader, read_whole, too_large
 from gristmill.backends.secret import Secret
 from gristmill.records import Response
 
@@ -55,11 +55,11 @@ class Pieces(Reader):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def read(self, reply: aiohttp.ClientResponse) -> Any:
-        """The reply as if it had come whole. Raises Fault."""
+    async def read(self, reply: aiohttp.ClientResponse, most: int) -> Any:
+        """See Reader."""
         shown, deltas = Shown(self._key), Deltas()
         if reply.content_type != "text/event-stream":
-            whole = await read_whole(reply)
+            whole = await read_whole(reply, most)
             message = _first(whole).get("message")
             message = message[-1] if isinstance(message, list) and message else message
             if isinstance(message, dict):
@@ -68,7 +68,7 @@ class Pieces(Reader):
             return whole
         finish: Any = None
         usage: Any = None
-        async for data in _events(reply.content):
+        async for data in _events(reply.content, most):
             if data == b"[DONE]":
                 break
             event = _decoded(data)
@@ -94,12 +94,15 @@ class Pieces(Reader):
             self._queue.put_nowait(text)
 
 
-async def _events(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _events(content: aiohttp.StreamReader, most: int) -> AsyncIterator[bytes]:
     """The data of each event. Lines end as the server likes; comments and other fields are
-    left out."""
+    left out. Raises Fault for more than `most` bytes."""
     rest, data = b"", []
-    begun = False
+    begun, size = False, 0
     async for chunk in content.iter_any():
+        size += len(chunk)
+        if size > most:
+            raise too_large(most)
         *lines, rest = (rest + chunk).split(b"\n")
         if lines and not begun:
             lines[0], begun = lines[0].removeprefix(b"\xef\xbb\xbf"), True

@@ -10,6 +10,7 @@ from gristmill.backends.servers import also_known, same_model
 
 _NO_MATTER = {
     *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
+    "max_reply_mib",
     *("price", "licence", "batch", "batch_api", "key_env", "servers", "sticky", "fleet"),
 }
 """Settings that change how fast or at what price a model is called, not what it says."""

@@ -22,7 +22,7 @@ from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling, PerMinute
 from gristmill.backends.fault import PATIENCE, Fault, fault_of_status
 from gristmill.backends.limits import Limits
-from gristmill.backends.reply import Reader, read_whole, usage_of
+from gristmill.backends.reply import MOST_SAID, Reader, head_of, read_whole, usage_of
 from gristmill.backends.retry import Retry, fault_of_error
 from gristmill.backends.session import CONNECT_TIMEOUT, Server, open_session, proxy_of
 from gristmill.errors import BackendError, BackendFatal
@@ -161,8 +161,9 @@ class Pool:
         try:
             async with self._sent("POST", url, caller.timeout, data) as reply:
                 if reply.status == 200:
-                    return await (read_whole(reply) if reader is None else reader.read(reply))
-                raw = await reply.read()
+                    read = read_whole if reader is None else reader.read
+                    return await read(reply, caller.most)
+                raw = await head_of(reply, MOST_SAID)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             fault = fault_of_error(error)
         else:
@@ -175,7 +176,7 @@ class Pool:
         url = URL(f"{self.server.root.rstrip('/')}{path}")
         try:
             async with self._sent("GET", url, aiohttp.ClientTimeout(total=seconds)) as reply:
-                return reply.status, await reply.read()
+                return reply.status, await head_of(reply, MOST_SAID)
         except (TimeoutError, aiohttp.ClientError, OSError):
             return 0, b""
 
@@ -196,13 +197,14 @@ class Caller:
 
     name: the model as the server knows it. key_name: the environment variable that the key came
     from, for messages. denials: 403 replies since the last good one, as good
-    as too many while there was none. per_minute: its own limits.
+    as too many while there was none. per_minute: its own limits. most: bytes of a reply.
     """
 
     __slots__ = (
         "backend",
         "denials",
         "key_name",
+        "most",
         "name",
         "per_minute",
         "retries",
@@ -220,6 +222,7 @@ class Caller:
         )
         self.retries = calling.retries
         self.per_minute = calling.per_minute
+        self.most = calling.max_reply_mib << 20
         self.denials = DENIALS
 
 
