@@ -55,7 +55,8 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
             lines.append(f"{field}: missing; add it")
         else:
             given = item.get("input")
-            shown = f" (got {given!r:.60})" if not isinstance(given, dict | list) else ""
+            secret = path[-1:] == ["key_env"]  # where some write the key itself
+            shown = "" if secret or isinstance(given, dict | list) else f" (got {given!r:.60})"
             message = item["msg"].removeprefix("Value error, ")
             lines.append(f"{field}: {message}{shown}" if field else message)
     return lines

@@ -51,7 +51,7 @@ def test_it_says_where_it_is_and_ends_in_order(number: int) -> None:
         (("http://a/v1#b",), "is none that this process can hold: name tiny:instruct"),
         (("hf:./nothing",), "no directory nothing; check the path"),
         (("tiny:reward", "tiny:reward"), "model 'tiny:reward' is named twice"),
-        (("tiny:reward", "--key-env", "NO_SUCH_KEY"), "variable NO_SUCH_KEY is not set, or empty"),
+        (("tiny:reward", "--key-env", "NO_SUCH_KEY"), "set the environment variable NO_SUCH_KEY"),
         (("tiny:reward", "--host", "203.0.113.1"), "cannot listen on 203.0.113.1, port 8000"),
         (("tiny:reward", "--engine", "sglang"), "--engine sglang: not one of local, vllm"),
         (("tiny:reward", "--print"), "--print and --job are for an engine: add --engine vllm"),

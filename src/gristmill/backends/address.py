@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 from yarl import URL
 
 from gristmill.backends.calling import ROUTES, Calling
-from gristmill.backends.secret import Secret
+from gristmill.backends.secret import read_key
 from gristmill.backends.session import Server
-from gristmill.errors import ConfigError, MissingKey
+from gristmill.errors import ConfigError
 
 NIM_URL = "https://integrate.api.nvidia.com/v1"
 NIM_KEY = "NVIDIA_API_KEY"
@@ -45,7 +44,9 @@ class Address:
             raise ConfigError(f"model '{model}': route '{route}' is not one of {', '.join(ROUTES)}")
         path = base.path.rstrip("/")
         root = path.removesuffix("/v1")
-        server = Server(str(base.origin().with_path(root)), _key(model, key_name), key_name)
+        server = Server(
+            str(base.origin().with_path(root)), read_key(key_name, f"model '{model}'"), key_name
+        )
         # vLLM keeps its own routes beside /v1, not below it.
         route_path = f"{path}/{below or 'chat/completions'}"
         path = route_path if route == "chat" else f"{root}/{route}"
@@ -77,17 +78,3 @@ def _split(model: str) -> tuple[URL, str]:
             "environment variable and name that with the option 'key_env'"
         )
     return base, name
-
-
-def _key(model: str, name: str | None) -> Secret:
-    if name is None:
-        return Secret("")
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise MissingKey(
-            f"model '{model}' needs a key: set the environment variable {name}, "
-            f"for instance `export {name}=...`"
-        )
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the key in {name} holds characters that no HTTP header can carry")
-    return Secret(key)

@@ -7,7 +7,9 @@ from typing import Any, Literal, Self, get_args
 import orjson
 from pydantic import Field, field_validator, model_validator
 
+from gristmill.backends.secret import variable
 from gristmill.backends.servers import common_name, is_several, several
+from gristmill.errors import ConfigError
 from gristmill.fleet.settings import Fleet
 from gristmill.parts import Options
 
@@ -138,6 +140,14 @@ class Calling(Options):
             return self.price
         share = self.price.batch
         return Price(input=share * self.price.input, output=share * self.price.output)
+
+    @field_validator("key_env")
+    @classmethod
+    def _a_variable(cls, name: str | None) -> str | None:
+        try:
+            return name and variable(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("body")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gristmill.backends.secret import variable
 from gristmill.cli.console import OUT
 from gristmill.errors import ConfigError
 
@@ -86,6 +87,8 @@ def serve(
     It needs the extra `serve`; with `--engine vllm` it starts a vLLM that is installed, for one
     model.
     """
+    if key_env is not None:
+        variable(key_env)
     if engine == "local":
         if print_ or job:
             raise ConfigError("--print and --job are for an engine: add --engine vllm")

@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from gristmill.backends.secret import read_key
 from gristmill.errors import InputError, RunError
-from gristmill.serve.run import key_of
 from gristmill.serve.vllm import KEY, Engine, start
 
 GOODBYE = 30.0
@@ -28,7 +28,7 @@ def serve_engine(engine: Engine, say: Callable[[str], None], wait: float = 3600.
     by itself, or never answered).
     """
     started = start(engine)
-    key = key_of(engine.key_env)
+    key = read_key(engine.key_env, "--key-env: the server")
     _check(engine.command)
     env = {**os.environ, KEY: key.reveal()} if key else dict(os.environ)
     say(started.line(engine.key_env))

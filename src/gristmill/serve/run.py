@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import ipaddress
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 
 from gristmill.backends.listening import address, listen
 from gristmill.backends.loop import run
-from gristmill.backends.secret import Secret
-from gristmill.errors import ConfigError, MissingExtra
+from gristmill.backends.secret import Secret, read_key
+from gristmill.errors import MissingExtra
 
 EXTRA = ("fastapi", "uvicorn", "httptools", "prometheus_client")
 
@@ -51,7 +50,7 @@ def serve(names: Sequence[str], settings: Settings | None = None, say: Say | Non
     for package in EXTRA:
         if importlib.util.find_spec(package) is None:
             raise MissingExtra("`gristmill serve`", "serve")
-    key = key_of(settings.key_env)
+    key = read_key(settings.key_env, "--key-env: the server")
     if not key and not is_loopback(settings.host):
         say("no key is asked for (--key-env): whoever reaches this port can use the models")
     from gristmill.serve.models import Models
@@ -115,20 +114,6 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
         with suppress(NotImplementedError, RuntimeError, ValueError):
             for number in caught:
                 loop.remove_signal_handler(number)
-
-
-def key_of(name: str | None) -> Secret:
-    """The key in an environment variable; empty where none is named. Raises ConfigError."""
-    if name is None:
-        return Secret("")
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise ConfigError(
-            f"--key-env: the environment variable {name} is not set, or empty: `export {name}=...`"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"--key-env: the key in {name} has characters that no header can carry")
-    return Secret(key)
 
 
 def is_loopback(host: str) -> bool:
