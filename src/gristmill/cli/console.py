@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from gristmill.terminal.console import OUT
+from gristmill.terminal.console import OUT, Spelling
 
 __all__ = ["ERR", "INTERRUPTED", "OUT", "SHORT", "interruptible"]
 
-ERR = Console(stderr=True, highlight=False, emoji=False)
+ERR = Spelling(stderr=True, highlight=False, emoji=False)
 
 SHORT = 3
 """The exit code of what is done, and is less than was asked for; see docs/run.md for all."""

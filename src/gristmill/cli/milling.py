@@ -20,6 +20,7 @@ from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, RunError
+from gristmill.terminal.console import show_warnings
 
 app = typer.Typer(
     name="gristmill",
@@ -272,6 +273,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    show_warnings()
     try:
         app()
     except GristmillError as error:

@@ -1,14 +1,52 @@
-"""The console that everything is shown on."""
+"""The console that everything is shown on.
+
+What a model, a server or a config says may hold the controls of a terminal: colours, a moved
+cursor, a changed title. They are spelled out here, whoever prints them.
+"""
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
 from rich.console import Console
+from rich.segment import Segment
+
+from gristmill.page.text import visible
 
 _NOTEBOOK = Console().is_jupyter
 
+
+class Spelling(Console):
+    """A console on which text cannot be more than text."""
+
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        """See rich. What rich itself does, such as redrawing a live display, are control segments,
+        and styles are beside the text."""
+        for segment in super().render(renderable, options):
+            shown = segment.text if segment.control else visible(segment.text)
+            yield segment if shown == segment.text else Segment(shown, segment.style)
+
+
+class _Spelled(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
+def show_warnings() -> None:
+    """Have warnings shown on standard error, as logging does by itself, but with controls spelled
+    out: they tell what servers said."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Spelled("%(message)s"))
+    logging.getLogger("gristmill").addHandler(handler)
+
+
 # No emoji: rich would make one of the line number in `prompts.jsonl:100:`. A notebook gets plain
 # lines: what it shows cannot be redrawn, though its kernel says that it is a terminal.
-OUT = Console(
+OUT = Spelling(
     highlight=False,
     emoji=False,
     force_jupyter=False,
