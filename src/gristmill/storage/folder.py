@@ -66,7 +66,7 @@ def check_free(folder: Path, written: Iterable[str], ours: bool) -> None:
     """Raise CheckpointError where a job would write over what is somebody else's, before it leaves
     anything there. written: patterns of what it writes; ours: whether an earlier one did."""
     if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"{folder}: is a file; name a folder with --out")
+        raise CheckpointError(f"{folder}: cannot write: it is a file; name a folder with --out")
     for pattern in () if ours else written:
         for found in folder.glob(pattern):
             raise CheckpointError(
