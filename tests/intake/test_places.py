@@ -312,6 +312,32 @@ class TestFolders:
         assert asked(tmp_path / "two" / "test") == ASKED[2:]
 
 
+class TestLinks:
+    @pytest.mark.parametrize("place", ["docs", "docs/*.jsonl"])
+    def test_one_that_leads_out_of_the_folder_is_refused(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "docs").mkdir()
+        secret = tmp_path / "secret.jsonl"
+        for file in (tmp_path / "docs" / "a.jsonl", secret):
+            file.write_text('{"prompt": "x"}\n')
+        inner = tmp_path / "docs" / "b.jsonl"
+        inner.symlink_to("a.jsonl")
+        assert [f.name for f in files_of(str(tmp_path / place))] == ["a.jsonl", "b.jsonl"]
+        (tmp_path / "docs" / "c.jsonl").symlink_to("../secret.jsonl")
+        with pytest.raises(DataError, match=r"c\.jsonl: is a link to .*secret\.jsonl, outside of"):
+            files_of(str(tmp_path / place))
+        # Who names a link means what it leads to.
+        assert files_of(str(tmp_path / "docs" / "c.jsonl"))
+
+    def test_a_snapshot_of_the_hub_is_made_of_links(self, tmp_path: Path) -> None:
+        snapshot = tmp_path / "datasets--org--name" / "snapshots" / "0123abc"
+        blobs = tmp_path / "datasets--org--name" / "blobs"
+        snapshot.mkdir(parents=True)
+        blobs.mkdir()
+        (blobs / "f00d").write_text('{"prompt": "x"}\n')
+        (snapshot / "train.jsonl").symlink_to("../../blobs/f00d")
+        assert [f.name for f in files_of(str(snapshot))] == ["train.jsonl"]
+
+
 class TestPatterns:
     def test_files_in_order(self, tmp_path: Path) -> None:
         for number in (2, 0, 1):

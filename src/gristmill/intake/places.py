@@ -144,15 +144,15 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
         return [_local(p, f"{p.parent.name}/{p.name}", kinds) for p in parts_of(path)]
     if path.is_dir():
         inside = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*"))]
-        found = [_local(p, n, kinds) for p, n in inside if _holds_rows(n, kinds) and p.is_file()]
-        return _of_split(found, splits, place, kinds)
+        inside = [(p, n) for p, n in inside if _holds_rows(n, kinds) and p.is_file()]
+        return _of_split(_within(path, inside, kinds), splits, place, kinds)
     if has_magic(place) and not path.exists():
         fixed = Path(*takewhile(lambda part: not has_magic(part), path.parts))
         # Path.glob takes no absolute pattern.
         named = (Path(name) for name in sorted(glob(place, recursive=True)))  # noqa: PTH207
         inside = [(p, p.relative_to(fixed).as_posix()) for p in named if p.is_file()]
-        found = [_local(p, n, kinds) for p, n in inside if kind_of(n, kinds)[0]]
-        return _of_split(found, (), place, kinds)
+        inside = [(p, n) for p, n in inside if kind_of(n, kinds)[0]]
+        return _of_split(_within(fixed, inside, kinds), (), place, kinds)
     if not path.suffix and not path.exists():
         raise DataError(
             f"{place}: no such file or folder (and no data set on the hub, which is org/name:split)"
@@ -162,6 +162,26 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     return [_local(path, path.name, kinds)]
+
+
+def _within(folder: Path, inside: Sequence[tuple[Path, str]], kinds: Sequence[str]) -> list[File]:
+    """The files of a folder, which must lie in it: what somebody else put there may be a link to
+    what nobody meant to hand out. Raises DataError.
+
+    A snapshot in the hub's cache is links to the blobs beside it.
+    """
+    roots = [folder.resolve()]
+    if "snapshots" in roots[0].parts[:-1]:
+        place = len(roots[0].parts) - roots[0].parts[::-1].index("snapshots") - 1
+        roots.append(Path(*roots[0].parts[:place], "blobs"))
+    for path, _ in inside:
+        target = path.resolve()
+        if not any(target.is_relative_to(root) for root in roots):
+            raise DataError(
+                f"{path}: is a link to {target}, outside of {folder}; copy that file there, or "
+                "name it itself"
+            )
+    return [_local(path, name, kinds) for path, name in inside]
 
 
 def _local(path: Path, name: str, kinds: Sequence[str]) -> File:
