@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ _NO_MATTER = {
 """Settings that change how fast or at what price a model is called, not what it says."""
 _DECISIVE = (".safetensors", ".json", ".jinja", ".txt", ".model")
 """Endings of the files that decide it: weights, settings, chat templates, vocabularies."""
+_TRAINING = {"metrics.json", "trainer_state.json", "all_results.json", "train_results.json"}
+PIECE, SAMPLES = 4096, 256
+"""Bytes of a piece, and how many of them stand for a large file; one of less than a mebibyte is
+read as a whole."""
 
 
 def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
@@ -36,8 +42,11 @@ def identities(settings: Calling) -> list[dict[str, Any]]:
 
 def alike(there: Any, here: Any) -> Any:
     """`there`, an identity that was written down, with `here`'s model strings where both are one
-    model: one server may become several, and several one, without another identity."""
+    model: one server may become several, and several one, without another identity. What was
+    written down before a model's `files` were looked at is taken to be of the same ones."""
     if isinstance(there, dict) and isinstance(here, dict):
+        if "files" in here and "files" not in there:
+            there = {**there, "files": here["files"]}
         return {key: alike(value, here.get(key)) for key, value in there.items()}
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         return [alike(t, h) for t, h in zip(there, here, strict=True)]
@@ -46,14 +55,52 @@ def alike(there: Any, here: Any) -> Any:
     return there
 
 
+def fingerprint(model: str) -> str:
+    """16 hex digits over the files of a model in a folder here, wherever that is and whenever it
+    was copied; empty for what is in none.
+
+    Of a large file its size and `SAMPLES` pieces count: weights that were trained on differ nearly
+    everywhere, and to read all of them would take minutes.
+    """
+    digest = blake2b(digest_size=8)
+    files = [path for path in _files(model) if not _is_beside(path)]
+    for path in files:
+        stat = path.stat()
+        digest.update(path.name.encode() + b"\0" + _sampled(path, stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest() if files else ""
+
+
+@lru_cache(maxsize=1024)
+def _sampled(path: Path, size: int, time: int) -> bytes:
+    """A hash of a file's pieces. time: of its last change, after which they are read again."""
+    digest = blake2b(size.to_bytes(8, "big"), digest_size=16)
+    with path.open("rb") as file:
+        for n in range(SAMPLES):
+            file.seek(n * max(0, size - PIECE) // (SAMPLES - 1))
+            digest.update(file.read(PIECE))
+            if size <= PIECE:
+                break
+    return digest.digest()
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether a training left it there, and the model does not read it."""
+    return path.name in _TRAINING or path.parent.name.startswith("checkpoint")
+
+
+def _files(model: str) -> list[Path]:
+    """What decides what a model in a folder here says; empty where it is in none."""
+    path = Path(model.partition(":")[2])
+    if not path.is_dir():
+        return []
+    # Pooling and further templates lie in folders of their own.
+    below = (p for pattern in ("*", "*/*") for p in path.glob(pattern))
+    return sorted(p for p in below if p.suffix in _DECISIVE and p.is_file())
+
+
 def stamps(model: str) -> list[list[Any]]:
     """Name, size and time of a model's files in a folder here: trained anew, asked anew."""
     # A script's latency stands behind the file's name.
-    path = Path(model.partition(":")[2].partition("?")[0])
-    if path.is_dir():
-        # Pooling and further templates lie in folders of their own.
-        below = (p for pattern in ("*", "*/*") for p in path.glob(pattern))
-        files = sorted(p for p in below if p.suffix in _DECISIVE and p.is_file())
-    else:
-        files = [path] if path.suffix == ".jsonl" and path.is_file() else []
+    script = Path(model.partition(":")[2].partition("?")[0])
+    files = [script] if script.suffix == ".jsonl" and script.is_file() else _files(model)
     return [[p.name, (s := p.stat()).st_size, s.st_mtime_ns] for p in files]

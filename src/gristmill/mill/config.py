@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, SkipValidation, field_validator, model_validator
 
 from gristmill.backends.calling import Calling
+from gristmill.backends.identity import fingerprint
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
@@ -214,7 +215,10 @@ _EXPORTED = {"reasoning"}
 def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
     # Folders from before there was a reference know nothing of it.
-    return {k: v for k, v in values.items() if k != "reference" or v is not None}
+    found = {k: v for k, v in values.items() if k != "reference" or v is not None}
+    models = (part.model, part.reference) if isinstance(part, Calling) else ()
+    files = [digits for model in models if model and (digits := fingerprint(model))]
+    return {**found, "files": files} if files else found
 
 
 def _identity(judge: Judge) -> dict[str, Any]:
