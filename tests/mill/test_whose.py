@@ -48,7 +48,9 @@ def test_a_judge_that_was_not_reached_may_be_another_one_and_responses_stay(tmp_
     assert outcome.metrics["requests"]["sent_now"] < 16
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"judges": [{"reward": {"model": "tiny:reward"}}]}])
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"judges": [{"reward": {"model": "tiny:reward"}}]}]
+)
 def test_what_is_stored_holds(tmp_path: Path, changes: dict[str, Any]) -> None:
     prompts, out = write_prompts(tmp_path, 2), tmp_path / "out"
     mill.run(config(prompts), out)

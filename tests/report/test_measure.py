@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gristmill.report import write_report
 from gristmill.report.folder import open_run
 from gristmill.report.measure import Counts, Range, bin_edges, measure_gaps, measure_scores
 from gristmill.report.overview import Truth, rate
@@ -32,6 +34,24 @@ def test_distributions_and_correlations_are_numpys(normal: Path) -> None:
             assert counts.mean == pytest.approx(values.mean())
             for q in (0.1, 0.5, 0.9):
                 assert counts.quantile(q) == pytest.approx(np.quantile(values, q), abs=0.03)
+
+
+@pytest.mark.parametrize("odd", [1e308, -1e308, 1e31, float("inf"), float("-inf"), float("nan")])
+def test_a_score_that_is_none_stops_no_page(normal: Path, odd: float) -> None:
+    plain = measure_scores(open_run(normal))
+    for name, column in (("scored", "reward"), ("preference", "chosen_score")):
+        table = pq.read_table(normal / f"data/{name}.parquet")
+        values = table[column].to_pylist()
+        place = table.column_names.index(column)
+        odd_ones = pa.array([odd, *values[1:]], table.schema.field(column).type)
+        pq.write_table(table.set_column(place, column, odd_ones), normal / f"data/{name}.parquet")
+    found = measure_scores(open_run(normal))
+    assert found is not None and plain is not None
+    first, second = (
+        next(d for d in one.distributions if d.name == "reward") for one in (plain, found)
+    )
+    assert second.kept.n + second.rejected.n == first.kept.n + first.rejected.n - 1
+    assert write_report(normal).stat().st_size > 10_000
 
 
 def test_gaps_are_those_of_the_pairs(normal: Path) -> None:

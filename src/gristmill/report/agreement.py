@@ -20,7 +20,7 @@ from gristmill.errors import ConfigError
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.parts import find_part
 from gristmill.report import words
-from gristmill.report.folder import Run, Table
+from gristmill.report.folder import Run, Table, numbers
 from gristmill.report.tallies import Agreement, Opinions, Pair, Tally
 
 ROWS = 2_048
@@ -86,7 +86,7 @@ def _read(table: Table, tallies: Tallies) -> Iterator[Chunk]:
     for batch in table.batches(["prompt_id", "judgements"], ROWS):
         rows, places, fields = _verdicts(batch.column("judgements"))
         rewards = np.full((len(batch), int(places.max(initial=-1)) + 1), np.nan)
-        rewards[rows, places] = _floats(fields["reward"])
+        rewards[rows, places] = numbers(fields["reward"])
         for place in range(rewards.shape[1]):
             asked = places == place
             tallies[place].add(rewards[rows[asked], place], int(asked.sum()))
@@ -107,14 +107,14 @@ def _read_failures(table: Table, tallies: Tallies) -> None:
         rows, places, fields = _verdicts(batch.column("judgements"))
         for place in np.unique(places).tolist():
             at = places == place
-            tallies[place].add(_floats(fields["reward"])[at], int(at.sum()))
+            tallies[place].add(numbers(fields["reward"])[at], int(at.sum()))
             _listen(tallies[place], fields, at)
         given = np.bincount(rows, minlength=len(batch))
         # One judge's bare reward needs no list: it stands in the row.
         bare = batch.column("judgements").is_null().to_numpy(zero_copy_only=False)
         given[bare] = 1
         if bare.any():
-            tallies[0].add(_floats(batch.column("reward"))[bare], int(bare.sum()))
+            tallies[0].add(numbers(batch.column("reward"))[bare], int(bare.sum()))
         reasons, details = (batch.column(name).to_pylist() for name in ("reason", "detail"))
         for place, reason, detail in zip(given.tolist(), reasons, details, strict=True):
             tallies[place].failed[reason.removeprefix("error:")] += 1
@@ -157,10 +157,6 @@ def _whole_prompts(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 def _padded(rewards: np.ndarray, width: int) -> np.ndarray:
     return np.pad(rewards, ((0, 0), (0, width - rewards.shape[1])), constant_values=np.nan)
-
-
-def _floats(column: Any) -> np.ndarray:
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
 def _named(run: Run) -> list[tuple[str, str]]:

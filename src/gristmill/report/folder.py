@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -64,6 +65,17 @@ class Table:
         """The rows of every row group, in order."""
         metas = map(pq.read_metadata, self.parts)
         return [meta.row_group(i).num_rows for meta in metas for i in range(meta.num_row_groups)]
+
+
+LARGEST = 1e30
+"""No score is as large; sums and squares of such numbers are soon no numbers any more."""
+
+
+def numbers(column: Any) -> np.ndarray:
+    """A column of scores as float64, NaN for what is none."""
+    found = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    usable = np.abs(found) <= LARGEST
+    return found if usable.all() else np.where(usable, found, np.nan)
 
 
 @dataclass(frozen=True)

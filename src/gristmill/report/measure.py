@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from gristmill.records import ATTRIBUTES
-from gristmill.report.folder import Run, Table, require
+from gristmill.report.folder import Run, Table, numbers, require
 
 FINE = 4_096
 MEASURED = (*ATTRIBUTES, "reward")
@@ -179,7 +178,7 @@ def measure_gaps(run: Run) -> Counts | None:
 
     def gaps() -> Iterable[np.ndarray]:
         for batch in table.batches(["chosen_score", "rejected_score"]):
-            gap = _floats(batch, "chosen_score") - _floats(batch, "rejected_score")
+            gap = numbers(batch.column("chosen_score")) - numbers(batch.column("rejected_score"))
             yield gap[np.isfinite(gap)]
 
     return _counted(gaps)
@@ -232,8 +231,4 @@ class Moments:
 def _columns(table: Table, names: list[str]) -> Iterable[tuple[np.ndarray, dict[str, Any]]]:
     for batch in table.batches(["kept", *names]):
         kept = batch.column("kept").fill_null(False).to_numpy(zero_copy_only=False)
-        yield kept.astype(bool), {name: _floats(batch, name) for name in names}
-
-
-def _floats(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    return batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        yield kept.astype(bool), {name: numbers(batch.column(name)) for name in names}

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
-from gristmill.report.folder import Run, Table, require
+from gristmill.report.folder import Run, Table, numbers, require
 from gristmill.report.reasons import MOST
 from gristmill.report.turns import Turn, messages, turn, turns
 
@@ -173,7 +173,7 @@ def _extremes(table: Table) -> tuple[list[int], list[int]]:
     worst: list[tuple[float, int, Any]] = []
     start = 0
     for batch in table.batches(names):
-        rewards = batch.column("reward").to_numpy(zero_copy_only=False).astype(np.float64)
+        rewards = numbers(batch.column("reward"))
         places = np.flatnonzero(np.isfinite(rewards))
         for pool, sign in ((best, -1.0), (worst, 1.0)):
             # Enough of each batch that a prompt with many responses cannot crowd out the rest.
@@ -213,8 +213,7 @@ def _reasons_of(run: Run, ids: set[str]) -> dict[str, str]:
 def _gaps(table: Table) -> Iterator[np.ndarray]:
     for batch in table.batches(["chosen_score", "rejected_score"]):
         chosen, other = (
-            batch.column(n).to_numpy(zero_copy_only=False).astype(np.float32)
-            for n in ("chosen_score", "rejected_score")
+            numbers(batch.column(n)).astype(np.float32) for n in ("chosen_score", "rejected_score")
         )
         yield chosen - other
 
