@@ -6,9 +6,11 @@ import os
 import signal
 from pathlib import Path
 
-# Beside other workers of the suite (pytest-xdist), before torch counts the processors.
+# Beside other workers of the suite (pytest-xdist): before torch counts the processors, and before
+# rich takes the width that a worker is told for good.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("COLUMNS", None)
 
 import pytest
 from hypothesis import HealthCheck, settings
