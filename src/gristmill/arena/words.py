@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gristmill.page.text import decimal, label, percent, plural, whole
@@ -96,27 +96,32 @@ def _without_rating(rows: Sequence[dict[str, Any]]) -> list[str]:
         "parameter of ties, explain their battles ever better; use bt",
     }
     for note, why in kinds.items():
-        models = [label(row["model"], 60) for row in rows if row["note"] == note]
+        models = [row for row in rows if row["note"] == note]
         if models:
-            shown = ", ".join(models[:_SHOWN])
-            more = f" and {whole(len(models) - _SHOWN)} more" if len(models) > _SHOWN else ""
-            said.append(f"{shown}{more} {why}.")
+            said.append(f"{_few(models, lambda row: label(row['model'], 60))} {why}.")
     return said
+
+
+def _few(rows: Sequence[dict[str, Any]], said: Callable[[dict[str, Any]], str]) -> str:
+    """What is said of the first of them, and how many more there are."""
+    shown, more = ", ".join(map(said, rows[:_SHOWN])), len(rows) - _SHOWN
+    return f"{shown} and {whole(more)} more" if more > 0 else shown
 
 
 def _about_judges(judges: dict[str, Any] | None) -> list[str]:
     if not judges or not judges["flagged"]:
         return []
     flagged = judges["flagged"]
-    shown = ", ".join(
-        f"{label(j['judge'], 40)} ({percent(j['agreement'], 0)} of {whole(j['decisive'])} decisive "
-        f"votes for the stronger model, {percent(j['expected'], 0)} expected)"
-        for j in flagged[:_SHOWN]
+    shown = _few(
+        flagged,
+        lambda j: (
+            f"{label(j['judge'], 40)} ({percent(j['agreement'], 0)} of {whole(j['decisive'])} "
+            f"decisive votes for the stronger model, {percent(j['expected'], 0)} expected)"
+        ),
     )
-    more = f" and {whole(len(flagged) - _SHOWN)} more" if len(flagged) > _SHOWN else ""
     return [
         f"{plural(len(flagged), 'judge')} of {whole(judges['tested'])} vote against the ratings "
-        f"more than honest votes would: {shown}{more}. By chance {decimal(judges['expected'], 1)} "
+        f"more than honest votes would: {shown}. By chance {decimal(judges['expected'], 1)} "
         "would be flagged. Their votes are counted."
     ]
 
@@ -124,17 +129,18 @@ def _about_judges(judges: dict[str, Any] | None) -> list[str]:
 def _about_withdrawn(withdrawn: dict[str, Any] | None) -> list[str]:
     if not withdrawn or not withdrawn["flagged"]:
         return []
-    flagged = withdrawn["flagged"]
-    shown = ", ".join(
-        f"{label(row['model'], 60)} won {whole(row['won'])} of "
-        f"{whole(row['won'] + row['lost'])} taken back"
-        + (f" by {label(row['judge'], 40)}" if row["judge"] else "")
-        + f" and {whole(row['kept_won'])} of {whole(row['kept_won'] + row['kept_lost'])} that stand"
-        for row in flagged[:_SHOWN]
+    shown = _few(
+        withdrawn["flagged"],
+        lambda row: (
+            f"{label(row['model'], 60)} won {whole(row['won'])} of "
+            f"{whole(row['won'] + row['lost'])} taken back"
+            + (f" by {label(row['judge'], 40)}" if row["judge"] else "")
+            + f" and {whole(row['kept_won'])} of {whole(row['kept_won'] + row['kept_lost'])} "
+            "that stand"
+        ),
     )
-    more = f" and {whole(len(flagged) - _SHOWN)} more" if len(flagged) > _SHOWN else ""
     return [
         f"Of {plural(withdrawn['votes'], 'vote')} taken back, too many went the same way for slips "
-        f"alone: of decisive votes {shown}{more}. Were they taken back by who had lost, the "
+        f"alone: of decisive votes {shown}. Were they taken back by who had lost, the "
         "ratings are wrong."
     ]
