@@ -44,12 +44,12 @@ def test_styles_and_live_displays_work_as_ever() -> None:
     assert "\x1b]0;" not in said and "\x07" not in said and "\u202e" not in said
 
 
-def test_warnings_are_text_too(capsys: pytest.CaptureFixture[str]) -> None:
-    logger = logging.getLogger("gristmill")
-    before = list(logger.handlers)
+def test_warnings_are_text_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert logging.lastResort is not None
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of the suite
+    monkeypatch.setattr(logging.lastResort, "formatter", None)
     show_warnings()
-    try:
-        logging.getLogger("gristmill.servers").warning("server says %s", HOSTILE)
-    finally:
-        logger.handlers = before
+    logging.getLogger("gristmill.servers").warning("server says %s", HOSTILE)
     assert "⟦U+001B⟧[31mred" in capsys.readouterr().err

@@ -7,7 +7,6 @@ cursor, a changed title. They are spelled out here, whoever prints them.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,12 +35,10 @@ class _Spelled(logging.Formatter):
 
 
 def show_warnings() -> None:
-    """Have warnings shown on standard error, as logging does by itself, but with controls spelled
-    out: they tell what servers said."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setLevel(logging.WARNING)
-    handler.setFormatter(_Spelled("%(message)s"))
-    logging.getLogger("gristmill").addHandler(handler)
+    """Have warnings shown on standard error, where logging shows them by itself, with controls
+    spelled out: they tell what servers said."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Spelled("%(message)s"))
 
 
 # No emoji: rich would make one of the line number in `prompts.jsonl:100:`. A notebook gets plain
