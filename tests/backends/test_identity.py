@@ -35,20 +35,24 @@ def test_other_weights_of_the_same_size_are_another_model(model: Path, tmp_path:
     assert fingerprint(f"hf:{model}") != first
 
 
-@pytest.mark.parametrize("name", ["config.json", "chat_template.jinja", "1_Pooling/config.json"])
-def test_so_is_another_setting_or_template(model: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("config.json", True),
+        ("chat_template.jinja", True),
+        ("1_Pooling/config.json", True),
+        ("metrics.json", False),
+        ("README.md", False),
+        ("checkpoint-5/model.safetensors", False),
+    ],
+)
+def test_settings_and_templates_count_and_what_a_training_leaves_beside_does_not(
+    model: Path, name: str, counts: bool
+) -> None:
     first = fingerprint(f"hf:{model}")
     (model / name).parent.mkdir(exist_ok=True)
     (model / name).write_text('{"changed": 1}')
-    assert fingerprint(f"hf:{model}") != first
-
-
-@pytest.mark.parametrize("name", ["metrics.json", "README.md", "checkpoint-5/model.safetensors"])
-def test_what_a_training_leaves_beside_it_does_not_count(model: Path, name: str) -> None:
-    first = fingerprint(f"hf:{model}")
-    (model / name).parent.mkdir(exist_ok=True)
-    (model / name).write_text("{}")
-    assert fingerprint(f"hf:{model}") == first
+    assert (fingerprint(f"hf:{model}") != first) == counts
 
 
 def test_what_is_in_no_folder_has_none() -> None:

@@ -20,7 +20,7 @@ _DECISIVE = (".safetensors", ".json", ".jinja", ".txt", ".model")
 """Endings of the files that decide it: weights, settings, chat templates, vocabularies."""
 _TRAINING = {"metrics.json", "trainer_state.json", "all_results.json", "train_results.json"}
 PIECE, SAMPLES = 4096, 256
-"""Bytes of a piece, and how many of them stand for a large file; one of less than a mebibyte is
+"""Bytes of a piece, and how many of them stand for a large file; one of no more than a mebibyte is
 read as a whole."""
 
 
@@ -75,11 +75,12 @@ def _sampled(path: Path, size: int, time: int) -> bytes:
     """A hash of a file's pieces. time: of its last change, after which they are read again."""
     digest = blake2b(size.to_bytes(8, "big"), digest_size=16)
     with path.open("rb") as file:
-        for n in range(SAMPLES):
-            file.seek(n * max(0, size - PIECE) // (SAMPLES - 1))
-            digest.update(file.read(PIECE))
-            if size <= PIECE:
-                break
+        if size <= PIECE * SAMPLES:
+            digest.update(file.read())
+        else:
+            for n in range(SAMPLES):
+                file.seek(n * (size - PIECE) // (SAMPLES - 1))
+                digest.update(file.read(PIECE))
     return digest.digest()
 
 

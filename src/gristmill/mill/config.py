@@ -198,8 +198,8 @@ class Config(Options):
         """
         return {
             "seed": self.seed,
-            "generate": _decisive(self.generate),
-            "judges": [_identity(j) for j in self.open_judges()],
+            "generate": _decisive(self.generate) | _files(self.generate),
+            "judges": [{name_of(j): _decisive(j) | _files(j)} for j in self.open_judges()],
         }
 
 
@@ -215,10 +215,14 @@ _EXPORTED = {"reasoning"}
 def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
     # Folders from before there was a reference know nothing of it.
-    found = {k: v for k, v in values.items() if k != "reference" or v is not None}
+    return {k: v for k, v in values.items() if k != "reference" or v is not None}
+
+
+def _files(part: Options) -> dict[str, list[str]]:
+    """What the files of a part's models hold, where these lie here; reading them takes a moment."""
     models = (part.model, part.reference) if isinstance(part, Calling) else ()
     files = [digits for model in models if model and (digits := fingerprint(model))]
-    return {**found, "files": files} if files else found
+    return {"files": files} if files else {}
 
 
 def _identity(judge: Judge) -> dict[str, Any]:

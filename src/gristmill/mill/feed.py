@@ -96,10 +96,11 @@ class Feed:
                 # One with failures stays in the data until it is done anew.
                 self.places[position] = place
                 self._unseen -= 1
-                samples, facts = self._journal.finished_at(place, key)
-                if key not in self._journal.failed and facts == facts_id(prompt, self._facts):
-                    self._tally.add(Graded(position, prompt, samples))
-                    continue
+                if key not in self._journal.failed:
+                    samples, facts = self._journal.finished_at(place, key)
+                    if facts == facts_id(prompt, self._facts):
+                        self._tally.add(Graded(position, prompt, samples))
+                        continue
             return Work(position, key, prompt, self._journal.take_partial(key, place))
         return None
 

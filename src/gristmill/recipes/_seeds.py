@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -79,7 +80,7 @@ class Seeded(Recipe):
         recipe = self.seed_recipe
         return super().first_steps + (recipe.first_steps if recipe else 0)
 
-    @property
+    @cached_property
     def seed_longest(self) -> Asked:
         """The longest seed."""
         if (recipe := self.seed_recipe) is not None:

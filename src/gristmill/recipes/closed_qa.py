@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -91,7 +91,7 @@ class ClosedQa(Recipe):
     def steps(self) -> float:
         return 1 / self.instructions
 
-    @property
+    @cached_property
     def longest(self) -> Asked:
         part = max((tokens_in(p.item.text) for p in self._parts(Counter())), default=0)
         return Asked(super().longest.tokens + part)
