@@ -91,10 +91,13 @@ class ClosedQa(Recipe):
     def steps(self) -> float:
         return 1 / self.instructions
 
-    @cached_property
+    @property
     def longest(self) -> Asked:
-        part = max((tokens_in(p.item.text) for p in self._parts(Counter())), default=0)
-        return Asked(super().longest.tokens + part)
+        return Asked(super().longest.tokens + self._longest_part)
+
+    @cached_property
+    def _longest_part(self) -> int:
+        return max((tokens_in(p.item.text) for p in self._parts(Counter())), default=0)
 
     def check(self) -> None:
         super().check()
