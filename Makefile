@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 # A worker of the suite for each processor; more than eight only wait for each other.
 WORKERS := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: quickstart test test-slow check bench tiny clean
+.PHONY: quickstart test test-slow hardknocks soak check bench tiny clean
 
 $(VENV)/.local: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,12 @@ test: $(VENV)/.dev  ## the suite, a quarter of an hour on two cores
 
 test-slow: $(VENV)/.dev  ## what takes longer: trainings, kills by the dozen, other trainers
 	$(BIN)/python -m pytest $(WORKERS) -m slow
+
+hardknocks: $(VENV)/.dev  ## kills, faults, full disks and the like; writes docs/reliability.md
+	$(BIN)/python benchmarks/hardknocks --write
+
+soak: $(VENV)/.dev  ## half an hour against a server with faults, killed each minute
+	$(BIN)/python benchmarks/hardknocks soak --write
 
 check: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

@@ -247,7 +247,8 @@ def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
     if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
         what = "verdicts" if counts.sampled else "responses"
-        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
+        reasons = ", ".join(counts.reasons)
+        return "failed", f"all {counts.failed} {what} failed ({reasons}), the first: {counts.said}"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):
