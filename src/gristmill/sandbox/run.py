@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from gristmill.errors import BackendError
-from gristmill.sandbox import seccomp
+from gristmill.sandbox import cgroup, seccomp
 from gristmill.sandbox.bubble import OUTSIDE, check, command_line, refusal
 from gristmill.sandbox.limits import Finished, Limits, Reason
 from gristmill.sandbox.watch import exceeded
@@ -67,6 +67,7 @@ class _Box:
         self.process: Process | None = None
         self.init = 0  # the sandbox's first process, as we number it
         self.handle = -1  # a descriptor of that process, which no other can take the place of
+        self.group: cgroup.Group | None = None
         self.go = -1  # what bubblewrap waits for; it must not end before the process does
 
     async def start(
@@ -109,6 +110,10 @@ class _Box:
         self.init = int(json.loads(said)["child-pid"])
         self.handle = os.pidfd_open(self.init)
         _give_up_first(self.init)
+        if parent := cgroup.parent():
+            self.group = cgroup.Group(parent, self.limits)
+            # Another thread, as the kernel may take some milliseconds to move it.
+            await asyncio.to_thread(self.group.add, self.init)
         os.write(self.go, b"!")
 
     async def finish(self, stdin: bytes) -> Finished:
@@ -124,6 +129,8 @@ class _Box:
         finally:
             clock.cancel()
             watch.cancel()
+        if self.reason is None and self.group is not None and self.group.was_full():
+            self.reason = "memory"
         if self.reason is None and status == 128 + signal.SIGXCPU:
             self.reason = "time"
         return Finished(status, out, err, self.reason or ("signal" if status > 128 else "exit"))
@@ -142,6 +149,8 @@ class _Box:
         for fd in (self.handle, self.go):
             if fd >= 0:
                 os.close(fd)
+        if self.group is not None:
+            self.group.remove()
 
     async def _read(self, stream: asyncio.StreamReader | None) -> bytes:
         """All that comes, or as much as is allowed, and then the end of the sandbox."""
