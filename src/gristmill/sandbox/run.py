@@ -80,6 +80,8 @@ class _Box:
         source = PIPE if stdin else DEVNULL
         if isinstance(stdin, socket.socket):
             source = stdin.fileno()
+        if parent := cgroup.parent():
+            self.group = cgroup.Group(parent, self.limits)
         told, tell = os.pipe()
         wait, self.go = os.pipe()
         with os.fdopen(told, "rb", 0) as news, ExitStack() as lent:
@@ -91,6 +93,7 @@ class _Box:
             refused = _readable(seccomp.program(), lent)
             fds = ("--seccomp", refused, "--info-fd", tell, "--block-fd", wait)
             self.process = await asyncio.create_subprocess_exec(
+                *(self.group.enter() if self.group else ()),
                 *command_line(command, self.limits, placed, [str(word) for word in fds]),
                 stdin=source,
                 stdout=PIPE,
@@ -110,10 +113,6 @@ class _Box:
         self.init = int(json.loads(said)["child-pid"])
         self.handle = os.pidfd_open(self.init)
         _give_up_first(self.init)
-        if parent := cgroup.parent():
-            self.group = cgroup.Group(parent, self.limits)
-            # Another thread, as the kernel may take some milliseconds to move it.
-            await asyncio.to_thread(self.group.add, self.init)
         os.write(self.go, b"!")
 
     async def finish(self, stdin: bytes) -> Finished:
@@ -126,6 +125,7 @@ class _Box:
                 self._read(process.stdout), self._read(process.stderr), self._feed(stdin)
             )
             status = await process.wait()
+            status = 128 - status if status < 0 else status  # bubblewrap is in the group, too
         finally:
             clock.cancel()
             watch.cancel()
