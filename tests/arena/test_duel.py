@@ -138,7 +138,8 @@ def test_nonsense_never_becomes_a_tie(tmp_path: Path) -> None:
 
 def test_an_answer_in_several_pairs_is_graded_once(tmp_path: Path) -> None:
     models = [{"model": m, "name": m[-4:]} for m in (GOOD, POOR, SAME)]
-    found = run(
+    judges = [{"reward": {"model": "scripted:bench_judges:length"}}]
+    found = run(tmp_path, models=models, judges=judges)
         tmp_path, models=models, judges=[{"reward": {"model": "scripted:bench_judges:length"}}]
     )
     assert len(votes(tmp_path)) == 3 * 12
