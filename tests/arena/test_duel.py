@@ -140,8 +140,6 @@ def test_an_answer_in_several_pairs_is_graded_once(tmp_path: Path) -> None:
     models = [{"model": m, "name": m[-4:]} for m in (GOOD, POOR, SAME)]
     judges = [{"reward": {"model": "scripted:bench_judges:length"}}]
     found = run(tmp_path, models=models, judges=judges)
-        tmp_path, models=models, judges=[{"reward": {"model": "scripted:bench_judges:length"}}]
-    )
     assert len(votes(tmp_path)) == 3 * 12
     assert len(bench_judges.asked) == 3 * 12
     assert found["judges"]["model:scripted:bench_judges:length"]["failures"] == {}
