@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
-    from gristmill.jobs.run import run
+    from gristmill.jobs.run import arun, run
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
@@ -34,6 +34,7 @@ __all__ = [
     "Config",
     "GristmillError",
     "Outcome",
+    "arun",
     "compare",
     "flywheel",
     "forecast",
@@ -52,6 +53,7 @@ _HOMES = {
     "Config": "gristmill.mill",
     "GristmillError": "gristmill.errors",
     "Outcome": "gristmill.mill",
+    "arun": "gristmill.jobs.run",
     "compare": "gristmill.comparing.run",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",

@@ -28,8 +28,29 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(main)
+        beside = _BESIDE.get()
+        return _run(beside.noted(main) if beside else main)
     return _Beside().run(main)
+
+
+async def awaited(work: Callable[[], T]) -> T:
+    """What `work`, which calls `run`, returns: it is done in a thread of its own, and the loop that
+    runs here goes on. Being cancelled is passed on as Ctrl-C is, and waits for the work to end."""
+    beside, context = _Beside(), copy_context()
+    context.run(_BESIDE.set, beside)
+    with ThreadPoolExecutor(1, "gristmill") as pool:
+        ending = asyncio.wrap_future(pool.submit(context.run, work))
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError:
+                cancelled = True
+                beside.interrupt()
+    if cancelled:
+        ending.exception()  # seen, and less than that we were cancelled
+        raise asyncio.CancelledError
+    return ending.result()
 
 
 @contextmanager
@@ -67,7 +88,7 @@ class _Beside:
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         with ThreadPoolExecutor(1, "gristmill") as pool, self._signals():
-            future = pool.submit(copy_context().run, _run, self._noted(main))
+            future = pool.submit(copy_context().run, _run, self.noted(main))
             try:
                 return future.result()
             except asyncio.CancelledError:
@@ -79,13 +100,20 @@ class _Beside:
                 self._pass_on(self._cancel)
                 raise
 
-    async def _noted(self, main: Coroutine[Any, Any, T]) -> T:
+    async def noted(self, main: Coroutine[Any, Any, T]) -> T:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         _BESIDE.set(self)
         if self._interrupted:
             main.close()
             raise asyncio.CancelledError
-        return await main
+        try:
+            return await main
+        finally:
+            self._loop = None
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does, to what runs now or next."""
+        self._pass_on(lambda: self.handle())
 
     def _cancel(self) -> None:
         assert self._task is not None
@@ -100,7 +128,7 @@ class _Beside:
             self._loop.call_soon_threadsafe(handle)
 
     def _signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._pass_on(lambda: self.handle())
+        self.interrupt()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
