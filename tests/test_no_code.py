@@ -198,6 +198,29 @@ def test_code_in_a_models_folder_is_never_run_nor_asked_for(
     assert not (tmp_path / "RAN").exists()
 
 
+TEMPLATE = "{{ cycler.__init__.__globals__.os.mkdir('RAN') }}"
+
+
+def test_code_in_a_chat_template_is_not_run(
+    gristmill: Gristmill, tmp_path: Path, model: Path
+) -> None:
+    (model / "chat_template.jinja").write_text(TEMPLATE)
+    done = gristmill("run", run_of(tmp_path, generate={"model": "hf:./model"}), "--quiet")
+    assert done.code == 1
+    assert "error:bad_request" in done.err
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_code_in_a_recipes_template_is_not_run(gristmill: Gristmill, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "topics.md").write_text(TEMPLATE)
+    asked = ("--model", "scripted:echo", "--count", "2", "--set", "templates=mine")
+    done = gristmill("prompts", "open_qa", *asked, "--out", "x.jsonl")
+    assert done.code == 2
+    assert "topics.md: cannot be filled in: access to attribute '__init__'" in done.line
+    assert not (tmp_path / "RAN").exists()
+
+
 def test_weights_that_are_a_pickle_are_not_trained(
     gristmill: Gristmill, tmp_path: Path, model: Path
 ) -> None:
