@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
+    from gristmill.parts import no_code
     from gristmill.plan.command import plan
     from gristmill.precision.quantize import quantize
     from gristmill.train.command import train
@@ -39,6 +40,7 @@ __all__ = [
     "flywheel",
     "forecast",
     "judge_eval",
+    "no_code",
     "plan",
     "quantize",
     "rank",
@@ -57,6 +59,7 @@ _HOMES = {
     "compare": "gristmill.comparing.run",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
+    "no_code": "gristmill.parts",
     "quantize": "gristmill.precision.quantize",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",

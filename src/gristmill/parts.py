@@ -6,9 +6,12 @@ A part is named by its module: `threshold` in `keep:` is the class `Threshold` o
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -92,10 +95,56 @@ def find_part(room: str, name: str, where: str) -> type[Any]:
             )
         module_name = f"{room}.{name}"
         class_name = "".join(word.capitalize() for word in name.split("_"))
-    try:
         return getattr(import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{where}: cannot load '{name}': {error}") from None
+    return users_own(name, where)
+
+
+NO_CODE = "GRISTMILL_NO_CODE"
+"""The environment variable that forbids code of a config's own, here and in processes that are
+started here: shards, servers of a fleet."""
+
+
+@contextmanager
+def no_code() -> Iterator[None]:
+    """Within it, as after `--no-code`, whatever has this process run code that is not gristmill's
+    is a ConfigError: `my_pkg.mod:Class`, `scripted:mod:function`, the `flags` of a fleet."""
+    before = os.environ.get(NO_CODE)
+    os.environ[NO_CODE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[NO_CODE]
+        if before is not None:
+            os.environ[NO_CODE] = before
+
+
+def refuse_code(name: str, where: str = "") -> None:
+    """Raise ConfigError under `no_code`. name: what would be run; where: its place in a config."""
+    if os.environ.get(NO_CODE, "0") not in ("", "0"):
+        raise ConfigError(
+            f"{where}{': ' if where else ''}'{name}' would run code that is not gristmill's; take "
+            "it out, or run without --no-code if you trust whoever wrote it"
+        )
+
+
+def users_own(name: str, where: str) -> Any:
+    """What `my_pkg.mod:name` names. Importing it runs it; it is looked for in the working directory
+    too, after all other places. Raises ConfigError."""
+    refuse_code(name, where)
+    module, _, inside = name.partition(":")
+    here = str(Path.cwd())
+    # Where the command is an entry point, Python does not look there.
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
+    try:
+        return getattr(import_module(module), inside)
+    except Exception as error:  # whatever a module of the user's raises
+        what = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where}: cannot load '{name}': {what}") from error
+    finally:
+        if added:
+            sys.path.remove(here)
 
 
 def name_of(part: object) -> str:

@@ -30,6 +30,11 @@ LARGE = 2_000_000_000
 """Parameters above which a model on a CPU keeps its 16 bits: float32 would need over 8 GB."""
 
 
+SAFELY: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
+"""How transformers is to read weights: unpickling nothing, and running nothing that lies beside
+them. Where the second is not said, it asks at a terminal whether to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a model comes from.
@@ -178,6 +183,11 @@ def reading(source: Source) -> Iterator[None]:
     # SafetensorError and RuntimeError: damaged weights, or shapes that do not fit.
     except Exception as error:
         line = " ".join(str(error).split()) or type(error).__name__
+        if "trust_remote_code" in line:
+            line = (
+                "its files bring Python code of their own, which gristmill never runs; name a "
+                "model of an architecture that transformers has"
+            )
         hint = "" if source.local else "; download it first, or name a directory (hf:./dir)"
         raise ConfigError(f"model '{source.model}' cannot be loaded: {line[:300]}{hint}") from error
 
@@ -187,7 +197,7 @@ def load_tokenizer(source: Source, *, needs_template: bool = True) -> Any:
     from transformers import AutoTokenizer
 
     with reading(source):
-        tokenizer = AutoTokenizer.from_pretrained(source.place)
+        tokenizer = AutoTokenizer.from_pretrained(source.place, trust_remote_code=False)
     if needs_template and not tokenizer.chat_template:
         raise ConfigError(
             f"model '{source.model}' has no chat template: add a chat_template.jinja to its "
@@ -201,7 +211,7 @@ def load_model(source: Source, kind: Any) -> Any:
     import torch
 
     with reading(source):
-        model = unpack(kind.from_pretrained(source.place, dtype="auto", use_safetensors=True))
+        model = unpack(kind.from_pretrained(source.place, dtype="auto", **SAFELY))
     model.eval()
     if torch.cuda.is_available():
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

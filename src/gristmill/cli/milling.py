@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, RunError
+from gristmill.parts import no_code
 from gristmill.terminal.console import show_warnings
 
 app = typer.Typer(
@@ -29,6 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    epilog="Anywhere on the line: `--debug` gives the traceback behind an error; `--no-code` "
+    "refuses a config that would run code of its own.",
 )
 
 
@@ -46,7 +50,7 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")
     ] = False,
 ) -> None:
-    """Put --debug anywhere on the line for the traceback behind an error."""
+    """What stands before the command."""
 
 
 @app.command()
@@ -268,14 +272,21 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def _anywhere(flag: str) -> bool:
+    """Whether a flag stands on the line, from which it is taken."""
+    given = flag in sys.argv
+    if given:
+        sys.argv.remove(flag)
+    return given
+
+
 def main() -> None:
     """The entry point: one clear line for what the user can act on, the traceback with --debug."""
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    debug, guarded = _anywhere("--debug"), _anywhere("--no-code")
     show_warnings()
     try:
-        app()
+        with no_code() if guarded else nullcontext():
+            app()
     except GristmillError as error:
         if debug:
             raise

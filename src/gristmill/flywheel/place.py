@@ -78,10 +78,6 @@ def claim(loaded: Loaded, dealt: Dealt, out: Path) -> None:
     if file.exists():
         known = _check(file, identity)
         identity["arms"] = {**known, **identity["arms"]}
-    elif any(not p.name.startswith(".") and p.name != f"{file.name}.new" for p in out.iterdir()):
-        raise CheckpointError(
-            f"{out}: holds files that are not a flywheel's; name a folder of its own with --out"
-        )
     text = {
         **loaded.mill.model_dump(mode="json", exclude={"flywheel"}),
         "flywheel": loaded.flywheel.model_dump(mode="json"),

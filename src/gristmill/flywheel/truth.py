@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from importlib import import_module
 from inspect import iscoroutinefunction
 
 from gristmill import tutor as world
 from gristmill.errors import ConfigError, DataError
+from gristmill.parts import users_own
 from gristmill.records import Prompt
 
 Truth = Callable[[Prompt, str], bool]
@@ -57,15 +57,11 @@ def find_truth(name: str) -> Truth:
     known: dict[str, Truth] = {"tutor": tutor, "answer": answer}
     if name in known:
         return known[name]
-    module, colon, function = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(
             f"unknown truth '{name}'; known: {', '.join(known)}, or 'my_pkg.mod:function'"
         )
-    try:
-        found = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"cannot load '{name}': {error}") from None
+    found = users_own(name, "truth")
     if not callable(found) or iscoroutinefunction(found):
         raise ConfigError(f"'{name}' is no function of a prompt and a response")
     return _guarded(name, found)

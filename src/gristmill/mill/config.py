@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, SkipValidation, field_validator, model_validator
 
 from gristmill.backends.calling import Calling
-from gristmill.backends.identity import fingerprint
+from gristmill.backends.identity import NO_MATTER, fingerprint
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
@@ -206,14 +206,12 @@ class Config(Options):
 Given = Config | Mapping[str, Any] | str | Path
 """A config as whoever calls has it; see `Config.read`."""
 
-_PACE = set(Calling.model_fields) - {"model", "reference", "route", "body"}
-"""What changes how fast or at what price a model is called, not what it says."""
 _EXPORTED = {"reasoning"}
 """What changes only which of it is exported."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:
-    values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
+    values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED)
     # Folders from before there was a reference know nothing of it.
     return {k: v for k, v in values.items() if k != "reference" or v is not None}
 

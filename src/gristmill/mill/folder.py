@@ -19,7 +19,10 @@ from gristmill.mill.slots import end_round
 from gristmill.parts import name_of
 from gristmill.storage import check_free, differences, digest, locked, versions, write_atomically
 
-WRITTEN = ("run.yaml", "README.md", "report.html", "metrics.json", "data/**/*.parquet")
+WRITTEN = (
+    *("run.yaml", "README.md", "report.html", "metrics.json"),
+    *("prompts/items.jsonl", "data/**/*.parquet"),
+)
 """What a run writes, beside its checkpoint."""
 
 

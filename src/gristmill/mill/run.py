@@ -17,6 +17,7 @@ import orjson
 from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
 from gristmill.backends.base import Backend, Traffic
 from gristmill.backends.cached import hits
+from gristmill.backends.calling import Calling
 from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
 from gristmill.judges.base import GroupJudge, Judge, Rules
@@ -80,11 +81,10 @@ class Session:
 
         backend = judge.open()
         backend.folder = self.journal.folder
-        return (
-            Remembered(backend, self.journal.calls, paid)
-            if isinstance(backend, ChatBackend)
-            else backend
-        )
+        if not isinstance(backend, ChatBackend):
+            return backend
+        calling = judge if isinstance(judge, Calling) else None
+        return Remembered(backend, self.journal.calls, paid, calling)
 
     def backends(self) -> list[Backend]:
         """The generating one first; not those in whose place rules decide."""

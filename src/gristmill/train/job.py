@@ -13,11 +13,24 @@ import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
 from gristmill.parts import build, read_yaml
-from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.storage import (
+    check_free,
+    differences,
+    digest,
+    locked,
+    versions,
+    write_atomically,
+)
 from gristmill.train.config import KINDS, TrainConfig
 
 PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
 """Settings that change neither what is learned nor from what: a resumed run may have others."""
+
+WRITTEN = (
+    *("model", "checkpoint", "README.md", "metrics.json", "log.jsonl"),
+    *("refused.jsonl", "curves.png", "report.html"),
+)
+"""What a training writes, beside its `run.yaml`."""
 
 END = 1 << 20
 """Bytes at either end of a weights' file that tell it from another."""
@@ -68,6 +81,7 @@ def run(
 
     folder = Path(out)
     with parallel.joined() as world:
+        check_free(folder, WRITTEN, ours=(folder / "run.yaml").exists())
         if not world.first:
             return _run(config, folder, world, watch)
         try:
@@ -139,15 +153,10 @@ def _file_digest(name: str) -> str:
 def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
     """What a finished run of the same identity left; None where there is still work.
 
-    Raises CheckpointError for a folder of another run, or with files that are not ours.
+    Raises CheckpointError for a folder of another run.
     """
     there = folder / "run.yaml"
     if not there.exists():
-        if (folder / "model").exists() or (folder / "README.md").exists():
-            raise CheckpointError(
-                f"{folder}: holds files that are not from a training run; name a folder of its "
-                "own with --out"
-            )
         return None
     if not (folder / "metrics.json").exists() and not (folder / "checkpoint").exists():
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
