@@ -148,7 +148,15 @@ _BESIDE: ContextVar[_Beside | None] = ContextVar("_BESIDE", default=None)
 
 def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=_factory()) as runner:
+        runner.get_loop().set_exception_handler(_unhandled)
         return runner.run(main)
+
+
+def _unhandled(here: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a loop says of an error that nobody looked at. That of a connection is one more of those
+    that a call has told already, of one whose call was dropped meanwhile."""
+    if not isinstance(context.get("exception"), OSError):
+        here.default_exception_handler(context)
 
 
 def _factory() -> Callable[[], asyncio.AbstractEventLoop]:
