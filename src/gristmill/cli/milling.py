@@ -16,6 +16,7 @@ from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, SHORT, interruptible
+from gristmill.cli.guide import guide
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
 from gristmill.cli.serving import serve
@@ -262,7 +263,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache, guide):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")
