@@ -28,7 +28,7 @@ class Counting(FaultyServer):
 
 def soak(minutes: float) -> tuple[str, bool]:
     """A table, and whether nothing was lost or stands twice."""
-    prompts = int(minutes * 60 * IN_FLIGHT / LATENCY / 2 / RESPONSES * 0.5)
+    prompts = int(minutes * 60 * IN_FLIGHT / LATENCY / 2 / RESPONSES * 0.88)
     random_moment, peaks = random.Random(1), []
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
@@ -63,7 +63,14 @@ def soak(minutes: float) -> tuple[str, bool]:
         ("rows wanted, there, lost, twice", f"{len(wanted):,}, {len(rows):,}, {lost}, {foreign}"),
         ("requests that met a fault", f"{met:,} of {server.requests:,}"),
         ("requests answered and sent again", f"{repeated:,} ({most:,} were in flight at kills)"),
-        ("memory at most, first and last process", f"{peaks[0]:.0f} and {peaks[-1]:.0f} MiB"),
+        ("memory at most, of those killed", f"{min(peaks[:-1]):.0f} to {max(peaks[:-1]):.0f} MiB"),
+        ("memory at most, of the first three and the last three killed", _few(peaks)),
+        ("memory at most, of the last, which also decides and writes", f"{peaks[-1]:.0f} MiB"),
     ]
     table = "| | |\n|---|---|\n" + "\n".join(f"| {what} | {found} |" for what, found in lines)
     return table, not lost and not foreign and repeated <= most
+
+
+def _few(peaks: list[float]) -> str:
+    first, last = peaks[:-1][:3], peaks[:-1][-3:]
+    return " and ".join(", ".join(f"{peak:.0f}" for peak in some) for some in (first, last))
