@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
+    from gristmill.jobs.push import push
     from gristmill.jobs.run import arun, run
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
@@ -42,6 +43,7 @@ __all__ = [
     "judge_eval",
     "no_code",
     "plan",
+    "push",
     "quantize",
     "rank",
     "rewardbench",
@@ -60,6 +62,7 @@ _HOMES = {
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
     "no_code": "gristmill.parts",
+    "push": "gristmill.jobs.push",
     "quantize": "gristmill.precision.quantize",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",
