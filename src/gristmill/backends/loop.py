@@ -85,6 +85,8 @@ class _Beside:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
+        # One that its own thread may take again: a signal's handler comes in the middle of anything.
+        self._starting = threading.RLock()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         with ThreadPoolExecutor(1, "gristmill") as pool, self._signals():
@@ -101,9 +103,11 @@ class _Beside:
                 raise
 
     async def noted(self, main: Coroutine[Any, Any, T]) -> T:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         _BESIDE.set(self)
-        if self._interrupted:
+        with self._starting:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            interrupted = self._interrupted
+        if interrupted:
             main.close()
             raise asyncio.CancelledError
         try:
@@ -121,11 +125,12 @@ class _Beside:
         self._task.cancel()
 
     def _pass_on(self, handle: Callable[[], None]) -> None:
-        if self._loop is None:
-            self._interrupted = True
-            return
-        with suppress(RuntimeError):  # The loop is closed: the work has ended.
-            self._loop.call_soon_threadsafe(handle)
+        with self._starting:
+            here = self._loop
+            self._interrupted = self._interrupted or here is None
+        if here is not None:
+            with suppress(RuntimeError):  # The loop is closed: the work has ended.
+                here.call_soon_threadsafe(handle)
 
     def _signal(self, _number: int, _frame: FrameType | None) -> None:
         self.interrupt()

@@ -173,9 +173,10 @@ def run(
         return
     (show_line if quiet or preview else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
+        first = f", the first: {outcome.said}" if outcome.said else ""
         raise RunError(
-            f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
-            "run again: only they are tried again"
+            f"{outcome.detail}{first}; {outcome.folder}/data/rejected.parquet says why; put it "
+            "right and run again: only they are tried again"
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -116,7 +116,11 @@ def _known(api: Any, name: str, kind: str) -> Any:
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """What the hub and its library refuse, in one line. What they say never holds the token."""
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage] - of httpx, and httpx2 since 2.0
+    )
 
     try:
         yield

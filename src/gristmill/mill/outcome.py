@@ -33,13 +33,15 @@ class Outcome:
     status: `complete` (every prompt done), `target` (reached, stopped there), `out_of_prompts`
     (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response, or
     not one that was judged).
-    detail: for `budget`, which limit; for `failed`, what went wrong.
+    detail: for `budget`, which limit; for `failed`, what went wrong. said: where no call came to
+    anything, what the first was told; a server may repeat a prompt there.
     """
 
     folder: Path
     status: str
     detail: str
     metrics: dict[str, Any] = field(repr=False)
+    said: str = field(default="", repr=False)
 
     @property
     def short(self) -> bool:

@@ -220,8 +220,7 @@ def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
     if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
         what = "verdicts" if counts.sampled else "responses"
-        reasons = ", ".join(counts.reasons)
-        return "failed", f"all {counts.failed} {what} failed ({reasons}), the first: {counts.said}"
+        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):
@@ -278,7 +277,8 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
         rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
-    return Outcome(folder.path, status, detail, metrics)
+    said = counts.said if status == "failed" else ""
+    return Outcome(folder.path, status, detail, metrics, said)
 
 
 def _say_what_was_spent(folder: Folder, session: Session) -> None:
