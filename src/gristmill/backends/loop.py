@@ -85,7 +85,7 @@ class _Beside:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
-        # One that its own thread may take again: a signal's handler comes in the middle of anything.
+        # Its own thread may take it again: a signal's handler comes in the middle of anything.
         self._starting = threading.RLock()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
