@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from gristmill.errors import ConfigError, DataError
+from gristmill.foreign import read_json
 from gristmill.nemotron.presets import PRESETS, preset
 from gristmill.nemotron.tiny import TINY, tiny_path
 from gristmill.plan.read import read_shape
@@ -125,7 +125,7 @@ def _from_file(path: Path, name: str) -> Shape:
             f"{path}: cannot read: {error.strerror}; name a config.json, or the folder it lies in"
         ) from None
     try:
-        config = orjson.loads(data)
+        config = read_json(data)
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     return read_shape(config, name, str(path))
