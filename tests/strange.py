@@ -21,7 +21,7 @@ fuzzed = settings(max_examples=max(100, settings.default.max_examples))  # type:
 """Of every test here: a hundred examples in the suite, and as many as a profile says in
 `--hypothesis-profile=thorough`."""
 
-DEEP = 5_000
+DEEP = 2_000
 
 
 @dataclass(frozen=True)

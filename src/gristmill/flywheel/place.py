@@ -15,6 +15,7 @@ from gristmill.flywheel.arms import Arm, Loaded
 from gristmill.flywheel.deal import Dealt
 from gristmill.flywheel.show import Show
 from gristmill.mill.journal import stored_in
+from gristmill.parts import identity_in
 from gristmill.storage import differences, digest, versions, write_atomically
 
 SAID = 5
@@ -94,13 +95,10 @@ def claim(loaded: Loaded, dealt: Dealt, out: Path) -> None:
 
 def _check(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """The arms that the folder knows. Raises CheckpointError."""
-    try:
-        there = yaml.safe_load(file.read_text(encoding="utf-8"))["identity"]
-        known = dict(there["arms"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        raise CheckpointError(
-            f"{file}: damaged, so it cannot be told whose folder this is; name another with --out"
-        ) from None
+    there = identity_in(file)
+    known = there.get("arms")
+    if not isinstance(known, dict):
+        raise CheckpointError(f"{file}: of no flywheel; name another folder with --out")
     both = [name for name in known if name in identity["arms"]]
     mine = {**identity, "arms": {name: identity["arms"][name] for name in both}}
     found = differences({**there, "arms": {name: known[name] for name in both}}, mine)

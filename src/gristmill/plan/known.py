@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from gristmill.backends.decoding import decoded
 from gristmill.errors import ConfigError, DataError
-from gristmill.foreign import read_json
 from gristmill.nemotron.presets import PRESETS, preset
 from gristmill.nemotron.tiny import TINY, tiny_path
 from gristmill.plan.read import read_shape
@@ -125,7 +125,7 @@ def _from_file(path: Path, name: str) -> Shape:
             f"{path}: cannot read: {error.strerror}; name a config.json, or the folder it lies in"
         ) from None
     try:
-        config = read_json(data)
+        config = decoded(data)
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     return read_shape(config, name, str(path))

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
-from gristmill.parts import build, read_yaml
+from gristmill.parts import build, identity_in, read_yaml
 from gristmill.storage import differences, digest, locked, versions, write_atomically
 from gristmill.train.config import KINDS, TrainConfig
 
@@ -153,12 +153,7 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
         (folder / "reference.safetensors").unlink(missing_ok=True)
         return None
-    try:
-        mine = yaml.safe_load(there.read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        raise CheckpointError(
-            f"{there}: damaged, so it cannot be told whose folder this is; name another with --out"
-        ) from None
+    mine = identity_in(there)
     if digest(mine) != digest(identity):
         every = differences(mine, identity)
         more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
