@@ -208,3 +208,9 @@ def test_what_pages_show(text, number):
     assert "\n" not in one_line(text)
     for shown in (whole, brief, decimal, percent, duration, dollars):
         assert isinstance(shown(number), str)
+
+
+def test_a_number_and_then_a_word_without_end():
+    """Once each more letter took the fourth power of what is there: hours for these."""
+    assert quantity("3/4" + "no" * 5_000) is None
+    assert final_answer("\\boxed{" * 5_000 + "7}") == "7"
