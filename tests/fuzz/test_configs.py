@@ -158,9 +158,11 @@ RECIPES = (
 
 
 @fuzzed
-@given(changed(*RECIPES))
-def test_configs_of_recipes(values):
-    tried(lambda: _read(dict(values), {}), InputError)
+@given(configs(*RECIPES))
+def test_configs_of_recipes(raw):
+    values = tried(lambda: parse_yaml(raw.decode("utf-8", "replace")), ConfigError)
+    if isinstance(values, dict):
+        tried(lambda: _read(values, {}), InputError)
 
 
 TRAINED = (
@@ -204,12 +206,11 @@ PAGE = {
 
 
 @fuzzed
-@given(configs(DUEL), configs(PAGE))
-def test_configs_of_battles(place, duel, page):
-    for raw, load in ((duel, Duel.load), (page, PageConfig.load)):
-        path = place / "battle.yaml"
-        path.write_bytes(raw)
-        tried(lambda load=load, path=path: load(path), InputError)
+@given(configs(DUEL, PAGE), st.sampled_from((Duel.load, PageConfig.load)))
+def test_configs_of_battles(place, raw, load):
+    path = place / "battle.yaml"
+    path.write_bytes(raw)
+    tried(lambda: load(path), InputError)
 
 
 @fuzzed

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.errors import ConfigError, DataError, StorageError
+from gristmill.errors import ConfigError, DataError
 from gristmill.parts import parse_yaml
+from gristmill.storage import write_atomically
 from gristmill.storage.tables import count_rows, parts_of, place_of
 
 TABLES = ("sft", "preference", "scored", "rejected")
@@ -157,17 +158,10 @@ def require(table: Table, *columns: str) -> None:
             raise DataError(f"{table.path}: has no column `{column}`: {AGAIN}")
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_page(path: Path, text: str) -> Path:
     """Write a file whole or not at all. Raises StorageError when the disk refuses."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        # Lone surrogates can come out of JSON escapes; a page must not fail over one.
-        partial.write_bytes(text.encode("utf-8", "replace"))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        cause = error.strerror or str(error)
-        raise StorageError(f"{path}: cannot be written ({cause}): free some space") from error
+    # Lone surrogates can come out of JSON escapes; a page must not fail over one.
+    write_atomically(path, text.encode("utf-8", "replace"))
     return path
 
 
