@@ -268,7 +268,8 @@ def test_addresses(one, more):
         with suppress(ValueError):
             act(one)
     with suppress(ValueError):
-        several(more), common_name(more or [one])
+        several(more)
+        common_name(more or [one])
     with suppress(ValueError):
         calling = Calling(model=one)
         if calling.model.startswith(("http://", "https://", "nim:")):

@@ -97,7 +97,8 @@ def test_a_damaged_journal(place, name, at, put, keep):
     broken(folder / name, at, put, keep)
     for look in (spent_in, stored_in, read_finished, read_calls):
         look(folder)
-    list(read_log(folder / name)), last_record(folder / name)
+    list(read_log(folder / name))
+    last_record(folder / name)
     journal = tried(lambda: Journal(folder), name)
     if journal is not None:
         with closing(journal):

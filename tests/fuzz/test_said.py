@@ -102,8 +102,9 @@ def test_verdicts(text):
 def test_answers(text, truth):
     answer = final_answer(text)
     for one in (text, answer or "", truth):
-        quantity(one), in_base(one), plain(one), without_unit(one), simple(one)
-        number_in(one), normalised(one), numbers_written(one, "de")
+        for reader in (quantity, in_base, plain, without_unit, simple, number_in, normalised):
+            reader(one)
+        numbers_written(one, "de")
     prompt = Prompt("p", (Message("user", "Q?"),), answer=truth)
     for wanted in right_answers(prompt):
         for match in ("exact", "normalised", "number", "contains"):

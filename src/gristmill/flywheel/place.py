@@ -16,7 +16,7 @@ from gristmill.flywheel.deal import Dealt
 from gristmill.flywheel.show import Show
 from gristmill.mill.journal import stored_in
 from gristmill.parts import identity_in
-from gristmill.storage import differences, digest, versions, write_atomically
+from gristmill.storage import differences, digest, read_saved, versions, write_atomically
 
 SAID = 5
 """Differences between two configs that an error names."""
@@ -122,14 +122,8 @@ def _holds_work(out: Path) -> bool:
 def read_figures(folder: Path) -> dict[str, Any] | None:
     """A finished round's figures; None where it is not finished. Raises CheckpointError."""
     file = folder / "figures.json"
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        raise CheckpointError(
-            f"{file}: damaged; delete it and run again: what it was made from is still there"
-        ) from None
+    then = "delete it and run again: what it was made from is still there"
+    return read_saved(file, then) if file.exists() else None
 
 
 def write_figures(folder: Path, found: dict[str, Any]) -> None:

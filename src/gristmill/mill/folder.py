@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import yaml
 
 from gristmill.backends.identity import alike
@@ -17,7 +16,15 @@ from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
 from gristmill.parts import identity_in, name_of
-from gristmill.storage import check_free, differences, digest, locked, versions, write_atomically
+from gristmill.storage import (
+    check_free,
+    differences,
+    digest,
+    locked,
+    read_saved,
+    versions,
+    write_atomically,
+)
 
 WRITTEN = ("run.yaml", "README.md", "report.html", "metrics.json", "data/**/*.parquet")
 """What a run writes, beside its checkpoint."""
@@ -122,8 +129,8 @@ class Folder:
 
 def _status(path: Path) -> str | None:
     try:
-        return orjson.loads(path.read_bytes())["status"]
-    except (OSError, ValueError, TypeError, KeyError):
+        return read_saved(path).get("status")
+    except (OSError, CheckpointError):
         return None
 
 

@@ -35,7 +35,7 @@ class Slots:
             return False
         if claim.said["host"] != host():
             return claim.age < LEASE
-        holder = claim.said.get("by")
+        holder = str(claim.said.get("by"))
         return holder != self._me.name and is_locked(self._checkpoint / holder / "lock")
 
     def own(self, agreed: Allowance) -> Claim | None:

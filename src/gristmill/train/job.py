@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -13,7 +12,7 @@ import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
 from gristmill.parts import build, identity_in, read_yaml
-from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.storage import differences, digest, locked, read_saved, versions, write_atomically
 from gristmill.train.config import KINDS, TrainConfig
 
 PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
@@ -163,7 +162,8 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
             "--out, or change the config back"
         )
     try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-    except (OSError, ValueError):
+        metrics = read_saved(folder / "metrics.json")
+    except (OSError, CheckpointError):
         return None
-    return Trained(folder, folder / "model", metrics) if metrics["status"] == "complete" else None
+    done = metrics.get("status") == "complete"
+    return Trained(folder, folder / "model", metrics) if done else None
