@@ -383,6 +383,17 @@ class TestFailures:
         assert result.code == 1
         assert "unexpected ZeroDivisionError: over several lines (run again with" in result.line
 
+    def test_a_file_that_may_not_be_looked_at_is_named(
+        self, gristmill: Gristmill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", "data/sft")
+
+        monkeypatch.setattr("gristmill.mill.Config.load", denied)
+        result = gristmill("run", configure(tmp_path))
+        assert result.code == 2
+        assert "error: data/sft: Permission denied (--debug" in result.line
+
 
 class TestHelp:
     def commands(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml.composer import ComposerError
 
-from gristmill.errors import ConfigError
+from gristmill.errors import CheckpointError, ConfigError
 
 
 class Options(BaseModel):
@@ -189,6 +189,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def identity_in(run: Path) -> dict[str, Any]:
+    """The identity in the `run.yaml` of a folder. Raises CheckpointError where it is not there."""
+    try:
+        there = read_yaml(run).get("identity")
+    except ConfigError:
+        there = None
+    if isinstance(there, dict):
+        return there
+    state = "damaged" if run.exists() else "missing"
+    raise CheckpointError(
+        f"{run}: {state}, so it cannot be told whose folder this is; name another with --out"
+    )
+
+
 def parse_yaml(text: str) -> Any:
     """What a user's YAML says. Raises ConfigError, also for a key that stands twice, of which YAML
     itself would silently take the last."""
@@ -200,8 +214,8 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
     except RecursionError:
         raise ConfigError("nested too deeply") from None
-    except ValueError as error:
-        # A date that is none, a number of thousands of digits.
+    except (ValueError, LookupError, AttributeError) as error:
+        # A date that is none, a number of thousands of digits, `!!int ""`, `!!bool maybe`.
         raise ConfigError(f"a value cannot be read: {error}") from None
 
 
@@ -217,6 +231,17 @@ class _Once(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent) and (event := self.peek_event()).anchor in self._open:
             raise ComposerError(None, None, f"'{event.anchor}' contains itself", event.start_mark)
         return super().compose_node(parent, index)
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if not node.value.isascii():
+            try:
+                # As JSON escapes what UTF-16 has in two halves; half of it no file can hold.
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                problem = "half of a character (\\ud800 to \\udfff stand in pairs)"
+                raise ComposerError(None, None, problem, node.start_mark) from None
+        return node
 
     def compose_sequence_node(self, anchor: Any) -> Any:
         self._open.add(anchor)

@@ -153,6 +153,10 @@ def _said(raw: bytes) -> tuple[str, str]:
             codes += [c for name in ("type", "code") if isinstance(c := said.get(name), str)]
             said = said.get(key) or said
     if isinstance(said, list) and all(isinstance(s, dict) and "msg" in s for s in said):
-        said = "; ".join(f"{'.'.join(map(str, s.get('loc') or ()))}: {s['msg']}" for s in said)
+        said = "; ".join(f"{_place(s.get('loc'))}: {s['msg']}" for s in said)
     text = said if isinstance(said, str) else orjson.dumps(said).decode() if said else ""
     return " ".join(text.split()), " ".join(codes)
+
+
+def _place(given: Any) -> str:
+    return ".".join(map(str, given)) if isinstance(given, list) else ""

@@ -8,7 +8,6 @@ thread when the backend is opened.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gristmill.backends.decoding import decoded
 from gristmill.backends.local_quantized import check_readable, silent, unpack
 from gristmill.errors import ConfigError, MissingExtra
 from gristmill.nemotron.tiny import tiny_path
+from gristmill.parts import parse_yaml
 
 TINY_LICENCE = "Apache-2.0"
 EXTRA = ("torch", "transformers", "safetensors")
@@ -89,7 +88,7 @@ def _config(model: str, directory: Path, here: bool) -> dict[str, Any]:
         raise ConfigError(f"model '{model}': no directory {directory}; check the path")
     path = directory / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = decoded(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError(
             f"model '{model}': {directory} has no config.json; name the directory that "
@@ -109,8 +108,8 @@ def card_licence(directory: Path) -> str | None:
     try:
         text = (directory / "README.md").read_text(encoding="utf-8")
         matter = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
-        fields = yaml.safe_load(matter[1]) if matter else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        fields = parse_yaml(matter[1]) if matter else None
+    except (OSError, UnicodeDecodeError, ConfigError):
         return None
     if not isinstance(fields, dict):
         return None
@@ -122,8 +121,13 @@ def card_licence(directory: Path) -> str | None:
 
 def is_reward(config: Mapping[str, Any]) -> bool:
     """Whether a config.json is a reward model's."""
-    names = config.get("architectures") or []
-    return any(n.endswith(("RewardModel", "ForSequenceClassification")) for n in names)
+    return any(n.endswith(("RewardModel", "ForSequenceClassification")) for n in kinds_of(config))
+
+
+def kinds_of(config: Mapping[str, Any]) -> list[str]:
+    """The classes that a config.json names for its model."""
+    names = config.get("architectures")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def check_chat(model: str, config: Mapping[str, Any]) -> None:
@@ -138,7 +142,7 @@ def check_chat(model: str, config: Mapping[str, Any]) -> None:
 def check_reward(model: str, config: Mapping[str, Any]) -> None:
     """Raise ConfigError for a model that cannot grade."""
     if not is_reward(config):
-        kinds = ", ".join(config.get("architectures") or ["unknown"])
+        kinds = ", ".join(kinds_of(config)) or "unknown"
         raise ConfigError(
             f"model '{model}' is no reward model (its kind is {kinds}): name one with a grading "
             "head, such as tiny:reward, or give a policy trained with DPO its `reference`"

@@ -22,7 +22,7 @@ from gristmill.cli.prompts import prompts
 from gristmill.cli.pushing import push
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
-from gristmill.errors import ConfigError, GristmillError, RunError
+from gristmill.errors import ConfigError, GristmillError, InputError, RunError
 from gristmill.parts import no_code
 from gristmill.terminal.console import show_warnings
 
@@ -303,11 +303,11 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        ERR.print(
-            f"error: unexpected {type(error).__name__}: {_line(error)} (run again with --debug "
-            "for the traceback, and please report it)",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(1)
+        said, code = f"unexpected {type(error).__name__}: {_line(error)}", 1
+        more = "run again with --debug for the traceback, and please report it"
+        if isinstance(error, OSError) and error.filename:
+            # A file that may not be looked at, or that went away: nothing of ours to put right.
+            said, code = f"{error.filename}: {error.strerror}", InputError.exit_code
+            more = "--debug shows the traceback"
+        ERR.print(f"error: {said} ({more})", style="red", markup=False, soft_wrap=True)
+        sys.exit(code)

@@ -14,7 +14,7 @@ import yaml
 from gristmill.errors import DataError
 from gristmill.page import markdown, text
 from gristmill.report import words
-from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_text
+from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_page
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when
 from gristmill.report.reasons import explain_reasons
@@ -45,7 +45,7 @@ def write_card(folder: Path | str) -> Path:
     Raises DataError for a missing or damaged file, StorageError when the disk refuses.
     """
     run = open_run(folder)
-    return write_text(run.path / "README.md", data_card(run))
+    return write_page(run.path / "README.md", data_card(run))
 
 
 def data_card(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,12 +11,13 @@ from typing import Any
 import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
-from gristmill.parts import build, read_yaml
+from gristmill.parts import build, identity_in, read_yaml
 from gristmill.storage import (
     check_free,
     differences,
     digest,
     locked,
+    read_saved,
     versions,
     write_atomically,
 )
@@ -162,12 +162,7 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
         (folder / "reference.safetensors").unlink(missing_ok=True)
         return None
-    try:
-        mine = yaml.safe_load(there.read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        raise CheckpointError(
-            f"{there}: damaged, so it cannot be told whose folder this is; name another with --out"
-        ) from None
+    mine = identity_in(there)
     if digest(mine) != digest(identity):
         every = differences(mine, identity)
         more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
@@ -177,7 +172,8 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
             "--out, or change the config back"
         )
     try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-    except (OSError, ValueError):
+        metrics = read_saved(folder / "metrics.json")
+    except (OSError, CheckpointError):
         return None
-    return Trained(folder, folder / "model", metrics) if metrics["status"] == "complete" else None
+    done = metrics.get("status") == "complete"
+    return Trained(folder, folder / "model", metrics) if done else None
