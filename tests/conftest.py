@@ -30,6 +30,8 @@ settings.register_profile(
 settings.register_profile(
     "thorough", settings.get_profile("gristmill"), derandomize=False, max_examples=10_000
 )
+# The same, a tenth of it: `make hardknocks`.
+settings.register_profile("many", settings.get_profile("thorough"), max_examples=1_000)
 settings.load_profile("gristmill")
 
 # A shell without job control has what it puts in the background ignore Ctrl-C, and tests send it.
