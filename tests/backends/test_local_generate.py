@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from gristmill.backends import local_draw
 from gristmill.backends.local_draw import Draw, uniform
 from gristmill.backends.local_generate import Decoder, Row
 from gristmill.backends.microbatch import _one_core
@@ -230,3 +231,14 @@ def test_top_p_keeps_the_smallest_set_that_holds_it():
     assert set(drawn(logits, temperature=1.0, top_p=0.75)) == {1, 2, 3}
     assert set(drawn(logits, temperature=1.0, top_p=0.01)) == {1}
     assert set(drawn(logits, temperature=0.0)) == {1}
+
+
+def test_a_nucleus_is_the_same_however_many_tokens_are_looked_at_first(monkeypatch):
+    steps = torch.arange(200.0)
+    # One that the likeliest five hold, one that they do not, one of equal tokens.
+    logits = torch.stack([-steps, -steps / 40, torch.zeros(200)])
+    rows = [row([1], temperature=1.0, top_p=0.9)] * 3
+    whole = [Draw(rows, torch.device("cpu")).tokens(logits, n).tolist() for n in range(300)]
+    monkeypatch.setattr(local_draw, "LIKELIEST", 5)
+    assert whole == [Draw(rows, torch.device("cpu")).tokens(logits, n).tolist() for n in range(300)]
+    assert max(drawn[0] for drawn in whole) < 5 < max(drawn[1] for drawn in whole)
