@@ -85,8 +85,8 @@ def find(model: str, *, here: bool = True) -> Source:
 def _config(model: str, directory: Path, here: bool) -> dict[str, Any]:
     if directory.is_file():
         raise ConfigError(
-            f"model '{model}' is a file, and a folder is read here: for GGUF see docs/run.md, 'Base "
-            "models', or serve it and name http://HOST:PORT/v1#NAME"
+            f"model '{model}' is a file, and a folder is read here: for GGUF see docs/run.md, "
+            "'Base models', or serve it and name http://HOST:PORT/v1#NAME"
         )
     if not directory.is_dir():
         raise ConfigError(f"model '{model}': no directory {directory}; check the path")
