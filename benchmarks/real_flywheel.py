@@ -6,7 +6,8 @@ Questions on everyday topics get one constraint each by the recipe `instructions
 in the manner of three examples that stand in its chat template; the judge `format` keeps what does
 as it was asked; LoRA learns from that, twice over. Beside it the arm `random` learns from as many
 answers that nobody looked at. Measured on other topics. `base` is a folder in Hugging Face layout
-with `benchmarks/real_flywheel.jinja` as its chat_template.jinja. Prints docs/flywheel.md's table.
+with `benchmarks/real_flywheel.jinja` as its chat_template.jinja. Prints the tables of
+docs/flywheel.md. The same command again goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import argparse
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 
 TOPICS = """bread|the moon|bicycles|rain|running|libraries|eggs|bees|the sea|tea|trains|mirrors
@@ -95,6 +98,31 @@ def gristmill(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "gristmill.cli", *words], check=True)
 
 
+def by_kind(wheel: Path) -> list[str]:
+    """Of the held-out answers, greedy and sampled, how many keep to each kind of constraint: in
+    round 0 and after the last round of each arm, as Markdown rows."""
+    rows = (wheel / "prompts" / "evaluation.jsonl").read_text().splitlines()
+    kinds = {row["id"]: next(iter(row["constraints"][0])) for row in map(json.loads, rows)}
+    metrics = json.loads((wheel / "metrics.json").read_text())
+    ends = {name: len(arm["rounds"]) - 1 for name, arm in metrics["arms"].items()}
+    places = {"round 0": wheel / "round-0"}
+    places |= {n: wheel / "arms" / n / f"round-{end}" / "evaluation" for n, end in ends.items()}
+    found = {name: _kept(place, kinds) for name, place in places.items()}
+    lines = [f"| kind | answers | {' | '.join(found)} |", "|---|---|" + "---|" * len(found)]
+    for kind in sorted({*kinds.values()}):
+        each = [f"{100 * sum(kept[kind]) / len(kept[kind]):.0f} %" for kept in found.values()]
+        lines.append(f"| `{kind}` | {len(found['round 0'][kind])} | {' | '.join(each)} |")
+    return lines
+
+
+def _kept(place: Path, kinds: dict[str, str]) -> dict[str, list[float]]:
+    kept: dict[str, list[float]] = defaultdict(list)
+    for how in ("greedy", "sampled"):
+        for row in pq.read_table(place / how / "data" / "scored.parquet").to_pylist():
+            kept[kinds[row["prompt_id"]]].append(row["reward"])
+    return kept
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", required=True)
@@ -104,6 +132,7 @@ def main() -> None:
     args = parser.parse_args()
     file = write(args.model, args.out, args.train, args.held_out)
     gristmill("flywheel", str(file), "--out", str(args.out / "wheel"))
+    print("\n".join(by_kind(args.out / "wheel")))
 
 
 if __name__ == "__main__":
