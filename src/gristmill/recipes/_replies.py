@@ -32,6 +32,10 @@ _SIGNS = re.compile(
 )
 
 
+_TAG = re.compile(r"</?[^\W\d][\w -]{0,40}/?>")
+_MARK = re.compile(r"^\s*(?:[-*+•]|\(?\w[.)])(?=\s|$)", re.MULTILINE)
+
+
 @lru_cache(maxsize=4096)
 def squeezed(text: str) -> str:
     """What counts as the same item: aside from case, white space, a number before it, quotation
@@ -45,7 +49,15 @@ def refuses(text: str) -> bool:
     return len(text) <= LONGEST_REFUSAL and REFUSAL.match(text) is not None
 
 
+def says(text: str) -> bool:
+    """Whether anything is left of a text without tags, marks and a number: weak models write
+    `<draft>`, as the request has it, or `2`."""
+    rest = "".join(filter(str.isalnum, _MARK.sub("", _TAG.sub("", text))))
+    return len(rest) > 2 or any(map(str.isalpha, rest))
+
+
 def whole_items(reply: Response) -> tuple[str, ...]:
-    """The items of a reply. Of one that was cut off, the last is left out: it may be half."""
+    """The items of a reply that say anything. Of one that was cut off, the last is left out: it may
+    be half."""
     found = parse_list(reply.text)
-    return found[:-1] if reply.finish_reason == "length" else found
+    return tuple(filter(says, found[:-1] if reply.finish_reason == "length" else found))
