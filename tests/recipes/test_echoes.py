@@ -113,7 +113,7 @@ def of(template: str, recipe: str = "open_qa", **told: Any) -> Request:
 
 
 @pytest.mark.parametrize(
-    "text", ["<draft>", "A. <draft>\nB. <draft>", "</task>", "2", "1. 2.", "-"]
+    "text", ["<draft>", "A. <draft>\nB. <draft>", "</task>", "2", "1. <a> 2. 3.", "-"]
 )
 def test_a_tag_or_a_number_says_nothing(text: str) -> None:
     assert not says(text)

@@ -50,10 +50,10 @@ def refuses(text: str) -> bool:
 
 
 def says(text: str) -> bool:
-    """Whether anything is left of a text without tags, marks and a number: weak models write
-    `<draft>`, as the request has it, or `2`."""
-    rest = "".join(filter(str.isalnum, _MARK.sub("", _TAG.sub("", text))))
-    return len(rest) > 2 or any(map(str.isalpha, rest))
+    """Whether a text without its tags and marks has a word or a sum: weak models write `<draft>`,
+    as the request has it, or `1. 2. 3.`"""
+    rest = _MARK.sub("", _TAG.sub("", text))
+    return any(c.isalpha() or c in "=+×÷^√?" for c in rest)
 
 
 def whole_items(reply: Response) -> tuple[str, ...]:
