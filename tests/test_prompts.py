@@ -101,6 +101,16 @@ def test_bad_usage_is_one_line_and_asks_nothing(
     assert not Path("p.jsonl").exists()
 
 
+def test_what_rules_alone_write_needs_no_model(gristmill: Gristmill) -> None:
+    Path("seeds.jsonl").write_text('{"prompt": "Why is the sky blue?"}\n')
+    config = {"recipe": "instructions", "seeds": "seeds.jsonl", "count": 3}
+    Path("rules.yaml").write_text(yaml.safe_dump(config))
+    assert gristmill("prompts", "rules.yaml", "--out", "p.jsonl").code == 0
+    assert len(rows("p.jsonl")) == 3
+    result = gristmill("prompts", "rules.yaml", "--set", "later=0.5", "--out", "q.jsonl")
+    assert (result.code, "recipe instructions: no model; give" in result.line) == (2, True)
+
+
 def test_another_kind_of_file_is_refused(gristmill: Gristmill) -> None:
     result = gristmill("prompts", "open_qa", *MODEL, "--count", "3", "--out", "p.parquet")
     assert result.code == 2

@@ -12,9 +12,7 @@ from cells import Found, cell
 ROOT = Path(__file__).parents[2]
 
 
-@cell(
-    "input", "fuzzing", "hypothesis, 1,000 examples for each parser of outside text (tests/fuzz)"
-)
+@cell("input", "fuzzing", "hypothesis, 1,000 examples for each parser of outside text (tests/fuzz)")
 def fuzzing(folder: Path) -> Found:
     words = ["-m", "pytest", "tests/fuzz", "-q", "--hypothesis-profile=many"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)

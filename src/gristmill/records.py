@@ -87,6 +87,7 @@ class Sampling:
 
     schema: a JSON schema that the answer must match, for a server that can hold a model to one
     (`response_format`); other backends pass it over.
+    stop: words that end the answer, and are not in it.
     """
 
     temperature: float = 0.8
@@ -94,6 +95,7 @@ class Sampling:
     max_tokens: int = 512
     seed: int = 0
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ def test_a_plain_request() -> None:
 
 
 def test_fields_of_the_users_own_and_null_leaves_one_out() -> None:
-    body = sent(prompt("q"), Sampling(top_p=0.9), temperature=None, thinking={"type": "adaptive"})
-    assert body["top_p"] == 0.9 and body["thinking"] == {"type": "adaptive"}
+    body = sent(prompt("q"), Sampling(top_p=0.9, stop=("Q:",)), temperature=None, thinking={})
+    assert (body["top_p"], body["stop_sequences"], body["thinking"]) == (0.9, ["Q:"], {})
     assert "temperature" not in body
 
 

@@ -72,6 +72,7 @@ OTHER: dict[str, Callable[[Prompt, Sampling], tuple[Prompt, int, Sampling]]] = {
     "top_p": lambda p, s: (p, 0, replace(s, top_p=0.9)),
     "max_tokens": lambda p, s: (p, 0, replace(s, max_tokens=16)),
     "schema": lambda p, s: (p, 0, replace(s, schema={"type": "object"})),
+    "stop": lambda p, s: (p, 0, replace(s, stop=("\n",))),
     "tools": lambda p, s: (replace(p, tools='[{"type":"function"}]'), 0, s),
     "turns": lambda p, s: (
         replace(p, messages=(*p.messages, Message("assistant", "So."), Message("user", "Why?"))),

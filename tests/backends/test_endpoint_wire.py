@@ -79,7 +79,9 @@ def test_what_is_sent():
     with FaultyServer() as server:
         sample(server.chat, sampling=Sampling(0.5, 0.9, 33, seed=4), text="häll %d %s")
         sample(server.chat, {"body": {"seed": None, "top_p": None, "min_p": 0.1}})
-        sample(server.chat, {"body": {"temperature": 0, "note": "100 %"}})
+        sample(
+            server.chat, {"body": {"temperature": 0, "note": "100 %"}}, "", Sampling(stop=("Q:",))
+        )
         score(server.reward)
     sent = server.bodies
     messages = [{"role": "user", "content": "häll %d %s"}]
@@ -94,6 +96,7 @@ def test_what_is_sent():
     assert set(sent[1]) == {"model", "messages", "temperature", "max_tokens", "min_p"}
     assert sent[2]["temperature"] == 0
     assert sent[2]["note"] == "100 %"
+    assert sent[2]["stop"] == ["Q:"]
     assert set(sent[3]) == {"model", "messages"}  # reward models refuse sampling parameters
 
 

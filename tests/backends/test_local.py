@@ -14,7 +14,14 @@ import transformers
 from transformers import NemotronForSequenceClassification
 
 from gristmill import packing
-from gristmill.backends import ChatBackend, Meter, RewardBackend, open_chat, open_reward
+from gristmill.backends import (
+    ChatBackend,
+    Meter,
+    RewardBackend,
+    local_load,
+    open_chat,
+    open_reward,
+)
 from gristmill.backends.local_reward import Grader
 from gristmill.errors import BackendError, ConfigError, MissingExtra
 from gristmill.nemotron.reward_model import NemotronRewardModel
@@ -82,6 +89,17 @@ def test_samples_are_the_same_alone_and_in_company(chat):
     assert sample(f"hf:{chat}", calls[::-1], batch=4)[0] == together[::-1]
     assert backend.traffic.requests == 15
     assert together[0].model == f"hf:{chat}"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32", None])
+def test_the_precision_is_the_one_asked_for(chat, reward, precision, monkeypatch):
+    kinds, load = [], local_load.unpack
+    monkeypatch.setattr(local_load, "unpack", lambda m: (kinds.append(m), load(m))[1])
+    (answer,), _ = sample(f"hf:{chat}", [(ask("a"), 0, HOW)], precision=precision)
+    (grade,), _ = score(f"hf:{reward}", CONVERSATIONS[:1], precision=precision)
+    assert answer.text and grade.attributes
+    wanted = torch.bfloat16 if precision == "bf16" else torch.float32
+    assert [model.dtype for model in kinds] == [wanted, wanted]
 
 
 def test_counts_and_finish_reasons_are_exact(chat):
@@ -234,7 +252,7 @@ def test_responses_to_one_prompt_read_it_once(tmp_path, monkeypatch):
     assert len(attended) == 1
 
 
-@pytest.mark.parametrize("kind", ["Bert", "Mistral"])
+@pytest.mark.parametrize("kind", ["Bert", "Gemma2"])
 def test_models_that_read_no_packs_get_padded_rows(kind):
     sizes = {k: v for k, v in SIZES.items() if k != "head_dim"}
     config = getattr(transformers, f"{kind}Config")(**sizes, num_labels=1, sliding_window=8)
@@ -307,6 +325,8 @@ def test_wrong_models_are_told_in_one_line(chat, reward, tmp_path):
     assert "is a reward model and cannot answer" in refused(open_chat, f"hf:{reward}")
     assert "is no reward model" in refused(open_reward, f"hf:{chat}")
     assert "neither a directory" in refused(open_chat, "hf:a/b/c")
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    assert "is a file, and a folder is read" in refused(open_chat, f"hf:{tmp_path}/model.gguf")
     assert "batch" in refused(open_chat, f"hf:{chat}", batch=0)
     (tmp_path / "config.json").write_text("{")
     assert "cannot read" in refused(open_chat, f"hf:{tmp_path}")

@@ -68,6 +68,20 @@ def test_what_grows_spells_what_the_whole_spells(wild: Path) -> None:
         assert "".join([*parts, spelling.rest()]) == backend.speech.text(given.tokens)
 
 
+def test_a_word_ends_a_sample_too() -> None:
+    prompt = Prompt(prompt_id(ASKED), ASKED)
+
+    async def sampled(*stop: str) -> Response:
+        async with open_chat("tiny:instruct") as backend:
+            return await backend.sample(prompt, 0, Sampling(0.0, 1.0, 60, stop=stop))
+
+    whole = asyncio.run(sampled())
+    assert asyncio.run(sampled("zebra")) == whole
+    cut = asyncio.run(sampled("nothing", "he answer"))
+    assert cut.text == whole.text.partition("he answer")[0].strip()
+    assert cut.finish_reason == "stop" and cut.completion_tokens < whole.completion_tokens
+
+
 def test_a_word_ends_an_answer_and_is_not_in_it() -> None:
     (whole, _, backend), (cut, _, _), (never, _, _) = answer(
         "tiny:instruct",

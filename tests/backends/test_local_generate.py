@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
 
+from gristmill.backends import local_draw
 from gristmill.backends.local_draw import Draw, uniform
 from gristmill.backends.local_generate import Decoder, Row
 from gristmill.backends.microbatch import _one_core
 from gristmill.errors import BackendError
-from local_models import chat_model, one_thread
+from local_models import SIZES, chat_model, one_thread
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,6 +27,16 @@ def threads():
 def model(tmp_path_factory):
     directory = chat_model(tmp_path_factory.mktemp("chat"))
     return AutoModelForCausalLM.from_pretrained(directory).eval()
+
+
+@pytest.fixture(scope="module", params=["all before it", "a window of eight"])
+def either(request, model):
+    """A model each of whose tokens sees what the parameter says."""
+    if request.param == "all before it":
+        return model
+    torch.manual_seed(2)
+    kinds = {"layer_types": ["sliding_attention", "full_attention"], "sliding_window": 8}
+    return Gemma3ForCausalLM(Gemma3TextConfig(**SIZES | kinds)).eval()
 
 
 def row(prompt, seed=0, limit=12, temperature=0.0, top_p=1.0, gone=lambda: False) -> Row:
@@ -41,7 +52,8 @@ def decode(decoder: Decoder, rows) -> list[tuple[list[int], bool]]:
 PROMPTS = [[5, 6, 7], [9] * 11, [100, 3], [50, 60, 70, 80, 90, 11, 12]]
 
 
-def test_greedy_rows_of_a_padded_batch_equal_transformers_generate_alone(model):
+def test_greedy_rows_of_a_padded_batch_equal_transformers_generate_alone(either):
+    model = either
     rows = [row(p, limit=5 + 4 * i) for i, p in enumerate(PROMPTS)]
     batch = decode(Decoder(model, [1023]), rows)
     for r, (tokens, _) in zip(rows, batch, strict=True):
@@ -118,8 +130,8 @@ def test_rows_may_reach_the_end_of_the_context(model):
     assert [len(t) for t, _ in tokens] == [6, context - 2]
 
 
-def test_rows_that_join_a_running_batch_are_drawn_as_if_alone(model):
-    decoder = Decoder(model, [3, 8, 21])
+def test_rows_that_join_a_running_batch_are_drawn_as_if_alone(either):
+    decoder = Decoder(either, [3, 8, 21])
     waves = [
         [row(PROMPTS[i % 4], seed=10 * w + i, temperature=0.9, limit=25 + 7 * i) for i in range(3)]
         for w in range(3)
@@ -230,3 +242,14 @@ def test_top_p_keeps_the_smallest_set_that_holds_it():
     assert set(drawn(logits, temperature=1.0, top_p=0.75)) == {1, 2, 3}
     assert set(drawn(logits, temperature=1.0, top_p=0.01)) == {1}
     assert set(drawn(logits, temperature=0.0)) == {1}
+
+
+def test_a_nucleus_is_the_same_however_many_tokens_are_looked_at_first(monkeypatch):
+    steps = torch.arange(200.0)
+    # One that the likeliest five hold, one that they do not, one of equal tokens.
+    logits = torch.stack([-steps, -steps / 40, torch.zeros(200)])
+    rows = [row([1], temperature=1.0, top_p=0.9)] * 3
+    whole = [Draw(rows, torch.device("cpu")).tokens(logits, n).tolist() for n in range(300)]
+    monkeypatch.setattr(local_draw, "LIKELIEST", 5)
+    assert whole == [Draw(rows, torch.device("cpu")).tokens(logits, n).tolist() for n in range(300)]
+    assert max(drawn[0] for drawn in whole) < 5 < max(drawn[1] for drawn in whole)

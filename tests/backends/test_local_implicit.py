@@ -116,8 +116,9 @@ def test_rewards_equal_the_plain_computation(pair, rows):
 KINDS = {
     # Packed; the model itself divides its logits.
     "Granite": (True, {"logits_scaling": 3.0}),
-    # Padded rows: sliding windows; and logits that are capped.
-    "Mistral": (False, {"sliding_window": 8}),
+    # Packed, each token seeing the last eight.
+    "Mistral": (True, {"sliding_window": 8}),
+    # Padded rows: its products are capped, and its logits.
     "Gemma2": (False, {"sliding_window": 8, "final_logit_softcapping": 4.0}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,16 @@ from gristmill.flywheel.answers import Answer, answers, texts
 from gristmill.flywheel.pick import Picked, pick
 from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
-from gristmill.records import Prompt
+from gristmill.records import Prompt, Response
 from mills import config, tables, write_prompts
 from thinkers import THOUGHT
 
 PROMPTS = 12
 
 
-def last_is_right(prompt: Prompt, response: str) -> bool:
+def last_is_right(questions: Sequence[tuple[Prompt, Response]]) -> list[bool]:
     """Of three answers the third is right, save to the first prompt."""
-    return response.endswith("/2") and prompt.id != "p0"
+    return [said.text.endswith("/2") and asked.id != "p0" for asked, said in questions]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,9 @@ def test_blank_answers_are_wrong_and_never_picked(tmp_path: Path) -> None:
     mill.run(config(file, generate={"model": "scripted:scripts:answer", "responses": 2}),
              tmp_path / "mill")  # fmt: skip
     prompts = {p.id: p for p in read_prompts([Source(file=str(file))]) if isinstance(p, Prompt)}
-    found = answers(tmp_path / "mill", prompts, lambda _, text: bool(text.strip()))
+    found = answers(
+        tmp_path / "mill", prompts, lambda said: [bool(r.text.strip()) for _, r in said]
+    )
     assert [(a.response.text.strip(), a.right, a.reward is None) for a in found] == [
         ("", False, True), ("blank/1", True, False)
     ]  # fmt: skip

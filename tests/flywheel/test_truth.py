@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gristmill.errors import ConfigError, DataError
 from gristmill.flywheel.truth import answer, find_truth, tutor
-from gristmill.records import Message, Prompt
+from gristmill.records import Message, Prompt, Response
 
 
 def asked(text: str, wanted: str | None = None) -> Prompt:
@@ -54,12 +56,17 @@ def test_the_tutor_grades_every_statement() -> None:
     assert not tutor(asked("Who are you?"), "85")
 
 
+def told(name: str, prompt: Prompt, *said: str) -> list[bool | None]:
+    return list(find_truth(name)([(prompt, Response(text, "m")) for text in said]))
+
+
 def test_finding_one() -> None:
-    assert find_truth("tutor") is tutor
-    own = find_truth("wheels:first_is_right")
-    assert own(asked("?"), "x/0") is True and own(asked("?"), "x/1") is False
+    assert told("tutor", asked("What is 47 plus 38?"), "The answer is 85.", "86") == [True, False]
+    assert told("answer", asked("?", "85"), "So 85.", "86") == [True, False]
+    assert told("wheels:first_is_right", asked("?"), "x/0", "x/1") == [True, False]
     for name, said in (
-        ("x", "unknown truth"),
+        ("x", "unknown truth 'x'; known: tutor, answer, a judge by rules"),
+        ("llm", "'llm' asks a model; name a judge by rules"),
         ("no.such:f", "cannot load"),
         ("os:sep", "no function"),
         ("wheels:waits", "no function"),
@@ -74,4 +81,13 @@ def test_what_goes_wrong_in_a_users_own_is_named() -> None:
         ("says_nothing", r"wheels:says_nothing: returned None .*; return True or False"),
     ):
         with pytest.raises(DataError, match=said):
-            find_truth(f"wheels:{name}")(asked("?"), "x")
+            told(f"wheels:{name}", asked("?"), "x")
+
+
+def test_a_judge_by_rules_says_what_it_says_in_a_run() -> None:
+    constraints = ('{"no_commas": {}}', '{"start_with": {"phrase": "Well"}}')
+    prompt = replace(asked("Speak."), constraints=constraints)
+    assert told("format", prompt, "Well said.", "Well, said.", "Said.") == [True, False, False]
+    assert told("math", asked("?", "1/2"), "It is $0.5$.", "It is 2.") == [True, False]
+    # Of a prompt that holds nothing to check, nobody knows.
+    assert told("format", asked("?"), "Well said.") == [None]

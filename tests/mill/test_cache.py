@@ -107,6 +107,15 @@ def test_a_relative_folder_starts_from_the_config_s(tmp_path: Path) -> None:
     assert Config.of({**here, "cache": "kept"}).identity() == Config.of(here).identity()
 
 
+@pytest.mark.parametrize("key", [{"precision": "bf16"}, {"stop": ["Q:"]}])
+def test_what_decides_an_answer_is_in_a_run_s_identity_where_it_is_given(key: dict) -> None:
+    plain = Config.of(settings(Path("prompts.jsonl")))
+    assert not {"precision", "stop"} & plain.identity()["generate"].keys()
+    here = settings(Path("prompts.jsonl"))
+    changed = Config.of({**here, "generate": {**here["generate"], **key}})
+    assert changed.identity()["generate"] == {**plain.identity()["generate"], **key}
+
+
 def test_a_run_that_stops_being_cached_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import scripts
 from gristmill import mill
-from gristmill.errors import DataError
+from gristmill.errors import DataError, MissingExtra
 from mills import config, settings, tables, write_prompts
 
 ASKING = {"generate": {"model": "scripted:scripts:answer"}}
@@ -36,6 +36,24 @@ def test_a_judge_that_could_say_nothing_of_any_prompt_is_an_error(
 def test_where_some_have_it_the_run_begins(tmp_path: Path, beside: dict[str, Any]) -> None:
     ours = config(write_prompts(tmp_path, 5, **beside), judges=["truth"], keep=[], **ASKING)
     assert mill.run(ours, tmp_path / "run").metrics["prompts"]["finished"] == 5
+
+
+def test_what_a_late_prompt_needs_installed_is_told_before_one_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> None:
+        raise MissingExtra("telling languages apart", "curate")
+
+    monkeypatch.setattr("gristmill.languages.detect._builder", absent)
+    scripts.asked.clear()
+    path = tmp_path / "p.jsonl"
+    demands: list[dict[str, Any]] = [{"no_commas": {}}, {"language": {"language": "de"}}]
+    rows = [{"prompt": f"{i}?", "constraints": [demands[i == 3]]} for i in range(4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ours = config(path, judges=["format"], keep=[], **ASKING)
+    with pytest.raises(MissingExtra, match="curate"):
+        mill.run(ours, tmp_path / "run")
+    assert not scripts.asked and not (tmp_path / "run").exists()
 
 
 def test_what_lies_beyond_the_limit_counts(tmp_path: Path) -> None:

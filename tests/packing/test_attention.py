@@ -43,6 +43,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "Granite": {},
     "Olmo2": {},
     "OPT": {"word_embed_proj_dim": 32, "ffn_dim": 48},
+    # Windows: in all layers, in some of them, longer than a piece of a long segment.
+    "Ministral": {"sliding_window": 8},
+    "Gemma3": {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    "Cohere2": {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    "Olmo3": {"sliding_window": 100, "layer_types": ["sliding_attention", "full_attention"]},
 }
 
 
@@ -50,7 +55,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
 def models(family: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
     """The same model twice: as transformers runs it, and reading packs."""
     torch.manual_seed(1)
-    config = getattr(transformers, f"{family}Config")(**SIZES | FAMILIES[family])
+    name = "Gemma3Text" if family == "Gemma3" else family
+    config = getattr(transformers, f"{name}Config")(**SIZES | FAMILIES[family])
     kind = getattr(transformers, f"{family}ForCausalLM")
     plain = kind(config).eval()
     packed = kind(config).eval()
@@ -137,7 +143,7 @@ def test_in_double_precision_of_every_family(
     compare(family, sequences, least, torch.float64)
 
 
-@pytest.mark.parametrize("family", ["Nemotron", "Llama", "GPTNeoX"])
+@pytest.mark.parametrize("family", ["Nemotron", "Llama", "GPTNeoX", "Gemma3", "Olmo3"])
 def test_long_segments_with_and_without_ancestors(family: str) -> None:
     rng = np.random.default_rng(5)
     stem = rng.integers(0, VOCABULARY, 190)
@@ -217,22 +223,30 @@ def small(name: str, **changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("MistralModel", {"sliding_window": 64}),
-        ("Qwen2Model", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
         ("Gemma2Model", {}),
-        ("Cohere2Model", {}),
+        ("GptOssModel", {"num_local_experts": 2}),
+        ("Qwen2MoeModel", {"use_sliding_window": True, "sliding_window": 8}),
         ("MambaModel", {}),
         ("BloomModel", {}),
         ("BertModel", {}),
     ],
 )
-def test_windows_recurrence_and_looking_ahead_are_refused(
+def test_untold_windows_sinks_recurrence_and_looking_ahead_are_refused(
     name: str, changes: dict[str, Any]
 ) -> None:
     model = small(name, **changes)
     assert not can_attend(model)
-    with pytest.raises(ValueError, match=f"{name} .*packed rows need plain causal attention"):
+    with pytest.raises(ValueError, match=f"{name} .*packed rows need causal attention"):
         attend(model)
+
+
+@pytest.mark.parametrize("family", ["Gemma3", "Ministral"])
+def test_a_plain_row_keeps_to_the_window(family: str) -> None:
+    plain, packed = models(family)
+    ids = torch.arange(20)[None]
+    close(
+        packed(input_ids=ids, use_cache=False).logits, plain(input_ids=ids, use_cache=False).logits
+    )
 
 
 def test_a_window_that_is_switched_off_is_none() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.recipes._replies import squeezed
+from gristmill.recipes._replies import says, squeezed
 from gristmill.recipes._request import Request
 from gristmill.recipes._templates import SHARED_VARIABLES, Templates
 from messy import Messy
@@ -110,6 +110,18 @@ def of(template: str, recipe: str = "open_qa", **told: Any) -> Request:
     told = {"language": "English", "persona": "", "count": 3, "known": [], **told}
     marked = partial(templates.marked, template, **told)
     return Request(templates.text(template, **told), marked)
+
+
+@pytest.mark.parametrize(
+    "text", ["<draft>", "A. <draft>\nB. <draft>", "</task>", "2", "1. <a> 2. 3.", "-"]
+)
+def test_a_tag_or_a_number_says_nothing(text: str) -> None:
+    assert not says(text)
+
+
+@pytest.mark.parametrize("text", ["茶", "C", "12 × 7 = ?", "Is 3 < 5 > 2?", "<b> in HTML", "A"])
+def test_a_word_or_a_sum_does(text: str) -> None:
+    assert says(text)
 
 
 def test_short_items_may_share_words_with_the_request() -> None:

@@ -276,10 +276,10 @@ def test_checkpointing_changes_nothing(models: dict[str, str], tmp_path: Path) -
 
 def test_what_cannot_be_trained_is_refused_by_name(models: dict[str, str], tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "r.jsonl", rated_rows(6))
-    config: Any = transformers.MistralConfig(**SIZES | {"sliding_window": 64})
-    mistral = save(transformers.MistralForCausalLM(config), tmp_path / "mistral")
-    with pytest.raises(ConfigError, match=r"MistralForCausalLM.* cannot be trained here: it has"):
-        run(config_of("sft", values_of(f"hf:{mistral}", rows)), tmp_path / "a")
+    config: Any = transformers.Gemma2Config(**SIZES)
+    gemma = save(transformers.Gemma2ForCausalLM(config), tmp_path / "gemma")
+    with pytest.raises(ConfigError, match=r"Gemma2ForCausalLM.* cannot be trained here: it has"):
+        run(config_of("sft", values_of(f"hf:{gemma}", rows)), tmp_path / "a")
     bert = save(
         transformers.BertForSequenceClassification(
             transformers.BertConfig(**SIZES | {"num_labels": 1})

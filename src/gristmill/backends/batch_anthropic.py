@@ -122,6 +122,7 @@ def params(name: str, prompt: Prompt, sampling: Sampling, extra: Mapping[str, An
         "system": system or None,
         "messages": [_turn(turn) for turn in turns if turn["role"] != "system"],
         "max_tokens": sampling.max_tokens,
+        "stop_sequences": sampling.stop or None,
         "temperature": sampling.temperature,
         # Newer models refuse it beside a temperature; 1 changes nothing.
         "top_p": sampling.top_p if sampling.top_p < 1 else None,

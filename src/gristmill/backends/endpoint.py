@@ -181,6 +181,8 @@ class ChatEndpoint(Served, ChatBackend):
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
         }
+        if sampling.stop:
+            fields["stop"] = sampling.stop
         if sampling.schema is not None:
             schema = {"name": "answer", "strict": True, "schema": sampling.schema}
             fields["response_format"] = {"type": "json_schema", "json_schema": schema}

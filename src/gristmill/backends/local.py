@@ -3,10 +3,10 @@
 Calls that are waiting run together, nearest in length first, and the n samples of a prompt read
 it once. A GPU is used if there is one (bfloat16), else the CPU (float32).
 
-Settings: `batch`, rows at once (default 256; fewer where memory asks for it), and `licence`, the
-SPDX name of what the model's output comes under (default: what its card says). A reward model
-that is a policy trained with DPO has `reference`, the model string of what its training began
-with. What else `Calling` has is ignored.
+Settings: `batch`, rows at once (default 256; fewer where memory asks for it), `precision`, and
+`licence`, the SPDX name of what the model's output comes under (default: what its card says). A
+reward model that is a policy trained with DPO has `reference`, the model string of what its
+training began with. What else `Calling` has is ignored.
 
 Nothing is imported from torch or transformers before a backend is opened.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Local(Backend):
 
     def __init__(self, source: Source, calling: Calling) -> None:
         super().__init__(source.model)
-        self._source = source
+        self._source = replace(source, precision=calling.precision)
         self._rows = calling.batch or BATCH
         self.licence = calling.licence or source.licence
         self._batcher: Batcher | None = None
@@ -227,7 +228,7 @@ class LocalImplicit(LocalReward):
     def __init__(self, source: Source, reference: Source, calling: Calling) -> None:
         super().__init__(source, calling)
         check_pair(source.model, source.config, reference.model, reference.config)
-        self._reference = reference
+        self._reference = replace(reference, precision=calling.precision)
 
     def _open(self) -> Grading:
         from gristmill.backends.local_implicit import ImplicitGrading, load_pair

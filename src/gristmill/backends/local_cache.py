@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 
 class GrowingLayer(DynamicLayer):
@@ -79,13 +79,16 @@ class GrowingLayer(DynamicLayer):
 
 
 class Cache(DynamicCache):
-    """The cache of a model's layers. Layers of other kinds (sliding windows, recurrent states) keep
+    """The cache of a model's layers. A layer with a sliding window keeps what the window has left
+    behind, and the mask hides it: its rows can then be joined by others, which is worth more than
+    the memory, with which `token_budget` reckons. Layers of other kinds (recurrent states) keep
     their own ways, and take in nobody."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config=config)
         self.layers = [
-            GrowingLayer() if type(layer) is DynamicLayer else layer for layer in self.layers
+            GrowingLayer() if type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) else layer
+            for layer in self.layers
         ]
 
     @property

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gristmill.backends.calling import Precision
 from gristmill.backends.decoding import decoded
 from gristmill.backends.local_quantized import check_readable, silent, unpack
 from gristmill.errors import ConfigError, MissingExtra
@@ -39,7 +40,8 @@ class Source:
     """Where a model comes from.
 
     model: the string as the user wrote it. place: a directory, or a name on the Hugging Face
-    hub. config: its config.json; empty for a hub name, whose files may not be here yet.
+    hub. config: its config.json; empty for a hub name, whose files may not be here yet. precision:
+    as in `Calling`.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Source:
     local: bool
     config: Mapping[str, Any]
     licence: str | None
+    precision: Precision | None = None
 
 
 def find(model: str, *, here: bool = True) -> Source:
@@ -71,7 +74,7 @@ def find(model: str, *, here: bool = True) -> Source:
             f"model '{model}': its weights are needed here; name tiny:..., hf:org/name or hf:./dir"
         )
     directory = Path(rest).expanduser()
-    if rest.startswith((".", "/", "~")) or directory.is_dir():
+    if rest.startswith((".", "/", "~")) or directory.exists():
         return Source(
             model, str(directory), True, _config(model, directory, here), card_licence(directory)
         )
@@ -84,6 +87,11 @@ def find(model: str, *, here: bool = True) -> Source:
 
 
 def _config(model: str, directory: Path, here: bool) -> dict[str, Any]:
+    if directory.is_file():
+        raise ConfigError(
+            f"model '{model}' is a file, and a folder is read here: for GGUF see docs/run.md, "
+            "'Base models', or serve it and name http://HOST:PORT/v1#NAME"
+        )
     if not directory.is_dir():
         raise ConfigError(f"model '{model}': no directory {directory}; check the path")
     path = directory / "config.json"
@@ -219,10 +227,12 @@ def load_model(source: Source, kind: Any) -> Any:
     model.eval()
     if torch.cuda.is_available():
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return model.to("cuda", half)
-    # On two cores bfloat16 gains a tenth at best and costs the repeatability of float32.
-    if sum(p.numel() for p in model.parameters()) <= LARGE:
-        # transformers' own refuses where weights were quantised, whatever they are by now.
+        return model.to("cuda", torch.float32 if source.precision == "fp32" else half)
+    # transformers' own `to` refuses where weights were quantised, whatever they are by now.
+    if source.precision == "bf16":
+        return torch.nn.Module.to(model, torch.bfloat16)
+    # bfloat16 costs the repeatability of float32, and gains little where a CPU cannot multiply it.
+    if source.precision == "fp32" or sum(p.numel() for p in model.parameters()) <= LARGE:
         torch.nn.Module.float(model)
     return model
 

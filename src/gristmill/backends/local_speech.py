@@ -38,15 +38,21 @@ class Speech:
         self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
 
     def response(
-        self, prompt: Sequence[int], tokens: Sequence[int], *, stopped: bool
+        self,
+        prompt: Sequence[int],
+        tokens: Sequence[int],
+        *,
+        stopped: bool,
+        cut: str | None = None,
     ) -> Response | BackendError:
         """The Response of new tokens after a prompt, or how it failed. stopped: by a stop token,
-        the last of them, which is counted and not said."""
-        kept = tokens[:-1] if stopped else tokens
-        text = self.opened(prompt) + self.text(kept).strip()
+        the last of them, which is counted and not said. cut: their text up to a word that ended it,
+        where one did."""
+        said = self.text(tokens[:-1] if stopped else tokens) if cut is None else cut
+        text = self.opened(prompt) + said.strip()
         counts = len(prompt), len(tokens)
         try:
-            finish = "stop" if stopped else "length"
+            finish = "length" if cut is None and not stopped else "stop"
             response = response_of({"content": text}, finish, self._model, counts)
         except Fault as fault:
             return BackendError(fault.kind, f"model '{self._model}': {fault.message}")

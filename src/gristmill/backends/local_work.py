@@ -60,7 +60,7 @@ class Answering:
             prompt, index, how = call.item
             seed = sample_seed(how.seed, prompt.id, index)
             said = (prompt.messages, seed, how.max_tokens, how.temperature, how.top_p)
-            ask = Ask(*said, prompt.tools)
+            ask = Ask(*said, prompt.tools, how.stop)
         ids = self._read(ask)
         limit = ask.limit
         if self._decoder.context is not None:
@@ -124,11 +124,13 @@ class Answering:
     def _outcome(
         self, call: Call, tokens: list[int], stopped: bool
     ) -> Response | Answered | BackendError:
-        ids = call.job.ids
+        ids, following = call.job.ids, call.job.following
+        found = following and following.answered(ids, len(tokens), stopped=stopped)
         if not isinstance(call.item, Ask):
-            return self.speech.response(ids, tokens, stopped=stopped)
-        if call.job.following is not None:
-            return call.job.following.answered(ids, len(tokens), stopped=stopped)
+            cut = found.text if found else None
+            return self.speech.response(ids, tokens, stopped=stopped, cut=cut)
+        if found is not None:
+            return found
         kept = tokens[:-1] if stopped else tokens
         return Answered(ids, kept, len(tokens), "stop" if stopped else "length")
 

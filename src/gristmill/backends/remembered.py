@@ -89,6 +89,7 @@ def call_key(who: Any, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
     """What tells one call of a chat model from every other. who: the model, as JSON has it."""
     s = sampling
     how = [who, index, s.temperature, s.top_p, s.max_tokens, s.seed, s.schema]
+    how += [s.stop] if s.stop else []
     return key_of(how, (prompt.id, *said_in(prompt.messages, prompt.tools)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,20 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
                 "round; name another folder with --out"
             )
         index = int(row["response_id"].rpartition(".")[2])
-        right = bool(truth(prompt, row["response"])) if truth else None
         response = Response(
             row["response"],
             model="",
             reasoning=row.get("reasoning") or "",
             tool_calls=calls_of(row.get("tool_calls"), "tool_calls"),
         )
-        answer = Answer(prompt, index, response, right, row["reward"])
+        answer = Answer(prompt, index, response, None, row["reward"])
         found.setdefault((prompt.id, index), answer)
     order = {name: place for place, name in enumerate(prompts)}
-    return sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
+    told = sorted(found.values(), key=lambda a: (order[a.prompt.id], a.index))
+    if truth is None:
+        return told
+    known = truth([(answer.prompt, answer.response) for answer in told])
+    return [replace(a, right=right) for a, right in zip(told, known, strict=True)]
 
 
 def texts(mill: Path) -> dict[tuple[str, int], str]:

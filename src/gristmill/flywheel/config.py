@@ -44,7 +44,8 @@ class Evaluation(Options):
     prompts: list[Source] = Field(min_length=1)
     """Prompts of its own; what of the training prompts is among them is left out there."""
     truth: str | None = None
-    """Who knows what is right: `tutor`, `answer` (the prompts' own), or `my_pkg.mod:function`.
+    """Who knows what is right: `tutor`, `answer` (the prompts' own), a judge by rules (`format`,
+    `math`, `code`, `truth`), or `my_pkg.mod:function`.
     Without one, rounds are compared by reward."""
     responses: int = Field(default=4, ge=1, le=64)
     """Answers to each prompt at `temperature`; one more is greedy."""

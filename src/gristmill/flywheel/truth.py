@@ -1,21 +1,24 @@
-"""Who knows what is right. A truth is a function of a prompt and a response's text.
+"""Who knows what is right. A truth says it of many responses, each with its prompt.
 
-`tutor` grades every statement of the tutor world; `answer` compares with the prompt's own. One of
-yours is `my_pkg.mod:function`.
+`tutor` grades every statement of the tutor world; `answer` compares with the prompt's own; a judge
+by rules (`format`, `math`, `code`, `truth`) says what it says in a run. One of yours is
+`my_pkg.mod:function` of a prompt and a response's text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 
 from gristmill import tutor as world
+from gristmill.comparing.truths import Question, Truths
 from gristmill.errors import ConfigError, DataError
-from gristmill.parts import users_own
+from gristmill.parts import part_names, users_own
 from gristmill.records import Prompt
 
-Truth = Callable[[Prompt, str], bool]
+Truth = Callable[[Sequence[Question]], Sequence[bool | None]]
+"""Whether each response is right; None where nobody knows."""
 
 # A minus sign right after a digit or letter is a dash: "10-12" and "level-5" hold no negative
 # number. A point begins one where nothing but a sign is before it: ".5", not "fig.5".
@@ -53,21 +56,28 @@ def answer(prompt: Prompt, response: str) -> bool:
 
 
 def find_truth(name: str) -> Truth:
-    """The function of that name. Raises ConfigError naming the known ones."""
-    known: dict[str, Truth] = {"tutor": tutor, "answer": answer}
+    """The truth of that name. Raises ConfigError naming the known ones."""
+    known = {"tutor": tutor, "answer": answer}
     if name in known:
-        return known[name]
+        return _each(known[name])
+    if name in part_names("gristmill.judges"):
+        return Truths.of(name).grade
     if ":" not in name:
         raise ConfigError(
-            f"unknown truth '{name}'; known: {', '.join(known)}, or 'my_pkg.mod:function'"
+            f"unknown truth '{name}'; known: {', '.join(known)}, a judge by rules (format, math, "
+            "code, truth), or 'my_pkg.mod:function'"
         )
     found = users_own(name, "truth")
     if not callable(found) or iscoroutinefunction(found):
         raise ConfigError(f"'{name}' is no function of a prompt and a response")
-    return _guarded(name, found)
+    return _each(_guarded(name, found))
 
 
-def _guarded(name: str, function: Callable[[Prompt, str], object]) -> Truth:
+def _each(function: Callable[[Prompt, str], bool]) -> Truth:
+    return lambda questions: [function(prompt, response.text) for prompt, response in questions]
+
+
+def _guarded(name: str, function: Callable[[Prompt, str], object]) -> Callable[[Prompt, str], bool]:
     """A user's function; what it raises, and what is neither true nor false, is named."""
 
     def truth(prompt: Prompt, response: str) -> bool:

@@ -50,6 +50,10 @@ class Judge(Options):
         where nothing is missing."""
         return ""
 
+    def look(self, prompt: Prompt) -> None:
+        """Look at a prompt of a file before anything is spent. Raises MissingExtra where judging an
+        answer to it takes what is not installed. A judge with a `look` has all files read."""
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError

@@ -14,6 +14,7 @@ from gristmill.constraints import (
 )
 from gristmill.errors import BackendError, DataError
 from gristmill.judges.base import GroundTruth
+from gristmill.languages.detect import check as check_languages
 from gristmill.parts import name_of
 from gristmill.records import Prompt, Response, Verdict
 
@@ -41,6 +42,10 @@ class Format(GroundTruth):
         if self.definition == "ifeval":
             ready_for_ifeval()
         return super().open()
+
+    def look(self, prompt: Prompt) -> None:
+        if any('"language"' in line for line in prompt.constraints):
+            check_languages()
 
     @property
     def needs(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SkipValidation, field_validator, model_validator
 
@@ -34,6 +34,9 @@ class Generate(Calling):
     """Nucleus sampling; 1 leaves all tokens in."""
     max_tokens: int = Field(default=512, ge=1)
     """Longest response, in new tokens."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=16)
+    """Words that end a response, and are not in it: for a base model, which goes on with the next
+    question of its own. Providers take 4, as a rule."""
     system: str | None = None
     """A system message put before every prompt that has none."""
     reasoning: Literal["keep", "drop"] = "keep"
@@ -208,12 +211,14 @@ Given = Config | Mapping[str, Any] | str | Path
 
 _EXPORTED = {"reasoning"}
 """What changes only which of it is exported."""
+_LATER = {"reference", "precision", "stop"}
+"""What is in an identity only where it is given."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED)
-    # Folders from before there was a reference know nothing of it.
-    return {k: v for k, v in values.items() if k != "reference" or v is not None}
+    # Folders from before there were these know nothing of them.
+    return {k: v for k, v in values.items() if k not in _LATER or v not in (None, [])}
 
 
 def _files(part: Options) -> dict[str, list[str]]:

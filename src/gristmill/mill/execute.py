@@ -57,7 +57,8 @@ class Executor:
 
     def __post_init__(self) -> None:
         g = self.config.generate
-        self._sampling = Sampling(g.temperature, g.top_p, g.max_tokens, self.config.seed)
+        how = g.temperature, g.top_p, g.max_tokens, self.config.seed
+        self._sampling = Sampling(*how, stop=g.stop)
         self._facts = self.config.facts
         self._alone = sum(not isinstance(j, GroupJudge) for j, _ in self.judges)
         grading = sum(j.may_take(Asked(), g.responses, 0).calls for j, _ in self.judges)

@@ -10,6 +10,7 @@ from gristmill.backends.base import Backend
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
+from gristmill.judges.base import Judge
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
@@ -49,21 +50,27 @@ def check_all(config: Config) -> None:
 
 
 def check_truths(config: Config) -> None:
-    """Raises DataError where a judge would have nothing to say of any prompt, before one is asked.
+    """Raises DataError where a judge would have nothing to say of any prompt, and MissingExtra
+    where it could say nothing of some, before one is asked.
 
     The files are read as far as the first prompt of which each judge has something to say: the
-    first one, nearly always. What recipes write is not known yet, and is not looked at.
+    first one, nearly always; to their end for judges that `look`. What recipes write is not known
+    yet, and is not looked at.
     """
     if not all(isinstance(source, Source) for source in config.prompts):
         return
-    silent = {name_of(judge): judge.needs for judge in config.open_judges() if judge.needs}
+    judges = config.open_judges()
+    silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
+    looking = [judge.look for judge in judges if type(judge).look is not Judge.look]
     there = False
     for item in items(config, None):
         if isinstance(item, Refused):
             continue
         there = True
+        for look in looking:
+            look(item[0])
         silent = {name: fact for name, fact in silent.items() if not getattr(item[0], fact)}
-        if not silent:
+        if not silent and not looking:
             return
     for name, fact in silent.items() if there else ():
         raise DataError(

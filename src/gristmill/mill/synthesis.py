@@ -147,6 +147,8 @@ class Desk:
 
     async def _chat(self, recipe: Recipe, stack: AsyncExitStack) -> ChatBackend:
         if not recipe.model:
+            if not recipe.steps and not recipe.first_steps:
+                return ChatBackend("")  # Rules write its prompts: nobody is asked.
             raise ConfigError(
                 f"recipe {name_of(recipe)}: no model; give `model: ...`, which writes the prompts"
             )

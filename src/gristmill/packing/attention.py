@@ -10,6 +10,7 @@ as for each in turn, and gathering them into a batch and back costs more than th
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -31,19 +32,24 @@ def segment_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one layer. query (1, H, T, D); key and value (1, KV, T, D); `attention_mask`
-    is a `Pack`'s layout, or None for a plain causal row. Returns (1, T, H, D)."""
+    is a `Pack`'s layout, or None for a plain causal row; `sliding_window`: how many tokens each
+    sees, itself among them, None for all. Returns (1, T, H, D)."""
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    length = query.shape[2]
+    if attention_mask is None and sliding_window is not None and sliding_window < length:
+        attention_mask = torch.tensor([[[[length]]]])
     if attention_mask is None:
         out = F.scaled_dot_product_attention(
             query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
         )
         return out.transpose(1, 2).contiguous(), None
-    plan = plan_of(attention_mask, query)
+    plan = plan_of(attention_mask, query, sliding_window)
     # One split and one concatenation: slicing would fill a gradient of the whole row for each.
     queries, keys, values = (x.split(plan.lengths, dim=2) for x in (query, key, value))
     outs = []
@@ -74,24 +80,37 @@ AttentionInterface.register(NAME, segment_attention)
 
 
 def can_attend(model: Any) -> bool:
-    """Whether a model leaves its attention to be chosen, and looks at all that came before and
-    nothing else: no sliding windows, no recurrent layers, no encoder, no capped products."""
+    """Whether a model leaves its attention to be chosen, and looks at what came before, all of it
+    or as far as a sliding window, and nothing else: no recurrent layers, no encoder, no capped
+    products, no sinks."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    supported = getattr(model, "_supports_attention_backend", False)
+    # Sinks and the like, which only kernels of its own compute.
+    supported = model._supports_attention_backend and model._supports_sdpa
     causal = all(getattr(module, "is_causal", True) for module in model.modules())
     capped = getattr(config, "attn_logit_softcapping", None) is not None
-    plain = kinds == {"full_attention"} and not window and causal and not capped
-    return bool(supported) and plain
+    if window or "sliding_attention" in kinds:
+        supported = supported and _tells_window(model)
+    return supported and kinds <= {"full_attention", "sliding_attention"} and causal and not capped
+
+
+def _tells_window(model: Any) -> bool:
+    """Whether its layers tell their attention how far it looks: a few leave it to the mask alone,
+    in whose place the layout stands here."""
+    layers = {type(m) for m in model.modules() if type(m).__name__.endswith("Attention")}
+    try:
+        return all("sliding_window=" in inspect.getsource(layer.forward) for layer in layers)
+    except OSError:
+        return False
 
 
 def attend(model: Any) -> None:
     """Make a model read packed rows. Raises ValueError where `can_attend` is False."""
     if not can_attend(model):
         raise ValueError(
-            f"{type(model).__name__} does not let its attention be chosen, or has sliding "
-            "windows or recurrent layers: packed rows need plain causal attention"
+            f"{type(model).__name__} does not let its attention be chosen, or has recurrent "
+            "layers: packed rows need causal attention"
         )
     model.set_attn_implementation(NAME)
 

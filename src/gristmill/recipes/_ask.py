@@ -17,6 +17,7 @@ from gristmill.recipes._replies import (
     LIST_SCHEMA,
     TRIES,
     refuses,
+    says,
     squeezed,
     whole_items,
 )
@@ -176,7 +177,8 @@ class Ask:
             if reply is None:
                 return None
             text = bare(reply.text) if asked else reply.text.strip()
-            if not text or reply.finish_reason == "length" or (asked and refuses(text)):
+            useless = asked and (refuses(text) or not says(text))
+            if not text or reply.finish_reason == "length" or useless:
                 counts.unusable += 1
             elif asked and asked.echoed(text):
                 counts.echoed += 1

@@ -32,6 +32,10 @@ _SIGNS = re.compile(
 )
 
 
+_TAG = re.compile(r"</?[^\W\d][\w -]{0,40}/?>")
+_MARK = re.compile(r"^\s*(?:[-*+•]|\(?\w[.)])(?=\s|$)", re.MULTILINE)
+
+
 @lru_cache(maxsize=4096)
 def squeezed(text: str) -> str:
     """What counts as the same item: aside from case, white space, a number before it, quotation
@@ -45,7 +49,15 @@ def refuses(text: str) -> bool:
     return len(text) <= LONGEST_REFUSAL and REFUSAL.match(text) is not None
 
 
+def says(text: str) -> bool:
+    """Whether a text without its tags and marks has a word or a sum: weak models write `<draft>`,
+    as the request has it, or `1. 2. 3.`"""
+    rest = _MARK.sub("", _TAG.sub("", text))
+    return any(c.isalpha() or c in "=+×÷^√?" for c in rest)
+
+
 def whole_items(reply: Response) -> tuple[str, ...]:
-    """The items of a reply. Of one that was cut off, the last is left out: it may be half."""
+    """The items of a reply that say anything. Of one that was cut off, the last is left out: it may
+    be half."""
     found = parse_list(reply.text)
-    return found[:-1] if reply.finish_reason == "length" else found
+    return tuple(filter(says, found[:-1] if reply.finish_reason == "length" else found))

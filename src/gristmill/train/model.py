@@ -116,7 +116,7 @@ def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -
     if not packing.can_attend(model):
         raise ConfigError(
             f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "
-            "sliding windows, recurrent layers, or an attention of its own"
+            "recurrent layers, or an attention of its own"
         )
     packing.attend(model)
     if config.checkpointing:
