@@ -28,7 +28,7 @@ FLOORS = {
     "lists": 1, "sandbox": 1, "languages": 1,
     "similarity": 2, "constraints": 2, "fleet": 2, "intake": 3, "backends": 4,
     "recipes": 5, "judges": 5, "filters": 5, "terminal": 5,
-    "mill": 6, "train": 6, "bench": 6, "arena": 6, "precision": 6, "serve": 6,
+    "mill": 6, "rewards": 6, "train": 6, "bench": 6, "arena": 6, "precision": 6, "serve": 6,
     "report": 7, "plan": 7, "comparing": 7,
     "jobs": 8,
     "flywheel": 9,

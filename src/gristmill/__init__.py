@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
+    from gristmill.jobs.export import export
     from gristmill.jobs.push import push
     from gristmill.jobs.run import arun, run
     from gristmill.jobs.score import score
@@ -38,6 +39,7 @@ __all__ = [
     "Outcome",
     "arun",
     "compare",
+    "export",
     "flywheel",
     "forecast",
     "judge_eval",
@@ -59,6 +61,7 @@ _HOMES = {
     "Outcome": "gristmill.mill",
     "arun": "gristmill.jobs.run",
     "compare": "gristmill.comparing.run",
+    "export": "gristmill.jobs.export",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
     "no_code": "gristmill.parts",

@@ -19,7 +19,7 @@ from gristmill.cli.console import ERR, INTERRUPTED, OUT, SHORT, interruptible
 from gristmill.cli.guide import guide
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
-from gristmill.cli.pushing import push
+from gristmill.cli.pushing import export, push
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, InputError, RunError
@@ -265,7 +265,19 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache, push, guide):
+for command in (
+    rewardbench,
+    judge_eval,
+    compare,
+    quantize,
+    rows,
+    plan,
+    serve,
+    cache,
+    export,
+    push,
+    guide,
+):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")

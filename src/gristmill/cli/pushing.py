@@ -1,4 +1,4 @@
-"""`gristmill push`."""
+"""`gristmill push` and `gristmill export`: what is there, for others."""
 
 from __future__ import annotations
 
@@ -33,3 +33,25 @@ def push(
     who = "private" if pushed.private else "public"
     said = "nothing was sent; this would be" if dry_run else "sent to"
     OUT.print(f"{said} {pushed.url} ({who})", markup=False, soft_wrap=True)
+
+
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Prompts: a file, a folder, tutor:200, hf:org/name:split.", show_default=False
+        ),
+    ],
+    trainer: Annotated[
+        str, typer.Option("--for", help="trl, verl or openrlhf.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
+) -> None:
+    """Write prompts with answers, tests and constraints as RL trainers read them."""
+    from gristmill.jobs.export import export as export_prompts
+
+    done = export_prompts(source, trainer, out)
+    for line in done.refused[:3]:
+        OUT.print(f"left out: {line}", markup=False, soft_wrap=True)
+    more = f", {len(done.refused):,} left out" if done.refused else ""
+    OUT.print(f"{done.rows:,} prompts{more}: {out}", markup=False, soft_wrap=True)

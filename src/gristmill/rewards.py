@@ -1,0 +1,227 @@
+"""Judges as the rewards of reinforcement learning: TRL's `reward_funcs`, verl's `compute_score`.
+
+    from gristmill import rewards
+
+    trainer = GRPOTrainer(model=..., reward_funcs=rewards.functions({"math": {}}), ...)
+
+A judge that fails says nothing of a sample: it has no reward, which is not a reward of zero.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from gristmill.backends.base import Backend
+from gristmill.errors import BackendError, ConfigError, InputError
+from gristmill.intake.cells import Unusable
+from gristmill.intake.facts import prompt_of
+from gristmill.intake.turns import messages_of
+from gristmill.judges.base import GroupJudge, Judge
+from gristmill.lists.thought import split_thought
+from gristmill.parts import open_part
+from gristmill.records import ATTRIBUTES, Message, Prompt, Response, Verdict
+
+RewardFunction = Callable[..., list[float | None]]
+"""As TRL calls it: `prompts`, `completions` and the data set's columns by name; a reward each."""
+
+Spec = str | Mapping[str, Any]
+"""A judge as a run's config names it: `math`, or `{reward: {model: tiny:reward}}`."""
+
+
+def functions(*judges: Spec, attributes: bool = False) -> list[RewardFunction]:
+    """Reward functions for TRL's trainers (GRPO, RLOO), one for each judge.
+
+    attributes: of a judge that gives the five attributes, five functions instead of its reward, so
+    that the trainer weighs them (`reward_weights`). Columns of the data set (`answer`, `tests`,
+    `constraints`, ...) are read as a run reads a row's. Judges see a completion without its
+    thought; one that was cut off within its thought is an empty answer.
+
+    Where a judge fails, all these functions give None for that sample: TRL (1.16) adds what others
+    say of it as if the missing reward were zero, and leaves a sample out only where all are None.
+    So give a trainer the functions of one call. A judge that has no say (`math` of a prompt without
+    an answer) gives None alone.
+
+    Raises ConfigError for what is no judge, or one that compares responses with each other.
+    """
+    panel = _Panel(judges)
+    found: list[RewardFunction] = []
+    for number, judge in enumerate(panel.judges):
+        name = panel.names[number]
+        if not attributes:
+            found.append(panel.function(number, name, lambda verdict: verdict.reward))
+        elif not judge.gives_attributes:
+            raise ConfigError(f"judges: {name} gives no attributes")
+        else:
+            for place, attribute in enumerate(ATTRIBUTES):
+                found.append(panel.function(number, f"{name}_{attribute}", _attribute(place)))
+    return found
+
+
+def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
+    """verl's `compute_score`: `custom_reward_function.path` names a file of yours that has
+    `compute_score = gristmill.rewards.scorer({"math": {}})`.
+
+    It is given `solution_str`, `ground_truth` and `extra_info`, and returns `score`, the mean over
+    the judges that have a say, and each judge's own by name. What stands in `extra_info` is read as
+    a row's columns (`question` or `prompt`, `tests`, `constraints`). verl has no sample without a
+    reward: where a judge fails this raises its BackendError, so that verl retries or stops.
+    """
+    panel = _Panel(judges)
+
+    def compute_score(
+        data_source: str = "",
+        solution_str: str = "",
+        ground_truth: Any = None,
+        extra_info: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> dict[str, float]:
+        row = {"answer": ground_truth, **(extra_info or {})}
+        asked = row.pop("prompt", None) or row.pop("question", None) or "?"
+        (verdicts,) = panel.grade([_sample(asked, solution_str, row, "extra_info")])
+        said = {}
+        for name, verdict in zip(panel.names, verdicts, strict=True):
+            if isinstance(verdict, BackendError):
+                raise verdict
+            if verdict.reward is not None:
+                said[name] = verdict.reward
+        if not said:
+            raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
+        return {"score": sum(said.values()) / len(said), **said}
+
+    return compute_score
+
+
+class _Panel:
+    """Judges that stay open, in a thread with an event loop of its own: trainers call from
+    threads and loops of theirs."""
+
+    def __init__(self, specs: Sequence[Spec]) -> None:
+        if not specs:
+            raise ConfigError("judges: name one, such as {'math': {}}")
+        self.judges: list[Judge] = [
+            open_part("gristmill.judges", spec, f"judges[{n}]") for n, spec in enumerate(specs)
+        ]
+        for n, judge in enumerate(self.judges):
+            if isinstance(judge, GroupJudge):
+                raise ConfigError(f"judges[{n}]: compares responses with each other; name another")
+        kinds = [spec if isinstance(spec, str) else next(iter(spec)) for spec in specs]
+        self.names = [
+            kind if kinds.count(kind) == 1 else f"{kind}_{n}" for n, kind in enumerate(kinds)
+        ]
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened = AsyncExitStack()
+        self._backends: list[Backend] = []
+        self._last: tuple[Any, list[list[Verdict | BackendError]]] = (None, [])
+
+    def function(
+        self, number: int, name: str, read: Callable[[Verdict], float | None]
+    ) -> RewardFunction:
+        """What one judge says, as TRL asks for it."""
+
+        def reward(
+            prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+        ) -> list[float | None]:
+            rows = [
+                {n: c[i] for n, c in columns.items() if _is_column(c, len(prompts))}
+                for i in range(len(prompts))
+            ]
+            samples = [
+                _sample(prompt, completion, row, f"sample {i}")
+                for i, (prompt, completion, row) in enumerate(
+                    zip(prompts, completions, rows, strict=True)
+                )
+            ]
+            # All functions of a batch are asked one after the other: judges are asked once.
+            with self._lock:
+                if self._last[0] != samples:
+                    self._last = (samples, self.grade(samples))
+                verdicts = self._last[1]
+            return [
+                None if any(isinstance(v, BackendError) for v in of) else read(of[number])  # type: ignore[arg-type]
+                for of in verdicts
+            ]
+
+        reward.__name__ = name
+        return reward
+
+    def grade(
+        self, samples: Sequence[tuple[Prompt, Response]]
+    ) -> list[list[Verdict | BackendError]]:
+        """What each judge says of each sample, or how it failed. Raises BackendFatal."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_serve, args=(self._loop,), daemon=True)
+            thread.start()
+            weakref.finalize(self, _close, self._loop, self._opened, thread)
+        return asyncio.run_coroutine_threadsafe(self._graded(samples), self._loop).result()
+
+    async def _graded(
+        self, samples: Sequence[tuple[Prompt, Response]]
+    ) -> list[list[Verdict | BackendError]]:
+        for judge in self.judges[len(self._backends) :]:
+            self._backends.append(await self._opened.enter_async_context(judge.open()))
+
+        async def one(judge: Judge, backend: Backend, sample: Any) -> Verdict | BackendError:
+            try:
+                return await judge.judge(backend, *sample)
+            except BackendError as error:
+                return error
+
+        said = await asyncio.gather(
+            *(
+                one(judge, backend, sample)
+                for sample in samples
+                for judge, backend in zip(self.judges, self._backends, strict=True)
+            )
+        )
+        width = len(self.judges)
+        return [list(said[at : at + width]) for at in range(0, len(said), width)]
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _close(
+    loop: asyncio.AbstractEventLoop, opened: AsyncExitStack, thread: threading.Thread
+) -> None:
+    """When nobody has the functions any more, or the process ends."""
+    with suppress(Exception):
+        asyncio.run_coroutine_threadsafe(opened.aclose(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+
+
+def _attribute(place: int) -> Callable[[Verdict], float | None]:
+    return lambda verdict: verdict.attributes and verdict.attributes[place]
+
+
+def _is_column(values: Any, rows: int) -> bool:
+    """Whether this is a column of the data set, and not something else that a trainer hands on."""
+    return isinstance(values, list) and len(values) == rows
+
+
+def _sample(asked: Any, said: Any, row: Mapping[str, Any], where: str) -> tuple[Prompt, Response]:
+    """A prompt with its facts and the answer to it, from a trainer's texts or messages.
+
+    Raises InputError naming the sample and the column."""
+    try:
+        prompt = (
+            (Message("user", asked),) if isinstance(asked, str) else messages_of(asked, "prompt")
+        )
+        text = said if isinstance(said, str) else str(said[-1].get("content") or "")
+        facts = {name: value for name, value in row.items() if value is not None}
+        made, _ = prompt_of(facts, prompt, where)
+    except Unusable as error:
+        raise InputError(f"{where}: {error}") from None
+    spoken = split_thought(text)
+    return made, Response(
+        spoken.answer if spoken.closed else "", "policy", reasoning=spoken.thought
+    )
