@@ -8,7 +8,7 @@ TORCH := torch==2.13.0
 # A worker of the suite for each processor; more than eight only wait for each other.
 WORKERS := -n logical --maxprocesses 8 --dist worksteal
 
-.PHONY: quickstart test test-slow check bench tiny clean
+.PHONY: quickstart test test-slow hardknocks soak check audit bench tiny clean
 
 $(VENV)/.local: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,10 +31,23 @@ test: $(VENV)/.dev  ## the suite, a quarter of an hour on two cores
 test-slow: $(VENV)/.dev  ## what takes longer: trainings, kills by the dozen, other trainers
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
-check: $(VENV)/.dev  ## style and types
+hardknocks: $(VENV)/.dev  ## kills, faults, full disks and the like; writes docs/reliability.md
+	$(BIN)/python benchmarks/hardknocks --write
+
+soak: $(VENV)/.dev  ## half an hour against a server with faults, killed each minute
+	$(BIN)/python benchmarks/hardknocks soak --write
+
+check: $(VENV)/.dev  ## style, bandit's rules, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+audit: $(VENV)/.dev  ## known holes in what is installed; fails where nobody could be asked
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+# A CPU build of torch is known by the version without `+cpu`.
+	$(BIN)/pip freeze --exclude-editable | sed -n 's/^\([^ ]*==[^+ ]*\).*/\1/p' > $(VENV)/installed.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/installed.txt
 
 bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/arena.py

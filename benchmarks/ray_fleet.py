@@ -75,7 +75,7 @@ def servers(node: Any) -> list[psutil.Process]:
         raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
         for one in raylet.children(recursive=True):
             with suppress(psutil.Error):
-                if one.cmdline()[1:4] == ["-m", "gristmill.cli", "serve"]:
+                if one.cmdline()[1:5] == ["-P", "-m", "gristmill.cli", "serve"]:
                     found.append(one)
     return found
 

@@ -25,6 +25,13 @@ settings.register_profile(
     max_examples=60,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# For a night or an afternoon: `python -m pytest tests/fuzz --hypothesis-profile=thorough`, other
+# examples every time; what fails is kept in .hypothesis/ and tried first the next time.
+settings.register_profile(
+    "thorough", settings.get_profile("gristmill"), derandomize=False, max_examples=10_000
+)
+# The same, a tenth of it: `make hardknocks`.
+settings.register_profile("many", settings.get_profile("thorough"), max_examples=1_000)
 settings.load_profile("gristmill")
 
 # A shell without job control has what it puts in the background ignore Ctrl-C, and tests send it.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections import Counter
@@ -57,7 +58,7 @@ class FaultyServer:
     faults: met by the share `share` of requests, on their first `repeat` attempts.
     stall: seconds that the fault `stall` takes. forms: of grades, by request.
     retry_after: that header on every 429 and 503. status: answer all with this (and `error`).
-    health: the status of /health. checks: how often somebody asked for it.
+    health: the status of /health. checks: how often somebody asked for it. tls: makes it https.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class FaultyServer:
         retry_after: str | None = None,
         status: int | None = None,
         error: str = "told to fail",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.limit = limit
         self.latency = latency
@@ -84,6 +86,7 @@ class FaultyServer:
         self.retry_after = retry_after
         self.status = status
         self.error = error
+        self.tls = tls
         self.port = 0  # a free one; a server entered again keeps its port
         self.requests = 0
         self.in_flight = 0
@@ -129,10 +132,11 @@ class FaultyServer:
         self._route(app.router)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, backlog=1024, reuse_address=True)
+        how = {"backlog": 1024, "reuse_address": True, "ssl_context": self.tls}
+        site = web.TCPSite(runner, "127.0.0.1", self.port, **how)
         await site.start()
         self.port = port = runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}/v1"
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{port}/v1"
         ready.set()
         await self._stop.wait()
         await runner.cleanup()

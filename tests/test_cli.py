@@ -18,10 +18,12 @@ import pytest
 import typer
 import yaml
 
+from boxes import needs_sandbox
 from commands import Gristmill
 from disk import full_disk
 from gristmill import cli
 from gristmill.records import ATTRIBUTES
+from gristmill.sandbox import guard
 from mills import data_of, settings, tables, write_prompts
 from servers import FaultyServer
 
@@ -76,6 +78,19 @@ class TestRun:
         assert "completion tokens at most 10,000,000" in said
         assert "cost at most $20.00" in said
         assert "target: stops at 2 accepted prompts" in said
+
+    @needs_sandbox
+    @pytest.mark.parametrize("command", [(), ("--dry-run",)])
+    def test_a_run_of_code_says_what_holds_the_memory_of_sandboxes(
+        self, gristmill: Gristmill, tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
+        asked = {"prompt": "Write f.", "tests": "assert f() == 1"}
+        (tmp_path / "prompts.jsonl").write_text(json.dumps(asked) + "\n")
+        config = configure(tmp_path, count=0, judges=[{"code": {}}], keep=[])
+        result = gristmill("run", config, *command)
+        assert (result.code, result.err) == (0, "")
+        note = f"note: judges.code: the memory of its sandboxes is {guard()}"
+        assert result.out.count(note) == 1
 
     def test_what_is_named_in_brackets_or_like_an_emoji_is_printed_as_it_is(
         self, gristmill: Gristmill, tmp_path: Path
@@ -367,6 +382,17 @@ class TestFailures:
         result = gristmill("run", configure(tmp_path))
         assert result.code == 1
         assert "unexpected ZeroDivisionError: over several lines (run again with" in result.line
+
+    def test_a_file_that_may_not_be_looked_at_is_named(
+        self, gristmill: Gristmill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", "data/sft")
+
+        monkeypatch.setattr("gristmill.mill.Config.load", denied)
+        result = gristmill("run", configure(tmp_path))
+        assert result.code == 2
+        assert "error: data/sft: Permission denied (--debug" in result.line
 
 
 class TestHelp:

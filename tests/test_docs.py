@@ -252,6 +252,13 @@ def test_links_within_pages_lead_to_headings() -> None:
             assert anchor in slugs, f"docs/{name}: no heading '{anchor}' in {page or name}"
 
 
+def test_what_the_page_on_security_names_is_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[\w/.]+)`", text))
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 def five(messages: list[dict[str, Any]], index: int, seed: int) -> str:
     """A judge that is always content."""
     return "helpfulness: 4\ncorrectness: 4\ncoherence: 4\ncomplexity: 2\nverbosity: 2"

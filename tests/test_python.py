@@ -145,11 +145,13 @@ def test_rooms_that_are_commands_can_be_called(place: Path) -> None:
 
 def test_the_page_on_python_runs_and_names_every_function(place: Path) -> None:
     page = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    code, cell = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    indented = "".join(f"    {line}\n" for line in cell.splitlines())
+    code += f"import asyncio\nasync def cell():\n{indented}asyncio.run(cell())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     for name in set(gristmill.__all__) - {"Config", "GristmillError", "Outcome"}:
-        assert f"| `{name}(" in page
+        assert f"| `{name}(" in page or f"| `await {name}(" in page
 
 
 def test_being_quiet_says_nothing(place: Path, capsys: Any) -> None:

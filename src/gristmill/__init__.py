@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from gristmill.comparing.run import compare
     from gristmill.errors import GristmillError
     from gristmill.flywheel.run import run as flywheel
-    from gristmill.jobs.run import run
+    from gristmill.jobs.push import push
+    from gristmill.jobs.run import arun, run
     from gristmill.jobs.score import score
     from gristmill.mill import Config, Outcome, forecast
     from gristmill.mill.write_prompts import write_prompts
+    from gristmill.parts import no_code
     from gristmill.plan.command import plan
     from gristmill.precision.quantize import quantize
     from gristmill.train.command import train
@@ -34,11 +36,14 @@ __all__ = [
     "Config",
     "GristmillError",
     "Outcome",
+    "arun",
     "compare",
     "flywheel",
     "forecast",
     "judge_eval",
+    "no_code",
     "plan",
+    "push",
     "quantize",
     "rank",
     "rewardbench",
@@ -52,9 +57,12 @@ _HOMES = {
     "Config": "gristmill.mill",
     "GristmillError": "gristmill.errors",
     "Outcome": "gristmill.mill",
+    "arun": "gristmill.jobs.run",
     "compare": "gristmill.comparing.run",
     "forecast": "gristmill.mill",
     "judge_eval": "gristmill.bench.run",
+    "no_code": "gristmill.parts",
+    "push": "gristmill.jobs.push",
     "quantize": "gristmill.precision.quantize",
     "rank": "gristmill.arena.run",
     "rewardbench": "gristmill.bench.run",

@@ -6,9 +6,12 @@ A part is named by its module: `threshold` in `keep:` is the class `Threshold` o
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml.composer import ComposerError
 
-from gristmill.errors import ConfigError
+from gristmill.errors import CheckpointError, ConfigError
 
 
 class Options(BaseModel):
@@ -92,10 +95,56 @@ def find_part(room: str, name: str, where: str) -> type[Any]:
             )
         module_name = f"{room}.{name}"
         class_name = "".join(word.capitalize() for word in name.split("_"))
-    try:
         return getattr(import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{where}: cannot load '{name}': {error}") from None
+    return users_own(name, where)
+
+
+NO_CODE = "GRISTMILL_NO_CODE"
+"""The environment variable that forbids code of a config's own, here and in processes that are
+started here: shards, servers of a fleet."""
+
+
+@contextmanager
+def no_code() -> Iterator[None]:
+    """Within it, as after `--no-code`, whatever has this process run code that is not gristmill's
+    is a ConfigError: `my_pkg.mod:Class`, `scripted:mod:function`, the `flags` of a fleet."""
+    before = os.environ.get(NO_CODE)
+    os.environ[NO_CODE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[NO_CODE]
+        if before is not None:
+            os.environ[NO_CODE] = before
+
+
+def refuse_code(name: str, where: str = "") -> None:
+    """Raise ConfigError under `no_code`. name: what would be run; where: its place in a config."""
+    if os.environ.get(NO_CODE, "0") not in ("", "0"):
+        raise ConfigError(
+            f"{where}{': ' if where else ''}'{name}' would run code that is not gristmill's; take "
+            "it out, or run without --no-code if you trust whoever wrote it"
+        )
+
+
+def users_own(name: str, where: str) -> Any:
+    """What `my_pkg.mod:name` names. Importing it runs it; it is looked for in the working directory
+    too, after all other places. Raises ConfigError."""
+    refuse_code(name, where)
+    module, _, inside = name.partition(":")
+    here = str(Path.cwd())
+    # Where the command is an entry point, Python does not look there.
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.append(here)
+    try:
+        return getattr(import_module(module), inside)
+    except Exception as error:  # whatever a module of the user's raises
+        what = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where}: cannot load '{name}': {what}") from error
+    finally:
+        if added:
+            sys.path.remove(here)
 
 
 def name_of(part: object) -> str:
@@ -140,6 +189,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def identity_in(run: Path) -> dict[str, Any]:
+    """The identity in the `run.yaml` of a folder. Raises CheckpointError where it is not there."""
+    try:
+        there = read_yaml(run).get("identity")
+    except ConfigError:
+        there = None
+    if isinstance(there, dict):
+        return there
+    state = "damaged" if run.exists() else "missing"
+    raise CheckpointError(
+        f"{run}: {state}, so it cannot be told whose folder this is; name another with --out"
+    )
+
+
 def parse_yaml(text: str) -> Any:
     """What a user's YAML says. Raises ConfigError, also for a key that stands twice, of which YAML
     itself would silently take the last."""
@@ -151,8 +214,8 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError(f"{line}{getattr(error, 'problem', None) or 'not valid YAML'}") from None
     except RecursionError:
         raise ConfigError("nested too deeply") from None
-    except ValueError as error:
-        # A date that is none, a number of thousands of digits.
+    except (ValueError, LookupError, AttributeError) as error:
+        # A date that is none, a number of thousands of digits, `!!int ""`, `!!bool maybe`.
         raise ConfigError(f"a value cannot be read: {error}") from None
 
 
@@ -168,6 +231,17 @@ class _Once(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent) and (event := self.peek_event()).anchor in self._open:
             raise ComposerError(None, None, f"'{event.anchor}' contains itself", event.start_mark)
         return super().compose_node(parent, index)
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        if not node.value.isascii():
+            try:
+                # As JSON escapes what UTF-16 has in two halves; half of it no file can hold.
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                problem = "half of a character (\\ud800 to \\udfff stand in pairs)"
+                raise ComposerError(None, None, problem, node.start_mark) from None
+        return node
 
     def compose_sequence_node(self, anchor: Any) -> Any:
         self._open.add(anchor)

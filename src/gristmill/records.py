@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from gristmill.foreign import read_json
+
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 """HelpSteer2's five attributes, always in this order, each 0 to 4."""
 
@@ -294,6 +296,6 @@ def _as_dict(message: Message) -> dict[str, Any]:
 def arguments_of(call: ToolCall) -> Any:
     """A call's arguments as JSON has them; a text that is no JSON stays as it is."""
     try:
-        return orjson.loads(call.arguments)
+        return read_json(call.arguments)
     except orjson.JSONDecodeError:
         return call.arguments

@@ -136,6 +136,15 @@ def test_nonsense_never_becomes_a_tie(tmp_path: Path) -> None:
     assert votes(tmp_path) == []
 
 
+def test_an_answer_in_several_pairs_is_graded_once(tmp_path: Path) -> None:
+    models = [{"model": m, "name": m[-4:]} for m in (GOOD, POOR, SAME)]
+    judges = [{"reward": {"model": "scripted:bench_judges:length"}}]
+    found = run(tmp_path, models=models, judges=judges)
+    assert len(votes(tmp_path)) == 3 * 12
+    assert len(bench_judges.asked) == 3 * 12
+    assert found["judges"]["model:scripted:bench_judges:length"]["failures"] == {}
+
+
 def test_a_reward_model_decides_by_score_and_margin(tmp_path: Path) -> None:
     length = {"model": "scripted:bench_judges:length"}
     names = [{"model": GOOD, "name": "good"}, {"model": SAME, "name": "same"},

@@ -554,3 +554,14 @@ def test_votes_that_are_another_file(tmp_path):
     base.close()
     with pytest.raises(DataError, match=r"votes\.sqlite"):
         asyncio.run(opened(tmp_path).__aenter__())
+
+
+def test_a_visitor_does_not_wait_for_a_server_that_is_away(tmp_path):
+    async def play(arena):
+        found = await asked(arena)
+        silent = next(s for s, m in enumerate(found.models) if m.called == "wheel")
+        assert found.turns[0].answers[silent].error == "timeout"
+        assert found.turns[0].answers[1 - silent].text == "two"
+
+    models = [{"timeout": 0.2, **model} for model in TWO]
+    played(tmp_path, play, models=models, wheel=says("late", latency=20.0))

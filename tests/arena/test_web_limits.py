@@ -5,7 +5,7 @@ from collections import Counter
 
 from gristmill.arena.contestants import Contestant
 from gristmill.arena.web import limits
-from gristmill.arena.web.draw import Draw
+from gristmill.arena.web.draw import REST, Draw
 from gristmill.arena.web.limits import Hourly
 
 
@@ -68,3 +68,16 @@ def test_a_model_without_weight_never_fights():
 
 def test_a_seed_repeats_the_draw():
     assert drawn({}, 20) == drawn({}, 20)
+
+
+def test_a_model_that_did_not_answer_is_left_out_for_a_while():
+    now = 0.0
+    four = models(*"abcd")
+    draw = Draw(four, {}, random.Random(5), lambda: now)
+    draw.rest(four[0])
+    draw.rest(four[1])
+    assert {side.called for _ in range(50) for side in draw.pair()} == {"c", "d"}
+    draw.rest(four[2])
+    assert {side.called for _ in range(50) for side in draw.pair()} == set("abcd")
+    now = REST
+    assert {side.called for _ in range(50) for side in draw.pair()} == set("abcd")

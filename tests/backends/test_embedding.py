@@ -254,7 +254,7 @@ def test_usage_may_be_missing_or_nonsense() -> None:
         ("http://h:1/v1#m", {"body": {"input": "x"}}, "`input` is the text itself"),
         ("http://h:1/v1#m", {"reference": "tiny:instruct"}, "`reference` is for judges"),
         ("scripted:answers.jsonl", {}, "holds no embeddings"),
-        ("scripted:nowhere:function", {}, "cannot import"),
+        ("scripted:nowhere:function", {}, "cannot load"),
         ("hf:./no-such-directory", {}, "no directory"),
     ],
 )

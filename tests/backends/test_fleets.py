@@ -40,7 +40,7 @@ async def grade(answer: Response, **options: object) -> tuple[float, ...]:
 
 def serving() -> list[int]:
     found = subprocess.run(
-        ["pgrep", "-f", "^[^ ]*python[^ ]* -m gristmill.cli serve tiny:instruct --port 0"],
+        ["pgrep", "-f", "^[^ ]*python[^ ]* -P -m gristmill.cli serve tiny:instruct --port 0"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return [int(pid) for pid in found.stdout.split()]

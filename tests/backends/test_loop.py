@@ -1,6 +1,7 @@
 """The loop that work runs on, alone and where one is running already."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -102,3 +103,14 @@ def test_in_a_thread_that_is_not_the_main_one_ctrl_c_is_left_alone():
     started.start()
     started.join()
     assert found == [signal.getsignal(signal.SIGINT)] * 2
+
+
+def test_a_dropped_connection_s_error_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def drop(error: Exception) -> None:
+        asyncio.get_running_loop().create_future().set_exception(error)
+        gc.collect()
+
+    loop.run(drop(ConnectionResetError("gone")))
+    assert not caplog.records
+    loop.run(drop(ValueError("a mistake of ours")))
+    assert "never retrieved" in caplog.text

@@ -125,7 +125,7 @@ def test_each_replica_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_replica_is_gristmill_serve() -> None:
     own = command("tiny:reward", Fleet(flags=("--queue=8",)))
-    assert own[3:] == ["serve", "tiny:reward", "--port", "0", "--queue=8"]
+    assert own[4:] == ["serve", "tiny:reward", "--port", "0", "--queue=8"]
     engine = command("vllm:org/name", Fleet(gpus=2))
-    assert engine[3:7] == ["serve", "hf:org/name", "--engine", "vllm"]
+    assert engine[4:8] == ["serve", "hf:org/name", "--engine", "vllm"]
     assert engine[-2:] == ["--tensor", "2"]

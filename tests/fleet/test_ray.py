@@ -182,6 +182,6 @@ def shards(out: Path) -> list[psutil.Process]:
     return [
         p
         for p in found
-        if (p.info["cmdline"] or [""])[1:4] == ["-m", "gristmill.cli", "run"]
+        if (p.info["cmdline"] or [""])[1:5] == ["-P", "-m", "gristmill.cli", "run"]
         and {"--shard", str(out)} <= {*p.info["cmdline"]}
     ]

@@ -15,6 +15,7 @@ from gristmill.flywheel.arms import Loaded
 from gristmill.flywheel.deal import deal_all
 from gristmill.flywheel.place import claim, place_of, read_figures, write_figures
 from gristmill.flywheel.rounds import Models, _filled, _mill_config
+from gristmill.flywheel.run import run
 from gristmill.flywheel.show import Show
 from gristmill.mill import Config
 from mills import settings, tables, write_prompts
@@ -103,8 +104,8 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "thesis.txt").write_text("mine")
-    with pytest.raises(CheckpointError, match="not a flywheel's"):
-        claim(found, deal_all(found), out)
+    with pytest.raises(CheckpointError, match=r"thesis.txt is there already and not from a"):
+        run(found, out)
     assert [p.name for p in out.iterdir()] == ["thesis.txt"]
 
 

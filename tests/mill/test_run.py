@@ -212,6 +212,7 @@ class TestFailures:
         outcome = mill.run(own(prompts), tmp_path / "out")
         assert outcome.status == "failed"
         assert outcome.detail == "all 10 responses failed (error:timeout)"
+        assert outcome.said
         assert_accounted(outcome)
         scripts.forget()
         assert mill.run(own(prompts), tmp_path / "out").metrics["responses"]["failed"] == 0

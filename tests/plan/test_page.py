@@ -1,4 +1,4 @@
-"""docs/plan.md and the README's excerpt: every figure on them is the command's."""
+"""docs/plan.md: every figure on it is the command's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from gristmill import cli
 from gristmill.plan import find_shape, gpus
 from gristmill.plan.families import FAMILIES
 from gristmill.plan.known import known
-from shown import blocks, holds
+from shown import blocks
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/plan.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     (text.strip(), after)
     for (kind, text), (_, after) in zip(blocks(PAGE), blocks(PAGE)[1:], strict=False)
@@ -111,10 +110,3 @@ def test_stated_totals_are_the_presets_own() -> None:
             counted = find_shape(one.name).parameters
             row = f"| `{one.name}` | {one.published:g} B | {counted:,} | {one.source} |"
             assert row in PAGE
-
-
-def test_the_readme_shows_lines_that_the_command_prints(gristmill: Any) -> None:
-    (block,) = [text for _, text in blocks(README) if "TP8 PP2" in text]
-    _, out, _ = gristmill("gristmill plan nemotron-4-340b-instruct --gpu h100 --precision fp8")
-    for line in block.splitlines():
-        assert any(holds(printed, line) for printed in out.splitlines()), line

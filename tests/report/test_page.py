@@ -7,6 +7,8 @@ import hashlib
 import html
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,6 +291,20 @@ def test_no_folder_and_no_room(normal: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(StorageError, match="No space left"):
         write_report(normal)
     assert (normal / "report.html").read_text() == before
+
+
+def test_a_folder_that_may_only_be_read(normal: Path) -> None:
+    """Root may write anywhere, so that the folder is bound read-only."""
+    command = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(normal), str(normal), "--"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("bubblewrap does not work here")
+    before = sorted(normal.rglob("*"))
+    command += [sys.executable, "-m", "gristmill.cli", "report", str(normal)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = f"error: {normal}/README.md: cannot write: Read-only file system\n"
+    assert done.stderr == said
+    assert sorted(normal.rglob("*")) == before
 
 
 def test_thoughts_are_folded_away_and_calls_shown_and_neither_can_act(tmp_path: Path) -> None:

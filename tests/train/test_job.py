@@ -189,7 +189,7 @@ def test_files_of_others_are_not_written_over(chat: str, tmp_path: Path) -> None
     config = config_of("sft", values_of(chat, write_rows(tmp_path / "r.jsonl", chat_rows(8))))
     out = tmp_path / "mine"
     (out / "model").mkdir(parents=True)
-    with pytest.raises(CheckpointError, match="not from a training run; name a folder of its own"):
+    with pytest.raises(CheckpointError, match="not from a run of gristmill like this; name a fold"):
         run(config, out)
     (tmp_path / "file").write_text("")
     with pytest.raises(Exception, match="cannot write") as caught:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gristmill.foreign import read_json
 from gristmill.intake.cells import Unusable, number_of, switch_of
 from gristmill.intake.outcomes import RESPONSES, TEXTS, WINNERS
 from gristmill.page.text import one_line
@@ -143,7 +144,7 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if isinstance(value, str):
         text = value.replace("'", '"').replace("True", "true").replace("False", "false")
         with suppress(orjson.JSONDecodeError):
-            value = orjson.loads(text.replace("None", "null"))
+            value = read_json(text.replace("None", "null"))
     if not isinstance(value, Mapping):
         raise Unusable("bad_field", f"'{name}' is {value!r:.60}, not names with true or false")
     return value

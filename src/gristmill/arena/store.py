@@ -14,11 +14,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from gristmill.arena.battles import Battle
 from gristmill.errors import DataError
+from gristmill.intake.outcomes import OUTCOMES
 from gristmill.records import Message, as_dicts
 from gristmill.storage.base import PATIENCE, Kind, open_base
 
@@ -74,7 +78,7 @@ _READ = (
 
 _BRIEF = ("id", "model_a", "model_b", "winner", "judge", "time")
 _WITHDRAWN = f"""
-SELECT {", ".join(_BRIEF)} FROM votes AS one
+SELECT number, {", ".join(_BRIEF)} FROM votes AS one
 WHERE counted AND withdrawn_at IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM votes WHERE key = one.key AND counted AND withdrawn_at IS NULL
 ) ORDER BY number
@@ -95,7 +99,9 @@ class Votes:
         try:
             with VOTES.named(path):
                 found = self._base.execute("SELECT value FROM meta WHERE name = 'secret'")
-                self._secret: bytes = found.fetchone()[0]
+                self._secret: bytes = next(iter(found), (b"",))[0]
+            if not (self._secret and isinstance(self._secret, bytes)):
+                raise DataError(f"{path}: damaged: it has no secret; name another file")
         except BaseException:
             self._base.close()
             raise
@@ -132,7 +138,7 @@ class Votes:
         while True:
             with self._lock, VOTES.named(self.path):
                 rows = self._base.execute(_READ, (last, PAGE)).fetchall()
-            yield from (_battle_of(row[1:]) for row in rows)
+            yield from (_battle_of(row, self.path) for row in rows)
             if len(rows) < PAGE:
                 return
             last = rows[-1][0]
@@ -174,7 +180,7 @@ def read_votes(path: Path) -> Iterator[Battle]:
         with VOTES.named(path):
             VOTES.check(base, path)
             for row in base.execute(_READ, (0, -1)):
-                yield _battle_of(row[1:])
+                yield _battle_of(row, path)
     finally:
         base.close()
 
@@ -186,7 +192,7 @@ def read_withdrawn(path: Path) -> Iterator[Battle]:
     try:
         with VOTES.named(path):
             for row in base.execute(_WITHDRAWN):
-                yield Battle(**dict(zip(_BRIEF, row, strict=True)))
+                yield _battle_of(row, path, _BRIEF)
     finally:
         base.close()
 
@@ -235,12 +241,24 @@ def _row_of(battle: Battle) -> tuple[Any, ...]:
     )
 
 
-def _battle_of(row: Sequence[Any]) -> Battle:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    for side in ("conversation_a", "conversation_b"):
-        values[side] = tuple(Message(**turn) for turn in json.loads(values[side]))
-    values["categories"] = tuple(json.loads(values["categories"]))
-    return Battle(**values)
+def _battle_of(row: Sequence[Any], path: Path, names: Sequence[str] = _COLUMNS) -> Battle:
+    """Raises DataError for a row that nothing of ours wrote."""
+    number, *cells = row
+    values = dict(zip(names, cells, strict=True))
+    try:
+        for name in {"conversation_a", "conversation_b", "categories"} & values.keys():
+            values[name] = json.loads(values[name])
+        battle = _battles().validate_python(values)
+        if battle.winner not in OUTCOMES or not 1 <= battle.turns < 2**31:
+            raise ValueError(battle)
+    except (ValueError, TypeError, RecursionError):
+        raise DataError(f"{path}: vote {number} is damaged; delete it, or take a copy") from None
+    return battle
+
+
+@lru_cache(maxsize=1)
+def _battles() -> TypeAdapter[Battle]:
+    return TypeAdapter(Battle)
 
 
 def _turns(messages: tuple[Message, ...]) -> str:

@@ -24,7 +24,7 @@ from gristmill.backends.batch_api import (
     id_of,
     object_of,
 )
-from gristmill.backends.chat_reply import count
+from gristmill.backends.decoding import count
 from gristmill.backends.fault import Fault, fault_of_status
 from gristmill.backends.secret import Secret
 from gristmill.backends.wire import chat_messages

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import orjson
-
 from gristmill.backends.batch_api import Batch, Lost, Outcome
+from gristmill.backends.decoding import decoded
 from gristmill.backends.fault import Fault
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.storage import write_atomically
@@ -80,7 +79,7 @@ class Ledger:
     def _keys_of(self, batch: Batch) -> list[str]:
         try:
             with batch.requests.open("rb") as lines:
-                return [orjson.loads(line)["custom_id"] for line in lines]
+                return [decoded(line)["custom_id"] for line in lines]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{batch.requests}: damaged or missing ({error}), and with it what was asked of "
@@ -133,7 +132,7 @@ class Ledger:
                 for line in lines:
                     place, offset = offset, offset + len(line)
                     with suppress(ValueError, KeyError, TypeError, AttributeError):
-                        key, outcome = self._read(orjson.loads(line))
+                        key, outcome = self._read(decoded(line))
                         if isinstance(key, str):
                             yield key, outcome, place
         except OSError as error:
@@ -147,7 +146,7 @@ class Ledger:
         """The reply that lies there."""
         with place.path.open("rb") as file:
             file.seek(place.offset)
-            _, outcome = self._read(orjson.loads(file.readline()))
+            _, outcome = self._read(decoded(file.readline()))
         assert isinstance(outcome, dict)
         return outcome
 

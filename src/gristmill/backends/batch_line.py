@@ -15,8 +15,9 @@ from gristmill import __version__
 from gristmill.backends.fault import Fault, fault_of_status
 from gristmill.backends.pool import LARGE_BODY
 from gristmill.backends.reply import MOST_SAID, head_of, read_whole
-from gristmill.backends.retry import Retry, fault_of_error
+from gristmill.backends.retry import Retry
 from gristmill.backends.session import CONNECT_TIMEOUT, Server, proxy_of
+from gristmill.backends.unreached import fault_of_error
 from gristmill.errors import BackendError, BackendFatal, StorageError
 
 PIECE = 1 << 20
@@ -44,7 +45,7 @@ class Line:
         self._answered = False
 
     def open(self) -> None:
-        self._proxy = proxy_of(self.server.root)
+        self._proxy = proxy_of(self.server)
         self._session = aiohttp.ClientSession(
             headers=self._headers, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
         )
@@ -123,7 +124,9 @@ class Line:
         if not what and not (fault.fatal or fault.offline):
             return BackendError(fault.kind, f"{model}: {said}")
         where = f"{model}: {what}: {said}" if what else f"{model}: {said}"
-        if fault.status in (401, 403):
+        if fault.advice:
+            advice = fault.advice
+        elif fault.status in (401, 403):
             name = self.server.key_name
             advice = f"check the key in {name}" if name else "name its variable with `key_env`"
         elif what and fault.status in (404, 405):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self, get_args
 
 import orjson
@@ -11,7 +12,7 @@ from gristmill.backends.secret import variable
 from gristmill.backends.servers import common_name, is_several, several
 from gristmill.errors import ConfigError
 from gristmill.fleet.settings import Fleet
-from gristmill.parts import Options
+from gristmill.parts import Options, refuse_code
 
 Route = Literal["chat", "classify", "pooling"]
 ROUTES: tuple[str, ...] = get_args(Route)
@@ -145,6 +146,16 @@ class Calling(Options):
             return self.price
         share = self.price.batch
         return Price(input=share * self.price.input, output=share * self.price.output)
+
+    @field_validator("model")
+    @classmethod
+    def _may_run(cls, model: str) -> str:
+        if re.match(r"scripted:[^?]*:", model):
+            try:
+                refuse_code(model)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return model
 
     @field_validator("key_env")
     @classmethod

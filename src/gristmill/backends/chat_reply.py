@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gristmill.backends.answer import ending_of, response_of
+from gristmill.backends.decoding import count
 from gristmill.backends.fault import Fault, fault_in_reply
 from gristmill.records import Response
 
@@ -30,8 +31,3 @@ def read_chat(reply: Any, model: str) -> Response:
     details = usage.get("completion_tokens_details")
     hidden = count(details.get("reasoning_tokens")) if type(details) is dict else 0
     return response_of(message, finish, model, tokens, hidden)
-
-
-def count(value: Any) -> int:
-    """A token count as the server gave it, 0 where it gave none."""
-    return value if type(value) is int and value > 0 else 0

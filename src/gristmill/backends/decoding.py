@@ -12,6 +12,11 @@ from typing import Any
 
 import orjson
 
+from gristmill.foreign import is_too_deep, read_json
+
+MOST_COUNTED = 10**12
+"""Tokens that one call can have used: sums of them are kept in 64 bits."""
+
 
 class NotJson(ValueError):
     """Nothing that can be read as JSON."""
@@ -21,7 +26,7 @@ def decoded(raw: bytes, charset: Callable[[], str | None] = lambda: None) -> Any
     """The value of a reply. charset: gives that of its Content-Type, which is asked for only where
     it matters. Half a surrogate pair becomes U+FFFD. Raises NotJson."""
     try:
-        return orjson.loads(raw)
+        return read_json(raw)
     except orjson.JSONDecodeError:
         return whole(lenient(raw, charset()))
 
@@ -30,9 +35,17 @@ def lenient(raw: bytes, charset: str | None = None) -> Any:
     """The same for what orjson refuses; half a surrogate pair is left as it is, since the other
     half may come in the next event of a stream. Raises NotJson."""
     try:
-        return json.loads(_text(raw, charset), strict=False)
+        value = json.loads(_text(raw, charset), strict=False, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NotJson(str(error)) from None
+    if is_too_deep(value):
+        raise NotJson("nested too deeply")
+    return value
+
+
+def _whole(digits: str) -> int | float:
+    """As orjson has it: what 64 bits do not hold is a float, and no number that overflows one."""
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def sendable(text: str) -> str:
@@ -63,3 +76,8 @@ def whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {sendable(key): whole(item) for key, item in value.items()}
     return value
+
+
+def count(value: Any) -> int:
+    """A token count as the server gave it, 0 where it gave none, or one that cannot be."""
+    return value if type(value) is int and 0 < value <= MOST_COUNTED else 0

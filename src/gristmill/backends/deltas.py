@@ -36,8 +36,8 @@ class Deltas:
         self._said.append(said)
         for name in (*THOUGHTS, *DETAILS):
             self._think(name, delta.get(name))
-        calls = delta.get("tool_calls") or delta.get("function_call") or ()
-        for call in [calls] if isinstance(calls, dict) else calls:
+        calls = delta.get("tool_calls") or delta.get("function_call")
+        for call in calls if isinstance(calls, list) else [calls]:
             self._call(call)
         return said
 
@@ -68,15 +68,17 @@ class Deltas:
         function = given.get("function", given)
         if not isinstance(function, dict):
             return
-        index, name, called = given.get("index"), given.get("id"), function.get("name")
+        index = place if isinstance(place := given.get("index"), int) else None
+        said = (given.get("id"), function.get("name"))
+        name, called = (text if isinstance(text, str) else "" for text in said)
         call = self._places.get(index) if index is not None else (self._calls or [None])[-1]
         # Some servers number all the calls 0; each has an id of its own.
         if call is None or (index is None and called) or (name and call["id"] not in ("", name)):
             call = {"id": "", "function": {"name": "", "arguments": ""}}
             self._calls.append(call)
             self._places[index] = call
-        call["id"] = call["id"] or name or ""
-        call["function"]["name"] = call["function"]["name"] or called or ""
+        call["id"] = call["id"] or name
+        call["function"]["name"] = call["function"]["name"] or called
         arguments = function.get("arguments")
         if arguments is not None and not isinstance(arguments, str):
             arguments = orjson.dumps(arguments).decode()

@@ -27,6 +27,7 @@ from gristmill.backends.pool import Caller, Parsed, Pool
 from gristmill.backends.reply import Reader
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
 from gristmill.backends.servers import also_known, is_address
+from gristmill.backends.session import proxy_of
 from gristmill.backends.sticky import beginning
 from gristmill.backends.wire import around, chat_messages, spoken_messages
 from gristmill.errors import ConfigError
@@ -58,8 +59,11 @@ class Endpoint:
         self.calling = calling
         self._route = route
         self.address = Address.of(calling, route)
+        # What is wrong with an address, or the proxy before it, is found before any work.
+        if not calling.servers:
+            proxy_of(self.address.server)
         for place in calling.servers:
-            if is_address(place):  # a wrong one is found before any work
+            if is_address(place):
                 Address.of(calling.model_copy(update={"model": place}), route)
         self.caller = Caller(backend, self.address, calling)
         self.pool: Held | None = None

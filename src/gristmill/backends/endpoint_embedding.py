@@ -17,8 +17,7 @@ import numpy as np
 import orjson
 
 from gristmill.backends.calling import Calling
-from gristmill.backends.chat_reply import count
-from gristmill.backends.decoding import sendable
+from gristmill.backends.decoding import count, sendable
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.endpoint import Served
 from gristmill.backends.fault import Fault

@@ -20,6 +20,7 @@ from gristmill.backends.deltas import Deltas, Shown
 from gristmill.backends.fault import Fault, fault_in_reply
 from gristmill.backends.reply import Reader, read_whole, too_large
 from gristmill.backends.secret import Secret
+from gristmill.foreign import read_json
 from gristmill.records import Response
 
 LONGEST_LINE = 1 << 24
@@ -123,7 +124,7 @@ async def _events(content: aiohttp.StreamReader, most: int) -> AsyncIterator[byt
 
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
-        event = orjson.loads(data)
+        event = read_json(data)
     except orjson.JSONDecodeError:
         try:
             event = lenient(data)

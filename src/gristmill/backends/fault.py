@@ -39,7 +39,8 @@ class Fault(Exception):
 
     kind: as in BackendError. again: another attempt may succeed. overload: the server had too
     many requests. fatal: no call can succeed. after: seconds the server asked to wait.
-    status: of the HTTP reply, 0 where there was none. offline: nothing listens there.
+    status: of the HTTP reply, 0 where there was none. offline: nothing listens there. advice: what
+    to do, where that is known.
     """
 
     def __init__(self, kind: str, message: str, *, again: bool = True, status: int = 0) -> None:
@@ -52,6 +53,7 @@ class Fault(Exception):
         self.fatal = status in _FATAL or 300 <= status < 400
         self.after: float | None = None
         self.offline = False
+        self.advice = ""
 
     def waits(self, answered: bool) -> bool:
         """Whether time cures it: the server is busy, or gone after it has `answered` before."""
@@ -151,6 +153,10 @@ def _said(raw: bytes) -> tuple[str, str]:
             codes += [c for name in ("type", "code") if isinstance(c := said.get(name), str)]
             said = said.get(key) or said
     if isinstance(said, list) and all(isinstance(s, dict) and "msg" in s for s in said):
-        said = "; ".join(f"{'.'.join(map(str, s.get('loc') or ()))}: {s['msg']}" for s in said)
+        said = "; ".join(f"{_place(s.get('loc'))}: {s['msg']}" for s in said)
     text = said if isinstance(said, str) else orjson.dumps(said).decode() if said else ""
     return " ".join(text.split()), " ".join(codes)
+
+
+def _place(given: Any) -> str:
+    return ".".join(map(str, given)) if isinstance(given, list) else ""

@@ -14,8 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
+from gristmill.backends.decoding import decoded
 from gristmill.backends.fault import Fault
 from gristmill.backends.pool import Pool
 
@@ -143,6 +142,6 @@ class Health:
 def _listed(body: bytes) -> set[Any]:
     """The models that a reply of /v1/models names."""
     try:
-        return {model["id"] for model in orjson.loads(body)["data"]}
-    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return {model["id"] for model in decoded(body)["data"]}
+    except (ValueError, LookupError, TypeError):
         return set()

@@ -10,7 +10,7 @@ from typing import Any
 from gristmill.backends.calling import Calling
 from gristmill.backends.servers import also_known, same_model
 
-_NO_MATTER = {
+NO_MATTER = {
     *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
     "max_reply_mib",
     *("price", "licence", "batch", "batch_api", "key_env", "servers", "sticky", "fleet"),
@@ -30,7 +30,7 @@ def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
     # What was written down before there was a precision knows nothing of it.
     beside = () if settings.precision else ("precision",)
     return {
-        **settings.model_dump(mode="json", exclude={*_NO_MATTER, *beside, *left_out}),
+        **settings.model_dump(mode="json", exclude={*NO_MATTER, *beside, *left_out}),
         "files": [stamp for model in models for stamp in stamps(model)],
     }
 
@@ -40,6 +40,19 @@ def identities(settings: Calling) -> list[dict[str, Any]]:
     first = identity(settings)
     others = also_known(settings.model, settings.servers)
     return [first, *({**first, "model": other} for other in others)]
+
+
+def known_as(settings: Calling, model: str) -> Any:
+    """What a log of calls knows a model by: its string, and with it the settings that matter where
+    any is not the default, and what its files hold where they lie here.
+
+    model: that of `settings`, or another name of it.
+    """
+    decisive = {*Calling.model_fields} - NO_MATTER - {"model"}
+    more = settings.model_dump(mode="json", include=decisive, exclude_defaults=True)
+    if files := fingerprint(model):
+        more["files"] = files
+    return [model, more] if more else model
 
 
 def alike(there: Any, here: Any) -> Any:

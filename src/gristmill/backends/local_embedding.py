@@ -7,7 +7,6 @@ cut into pieces of about equal length, and its vector is their mean by length: n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.backends.calling import Calling
+from gristmill.backends.decoding import decoded
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
 from gristmill.backends.local import Local
 from gristmill.backends.local_load import (
@@ -25,6 +25,7 @@ from gristmill.backends.local_load import (
     find,
     is_reward,
     is_small,
+    kinds_of,
     load_config,
     load_model,
     load_tokenizer,
@@ -128,8 +129,7 @@ def _pooling(model: str, config: Mapping[str, Any]) -> str:
 def _check(model: str, config: Mapping[str, Any], layout: Layout) -> None:
     if is_reward(config):
         raise ConfigError(f"model '{model}' is a reward model: name one that embeds texts")
-    kinds = config.get("architectures") or []
-    if not layout.stated and any(kind.endswith("ForCausalLM") for kind in kinds):
+    if not layout.stated and any(kind.endswith("ForCausalLM") for kind in kinds_of(config)):
         raise ConfigError(
             f"model '{model}' is a chat model, and nothing beside it says how it embeds a text "
             "(1_Pooling/config.json): name one that was trained to"
@@ -147,7 +147,7 @@ def _json(source: Source, name: str) -> Any:
         with reading(source):
             path = cached_file(source.place, name, _raise_exceptions_for_missing_entries=False)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8")) if path else None
+        return decoded(Path(path).read_bytes()) if path else None
     except (OSError, ValueError) as error:
         raise ConfigError(f"model '{source.model}': cannot read {path}: {error}") from None
 

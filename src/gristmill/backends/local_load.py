@@ -8,7 +8,6 @@ thread when the backend is opened.
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gristmill.backends.calling import Precision
+from gristmill.backends.decoding import decoded
 from gristmill.backends.local_quantized import check_readable, silent, unpack
 from gristmill.errors import ConfigError, MissingExtra
 from gristmill.nemotron.tiny import tiny_path
+from gristmill.parts import parse_yaml
 
 TINY_LICENCE = "Apache-2.0"
 EXTRA = ("torch", "transformers", "safetensors")
@@ -29,6 +28,11 @@ SMALL = 30_000_000
 """Parameters up to which an operation on a CPU is too short to be worth several cores."""
 LARGE = 2_000_000_000
 """Parameters above which a model on a CPU keeps its 16 bits: float32 would need over 8 GB."""
+
+
+SAFELY: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
+"""How transformers is to read weights: unpickling nothing, and running nothing that lies beside
+them. Where the second is not said, it asks at a terminal whether to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def _config(model: str, directory: Path, here: bool) -> dict[str, Any]:
         raise ConfigError(f"model '{model}': no directory {directory}; check the path")
     path = directory / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = decoded(path.read_bytes())
     except FileNotFoundError:
         raise ConfigError(
             f"model '{model}': {directory} has no config.json; name the directory that "
@@ -112,8 +116,8 @@ def card_licence(directory: Path) -> str | None:
     try:
         text = (directory / "README.md").read_text(encoding="utf-8")
         matter = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
-        fields = yaml.safe_load(matter[1]) if matter else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        fields = parse_yaml(matter[1]) if matter else None
+    except (OSError, UnicodeDecodeError, ConfigError):
         return None
     if not isinstance(fields, dict):
         return None
@@ -125,8 +129,13 @@ def card_licence(directory: Path) -> str | None:
 
 def is_reward(config: Mapping[str, Any]) -> bool:
     """Whether a config.json is a reward model's."""
-    names = config.get("architectures") or []
-    return any(n.endswith(("RewardModel", "ForSequenceClassification")) for n in names)
+    return any(n.endswith(("RewardModel", "ForSequenceClassification")) for n in kinds_of(config))
+
+
+def kinds_of(config: Mapping[str, Any]) -> list[str]:
+    """The classes that a config.json names for its model."""
+    names = config.get("architectures")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def check_chat(model: str, config: Mapping[str, Any]) -> None:
@@ -141,7 +150,7 @@ def check_chat(model: str, config: Mapping[str, Any]) -> None:
 def check_reward(model: str, config: Mapping[str, Any]) -> None:
     """Raise ConfigError for a model that cannot grade."""
     if not is_reward(config):
-        kinds = ", ".join(config.get("architectures") or ["unknown"])
+        kinds = ", ".join(kinds_of(config)) or "unknown"
         raise ConfigError(
             f"model '{model}' is no reward model (its kind is {kinds}): name one with a grading "
             "head, such as tiny:reward, or give a policy trained with DPO its `reference`"
@@ -186,6 +195,11 @@ def reading(source: Source) -> Iterator[None]:
     # SafetensorError and RuntimeError: damaged weights, or shapes that do not fit.
     except Exception as error:
         line = " ".join(str(error).split()) or type(error).__name__
+        if "trust_remote_code" in line:
+            line = (
+                "its files bring Python code of their own, which gristmill never runs; name a "
+                "model of an architecture that transformers has"
+            )
         hint = "" if source.local else "; download it first, or name a directory (hf:./dir)"
         raise ConfigError(f"model '{source.model}' cannot be loaded: {line[:300]}{hint}") from error
 
@@ -195,7 +209,7 @@ def load_tokenizer(source: Source, *, needs_template: bool = True) -> Any:
     from transformers import AutoTokenizer
 
     with reading(source):
-        tokenizer = AutoTokenizer.from_pretrained(source.place)
+        tokenizer = AutoTokenizer.from_pretrained(source.place, trust_remote_code=False)
     if needs_template and not tokenizer.chat_template:
         raise ConfigError(
             f"model '{source.model}' has no chat template: add a chat_template.jinja to its "
@@ -209,7 +223,7 @@ def load_model(source: Source, kind: Any) -> Any:
     import torch
 
     with reading(source):
-        model = unpack(kind.from_pretrained(source.place, dtype="auto", use_safetensors=True))
+        model = unpack(kind.from_pretrained(source.place, dtype="auto", **SAFELY))
     model.eval()
     if torch.cuda.is_available():
         half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -28,8 +28,29 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(main)
+        beside = _BESIDE.get()
+        return _run(beside.noted(main) if beside else main)
     return _Beside().run(main)
+
+
+async def awaited(work: Callable[[], T]) -> T:
+    """What `work`, which calls `run`, returns: it is done in a thread of its own, and the loop that
+    runs here goes on. Being cancelled is passed on as Ctrl-C is, and waits for the work to end."""
+    beside, context = _Beside(), copy_context()
+    context.run(_BESIDE.set, beside)
+    with ThreadPoolExecutor(1, "gristmill") as pool:
+        ending = asyncio.wrap_future(pool.submit(context.run, work))
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.wait([ending])
+            except asyncio.CancelledError:
+                cancelled = True
+                beside.interrupt()
+    if cancelled:
+        ending.exception()  # seen, and less than that we were cancelled
+        raise asyncio.CancelledError
+    return ending.result()
 
 
 @contextmanager
@@ -64,10 +85,12 @@ class _Beside:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
+        # Its own thread may take it again: a signal's handler comes in the middle of anything.
+        self._starting = threading.RLock()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         with ThreadPoolExecutor(1, "gristmill") as pool, self._signals():
-            future = pool.submit(copy_context().run, _run, self._noted(main))
+            future = pool.submit(copy_context().run, _run, self.noted(main))
             try:
                 return future.result()
             except asyncio.CancelledError:
@@ -79,13 +102,22 @@ class _Beside:
                 self._pass_on(self._cancel)
                 raise
 
-    async def _noted(self, main: Coroutine[Any, Any, T]) -> T:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+    async def noted(self, main: Coroutine[Any, Any, T]) -> T:
         _BESIDE.set(self)
-        if self._interrupted:
+        with self._starting:
+            self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+            interrupted = self._interrupted
+        if interrupted:
             main.close()
             raise asyncio.CancelledError
-        return await main
+        try:
+            return await main
+        finally:
+            self._loop = None
+
+    def interrupt(self) -> None:
+        """Do what Ctrl-C does, to what runs now or next."""
+        self._pass_on(lambda: self.handle())
 
     def _cancel(self) -> None:
         assert self._task is not None
@@ -93,14 +125,15 @@ class _Beside:
         self._task.cancel()
 
     def _pass_on(self, handle: Callable[[], None]) -> None:
-        if self._loop is None:
-            self._interrupted = True
-            return
-        with suppress(RuntimeError):  # The loop is closed: the work has ended.
-            self._loop.call_soon_threadsafe(handle)
+        with self._starting:
+            here = self._loop
+            self._interrupted = self._interrupted or here is None
+        if here is not None:
+            with suppress(RuntimeError):  # The loop is closed: the work has ended.
+                here.call_soon_threadsafe(handle)
 
     def _signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._pass_on(lambda: self.handle())
+        self.interrupt()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -120,7 +153,15 @@ _BESIDE: ContextVar[_Beside | None] = ContextVar("_BESIDE", default=None)
 
 def _run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=_factory()) as runner:
+        runner.get_loop().set_exception_handler(_unhandled)
         return runner.run(main)
+
+
+def _unhandled(here: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a loop says of an error that nobody looked at. That of a connection is one more of those
+    that a call has told already, of one whose call was dropped meanwhile."""
+    if not isinstance(context.get("exception"), OSError):
+        here.default_exception_handler(context)
 
 
 def _factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -23,8 +23,9 @@ from gristmill.backends.calling import Calling, PerMinute
 from gristmill.backends.fault import PATIENCE, Fault, fault_of_status
 from gristmill.backends.limits import Limits
 from gristmill.backends.reply import MOST_SAID, Reader, head_of, read_whole, usage_of
-from gristmill.backends.retry import Retry, fault_of_error
+from gristmill.backends.retry import Retry
 from gristmill.backends.session import CONNECT_TIMEOUT, Server, open_session, proxy_of
+from gristmill.backends.unreached import fault_of_error
 from gristmill.errors import BackendError, BackendFatal
 
 LARGE_BODY = 1 << 20
@@ -44,8 +45,8 @@ class Pool:
         self.gate = Gate(concurrency)
         self._limits: dict[PerMinute, Limits] = {}
         self.answered_at = 0.0  # 0 means never
+        self._proxy = proxy_of(server)
         self._session = open_session(server)
-        self._proxy = proxy_of(server.root)
         self._users = 0
         self._opened_at = monotonic()
         self._place: tuple[Any, ...] = ()
@@ -245,7 +246,7 @@ def verdict(
         if caller.denials < DENIALS:
             return BackendError("bad_request", said)
     if fault.offline and not answered_at:
-        return BackendFatal(f"{said}; is the server running at {where}?")
+        return BackendFatal(f"{said}; {fault.advice or f'is the server running at {where}?'}")
     silent = monotonic() - max(answered_at, opened_at)
     if fault.again and fault.waits(True) and silent > PATIENCE:
         return BackendFatal(f"{said}; no answer for {silent:,.0f} s, run again later")
@@ -255,6 +256,8 @@ def verdict(
 
 
 def _advice(caller: Caller, fault: Fault, where: str) -> str:
+    if fault.advice:
+        return fault.advice
     name, status = caller.key_name, fault.status
     if fault.overload and fault.after:
         when = datetime.now().astimezone() + timedelta(seconds=fault.after)

@@ -2,8 +2,8 @@
 
 A job of many calls that build on each other (topics, then questions on each) is resumed by doing
 it again: every call that was answered before is answered from the log, at once and for nothing.
-A call is known by all that decides its answer: model, messages, sampling and index. So another
-system message or template is another call, and is never answered with a stale answer.
+A call is known by all that decides its answer: model, `body`, messages, sampling and index. So
+another system message or template is another call, and is never answered with a stale answer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import orjson
 
 from gristmill.backends.base import ChatBackend
 from gristmill.backends.behind import Behind
+from gristmill.backends.calling import Calling
+from gristmill.backends.identity import known_as
 from gristmill.errors import BackendError
 from gristmill.records import Message, Prompt, Response, Sampling, ToolCall, prompt_id
 from gristmill.storage.logs import Logs
@@ -113,6 +115,7 @@ class Remembered(Behind[ChatBackend], ChatBackend):
     """`inner`, and what it answered before.
 
     paid: told of each answer that `inner` gave; returns what was spent in all, to be kept with it.
+    calling: how it is called, which decides what it says, too.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Remembered(Behind[ChatBackend], ChatBackend):
         inner: ChatBackend,
         calls: Calls,
         paid: Callable[[Response], list[float]] | None = None,
+        calling: Calling | None = None,
     ) -> None:
         super().__init__(inner)
         # A log that begins with this model knows it by no other name.
@@ -127,16 +131,18 @@ class Remembered(Behind[ChatBackend], ChatBackend):
         self.takes_schema = inner.takes_schema
         self._calls = calls
         self._paid = paid
+        self._names = [
+            name if calling is None else known_as(calling, name)
+            for name in (self.model, *self.also)
+        ]
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. That a server refuses a schema is kept, too; other failures are not:
         they are tried again."""
-        key = call_key(self.model, prompt, index, sampling)
-        known = self._calls.find(key)
-        for other in self.also if known is None else ():
-            known = known or self._calls.find(call_key(other, prompt, index, sampling))
-        if known is not None:
-            return known
+        key, *others = (call_key(name, prompt, index, sampling) for name in self._names)
+        for one in (key, *others):
+            if (known := self._calls.find(one)) is not None:
+                return known
         try:
             answer = await (await self._opened()).sample(prompt, index, sampling)
         except BackendError as error:

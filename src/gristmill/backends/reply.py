@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from gristmill.backends.decoding import NotJson, decoded
+from gristmill.backends.decoding import NotJson, count, decoded
 from gristmill.backends.fault import Fault, fault_in_reply
 
 MOST = 16 << 20
@@ -66,9 +66,4 @@ def usage_of(reply: Any) -> tuple[int, int]:
     usage = reply.get("usage") if isinstance(reply, dict) else None
     if not isinstance(usage, dict):
         return 0, 0
-    replied = usage.get("completion_tokens")
-    total = usage.get("total_tokens")
-    return (
-        total if isinstance(total, int) else 0,
-        replied if isinstance(replied, int) else 0,
-    )
+    return count(usage.get("total_tokens")), count(usage.get("completion_tokens"))

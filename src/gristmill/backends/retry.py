@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from time import monotonic
 
-import aiohttp
-
 from gristmill.backends.fault import PATIENCE, Fault
 
 BASE_DELAY = 0.5
@@ -16,23 +14,6 @@ REFUSAL_DELAY = 0.25
 """As BASE_DELAY, after a 429: shorter, because the gate already slows everyone down."""
 # Its own source, so that nobody's seeded sampling is disturbed.
 _jitter = random.Random()
-
-
-def fault_of_error(error: Exception) -> Fault:
-    """The fault that an exception of the HTTP client stands for."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, TimeoutError):
-        fault = Fault("timeout", "no reply in time")
-        fault.overload = True
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        fault = Fault("connection", text)
-        fault.offline = True
-    elif isinstance(error, aiohttp.ClientResponseError):
-        # Not its str(): that may hold the request's headers, and with them the key.
-        fault = Fault("bad_reply", f"not HTTP: {error.message}")
-    else:
-        fault = Fault("connection", text)
-    return fault
 
 
 class Retry:

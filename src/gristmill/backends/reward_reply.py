@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, cast
 
-from gristmill.backends.chat_reply import count
+from gristmill.backends.decoding import count
 from gristmill.backends.fault import Fault
 from gristmill.records import ATTRIBUTES, Score
 
@@ -51,7 +51,8 @@ def read_chat_reward(reply: Any, model: str) -> Score:
 def read_classify(reply: Any, model: str) -> Score:
     """The Score in a reply of vLLM's `/classify`. Raises Fault `bad_reply`."""
     values = _first(reply, "probs")
-    if len(values) == 5 and min(values) >= 0 and abs(sum(values) - 1) < 1e-3:
+    shares = _are_numbers(values) and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
+    if len(values) == 5 and shares:
         advice = "the five values were put through a softmax; start vLLM with --pooler-config"
         raise Fault("bad_reply", advice + """ '{"use_activation": false}'""", again=False)
     return _score_of_row(model, values, reply)
@@ -102,9 +103,8 @@ def _first(reply: Any, field: str) -> list[Any]:
     return values
 
 
-def _score_of_row(model: str, row: Sequence[Any], reply: Any) -> Score:
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in row)
-    if not numbers:
+def _score_of_row(model: str, row: Any, reply: Any) -> Score:
+    if not _are_numbers(row):
         raise Fault("bad_reply", "the values are not numbers")
     if len(row) == 1:
         return _score(model, (), row[0], reply)
@@ -113,6 +113,10 @@ def _score_of_row(model: str, row: Sequence[Any], reply: Any) -> Score:
     # Hidden states, or another task's labels: asking again changes nothing.
     advice = f"{len(row)} values where a reward model gives 1, 5 or 9; is it served as one?"
     raise Fault("bad_reply", advice, again=False)
+
+
+def _are_numbers(row: Any) -> bool:
+    return isinstance(row, list) and all(type(value) in (int, float) for value in row)
 
 
 def _score(model: str, five: Sequence[float], scalar: float | None, reply: Any) -> Score:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
 from gristmill.errors import BackendError, ConfigError, DataError
+from gristmill.foreign import read_json
 from gristmill.records import ATTRIBUTES, Prompt, Score
 
 Reply = str | dict[str, Any]
@@ -98,7 +99,7 @@ def _lines(path: str) -> list[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(raw.split(b"\n"), 1):
         if line.strip():
             try:
-                value = orjson.loads(line)
+                value = read_json(line)
             except orjson.JSONDecodeError as error:
                 raise DataError(f"{path}, line {number}: not JSON ({error})") from None
             if not isinstance(value, dict):
@@ -124,16 +125,23 @@ def as_score(graded: Any, model: str) -> Score:
             five = [graded[name] for name in ATTRIBUTES]
         elif scalar is None:
             raise BackendError("bad_reply", "needs the five attributes or 'reward'")
-    attributes = tuple(map(float, five)) if five is not None else None
-    reward = None if scalar is None else float(scalar)
+    attributes = tuple(map(_number, five)) if five is not None else None
+    reward = None if scalar is None else _number(scalar)
     numbers = (*(attributes or ()), *(() if reward is None else (reward,)))
     if (
         not numbers
         or not all(map(isfinite, numbers))
         or (attributes is not None and len(attributes) != 5)
     ):
-        raise BackendError("bad_reply", f"needs five finite numbers or one, not {graded!r}")
+        raise BackendError("bad_reply", f"needs five finite numbers or one, not {graded!r:.200}")
     return Score(model, cast("tuple[float, float, float, float, float] | None", attributes), reward)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return nan
 
 
 def number_of(data: bytes) -> int:

@@ -21,15 +21,12 @@ others.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 import re
-import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -39,6 +36,7 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.fault import Fault
 from gristmill.backends.script_files import ChatFile, RewardFile, as_score, number_of
 from gristmill.errors import BackendError, ConfigError, GristmillError
+from gristmill.parts import users_own
 from gristmill.records import Message, Prompt, Response, Sampling, Score, as_dicts, sample_seed
 
 YIELD_EVERY = 64
@@ -252,20 +250,9 @@ def import_function(name: str, model: str) -> Callable[..., Any]:
         raise ConfigError(
             f"model '{model}': write scripted:echo, scripted:FILE.jsonl or scripted:MODULE:FUNCTION"
         )
-    here = str(Path.cwd())
-    # A user's own module lies where the command was called; entry points do not look there.
-    added = here not in sys.path and "" not in sys.path
-    if added:
-        sys.path.append(here)
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except ImportError as error:
-        raise ConfigError(f"model '{model}': cannot import {module} ({error})") from error
-    finally:
-        if added:
-            sys.path.remove(here)
+    found = users_own(name, f"model '{model}'")
     if not callable(found):
-        raise ConfigError(f"model '{model}': {module} has no function {function}")
+        raise ConfigError(f"model '{model}': {function} of {module} is no function")
     return found
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import aiohttp
 from yarl import URL
 
 from gristmill import __version__
 from gristmill.backends.secret import Secret
+from gristmill.errors import ConfigError
 
 CONNECT_TIMEOUT = 30.0
 """Seconds for a connection to be established, at most."""
@@ -46,13 +49,27 @@ def open_session(server: Server) -> aiohttp.ClientSession:
     )
 
 
-def proxy_of(root: str) -> str | None:
-    """The proxy of the environment (HTTPS_PROXY, NO_PROXY), looked up once; never for this host.
+def proxy_of(server: Server) -> str | None:
+    """The proxy of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), looked up once; never for
+    this machine. Raises ConfigError for one that is no HTTP proxy.
 
     aiohttp's own `trust_env` asks anew for each request, and reads keys from ~/.netrc.
     """
-    url = URL(root)
-    host = url.host or ""
-    if host in ("localhost", "127.0.0.1", "::1") or urllib.request.proxy_bypass(host):
+    url = URL(server.root)
+    names = [name for name in (server.hostname, url.host) if name]
+    if _is_here(url.host or "") or any(map(urllib.request.proxy_bypass, names)):
         return None
-    return urllib.request.getproxies().get(url.scheme)
+    found = urllib.request.getproxies().get(url.scheme)
+    proxy = found if not found or "://" in found else f"http://{found}"
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ConfigError(  # without the address, which may hold a password
+            f"{url.scheme.upper()}_PROXY: {proxy.partition(':')[0]} proxies cannot be used; name "
+            f"one as http://HOST:PORT, or have NO_PROXY name {names[0]}"
+        )
+    return proxy
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")

@@ -21,6 +21,9 @@ from gristmill.storage import check_file, check_free, write_atomically
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import Bar
 
+WRITTEN = (JUDGES, "metrics.json", "README.md", "report.html", "refused.jsonl")
+"""What an evaluation writes."""
+
 Names = str | Sequence[str] | None
 """Models by their strings, or `.yaml` files with their settings."""
 
@@ -132,8 +135,8 @@ def run(request: Request, out: str | Path | None = None, watch: Watch | None = N
     file = folder if folder.suffix == ".json" else None
     if file is not None:
         folder = file.with_suffix("")
-    ours = (folder / JUDGES).is_dir()
-    check_free(folder, ("metrics.json", "README.md", "report.html", "refused.jsonl"), ours)
+    ours = any((folder / JUDGES).glob("*/judge.json"))
+    check_free(folder, WRITTEN, ours)
     if file is not None:
         check_file(file, ours)
     found = Evaluation(build(Source, data, ""), judges, request.scored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,14 @@ from gristmill.cli.caching import CacheFolder, cache
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.comparing import compare, quantize
 from gristmill.cli.console import ERR, INTERRUPTED, OUT, SHORT, interruptible
+from gristmill.cli.guide import guide
 from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
+from gristmill.cli.pushing import push
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
-from gristmill.errors import ConfigError, GristmillError, RunError
+from gristmill.errors import ConfigError, GristmillError, InputError, RunError
+from gristmill.parts import no_code
 from gristmill.terminal.console import show_warnings
 
 app = typer.Typer(
@@ -29,6 +33,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    epilog="Anywhere on the line: `--debug` gives the traceback behind an error; `--no-code` "
+    "refuses a config that would run code of its own.",
 )
 
 
@@ -46,7 +52,7 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")
     ] = False,
 ) -> None:
-    """Put --debug anywhere on the line for the traceback behind an error."""
+    """What stands before the command."""
 
 
 @app.command()
@@ -167,9 +173,10 @@ def run(
         return
     (show_line if quiet or preview else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
+        first = f", the first: {outcome.said}" if outcome.said else ""
         raise RunError(
-            f"{outcome.detail}; {outcome.folder}/data/rejected.parquet says why; put it right and "
-            "run again: only they are tried again"
+            f"{outcome.detail}{first}; {outcome.folder}/data/rejected.parquet says why; put it "
+            "right and run again: only they are tried again"
         )
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -258,7 +265,7 @@ def flywheel(
     show_rounds(OUT, run_flywheel(config, out))
 
 
-for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache):
+for command in (rewardbench, judge_eval, compare, quantize, rows, plan, serve, cache, push, guide):
     app.command()(command)
 app.add_typer(training, name="train")
 app.add_typer(arena, name="arena")
@@ -268,14 +275,21 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def _anywhere(flag: str) -> bool:
+    """Whether a flag stands on the line, from which it is taken."""
+    given = flag in sys.argv
+    if given:
+        sys.argv.remove(flag)
+    return given
+
+
 def main() -> None:
     """The entry point: one clear line for what the user can act on, the traceback with --debug."""
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    debug, guarded = _anywhere("--debug"), _anywhere("--no-code")
     show_warnings()
     try:
-        app()
+        with no_code() if guarded else nullcontext():
+            app()
     except GristmillError as error:
         if debug:
             raise
@@ -289,11 +303,11 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        ERR.print(
-            f"error: unexpected {type(error).__name__}: {_line(error)} (run again with --debug "
-            "for the traceback, and please report it)",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
-        sys.exit(1)
+        said, code = f"unexpected {type(error).__name__}: {_line(error)}", 1
+        more = "run again with --debug for the traceback, and please report it"
+        if isinstance(error, OSError) and error.filename:
+            # A file that may not be looked at, or that went away: nothing of ours to put right.
+            said, code = f"{error.filename}: {error.strerror}", InputError.exit_code
+            more = "--debug shows the traceback"
+        ERR.print(f"error: {said} ({more})", style="red", markup=False, soft_wrap=True)
+        sys.exit(code)

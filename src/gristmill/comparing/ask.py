@@ -22,7 +22,7 @@ from gristmill.comparing.sides import REWARD, Side
 from gristmill.errors import RunError
 from gristmill.judges._asking import Asking
 from gristmill.records import Prompt, Response, Sampling, prompt_id
-from gristmill.storage import write_atomically
+from gristmill.storage import read_saved, write_atomically
 
 Task = tuple[str, Any]
 """A key, and what is asked."""
@@ -185,7 +185,7 @@ class _Clock:
         """Add this session to those before; returns the sums."""
         before: dict[str, Any] = {"tokens": 0, "seconds": 0.0}
         if self._file.exists():
-            before = orjson.loads(self._file.read_bytes())
+            before |= read_saved(self._file)
         seconds = max(0.0, self._ended - self._began) if self._began else 0.0
         sums = before["tokens"] + self._tokens, before["seconds"] + seconds
         write_atomically(self._file, orjson.dumps({"tokens": sums[0], "seconds": sums[1]}))

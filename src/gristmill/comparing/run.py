@@ -30,6 +30,8 @@ from gristmill.terminal.live import Bar
 
 FORMAT = 1
 """Of `metrics.json`."""
+WRITTEN = ("models", "metrics.json", "report.html", "rows.jsonl", "refused.jsonl")
+"""What a comparison writes."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def compare(
     rows = read(sides[0].kind, sources, dict(columns or {}), limit)
     folder = Path(out) if out else Path("out") / _name(sides)
     ours = any(folder.glob("models/*/said.log"))
-    check_free(folder, ("metrics.json", "report.html"), ours)
+    check_free(folder, WRITTEN, ours)
     with locked(folder, folder / ".lock"), ExitStack() as stack:
         said = [_open(side, folder, stack) for side in sides]
         with nullcontext(watch) if watch else Bar(speaker(quiet)) as seen:

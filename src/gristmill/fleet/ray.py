@@ -83,7 +83,7 @@ class RayFleet(Servers):
         """Hear what one link says until it ends; True where all replicas are given up."""
         with (self.folder / "ray.log").open("ab") as said:
             self._process = process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gristmill.fleet.ray_link"),
+                *(sys.executable, "-P", "-m", "gristmill.fleet.ray_link"),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=said,

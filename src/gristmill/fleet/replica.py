@@ -49,7 +49,7 @@ class Replica:
         await self.stop()
         with self.log.open("ab") as said:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gristmill.fleet.keep", *self._command()),
+                *(sys.executable, "-P", "-m", "gristmill.fleet.keep", *self._command()),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=said,
@@ -112,7 +112,7 @@ class Replica:
 
 def command(model: str, fleet: Fleet, host: str = LOOPBACK) -> list[str]:
     """What starts one replica of a model. Beyond this machine it asks for the key in `KEY`."""
-    serve = [sys.executable, "-m", "gristmill.cli", "serve", model.replace("vllm:", "hf:", 1)]
+    serve = [sys.executable, "-P", "-m", "gristmill.cli", "serve", model.replace("vllm:", "hf:", 1)]
     where = [] if host == LOOPBACK else ["--host", host, "--key-env", KEY]
     if not model.startswith("vllm:"):
         return [*serve, "--port", "0", *where, *fleet.flags]

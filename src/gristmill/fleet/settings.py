@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from gristmill.parts import Options
+from gristmill.errors import ConfigError
+from gristmill.parts import Options, refuse_code
 
 
 class Fleet(Options):
@@ -22,4 +23,15 @@ class Fleet(Options):
     start: float = Field(default=600.0, gt=0, lt=1e5)
     """Seconds until a replica must answer. Weights of many gigabytes take minutes to load."""
     flags: tuple[str, ...] = ()
-    """More options of `gristmill serve`, such as `--queue=64` or `--flag=--enforce-eager`."""
+    """More options of `gristmill serve`, such as `--queue=64` or `--flag=--enforce-eager`. They can
+    name a program to run, so `--no-code` refuses any."""
+
+    @field_validator("flags")
+    @classmethod
+    def _may_run(cls, flags: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for flag in flags:
+                refuse_code(flag)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return flags

@@ -134,7 +134,7 @@ class SlurmFleet(Servers):
             self._driver.touch()
         except OSError as error:
             raise StorageError(f"{self._shared}: cannot write: {error.strerror}") from None
-        command = [sys.executable, "-m", "gristmill.fleet.slurm_replica", str(self._shared)]
+        command = [sys.executable, "-P", "-m", "gristmill.fleet.slurm_replica", str(self._shared)]
         job = sbatch.script(self._shared / "replica.sh", shlex.join(command))
         options = [
             f"--array=0-{self.fleet.replicas - 1}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.page.frame import Tile, environment
 from gristmill.page.text import LONGEST, percent, visible
-from gristmill.storage import write_atomically
+from gristmill.storage import read_saved, write_atomically
 
 EXAMPLES = 8
 """Prompts whose answers of the first and the last round are shown."""
@@ -25,7 +24,7 @@ EXAMPLES = 8
 
 def write_page(folder: Path) -> Path:
     """Write `report.html` into a flywheel's folder from its `metrics.json` and evaluations."""
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read_saved(folder / "metrics.json", "run the flywheel again")
     main = metrics["arms"][metrics["main"]]["rounds"]
     context = {
         "m": metrics,

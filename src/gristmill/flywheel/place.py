@@ -15,7 +15,8 @@ from gristmill.flywheel.arms import Arm, Loaded
 from gristmill.flywheel.deal import Dealt
 from gristmill.flywheel.show import Show
 from gristmill.mill.journal import stored_in
-from gristmill.storage import differences, digest, versions, write_atomically
+from gristmill.parts import identity_in
+from gristmill.storage import differences, digest, read_saved, versions, write_atomically
 
 SAID = 5
 """Differences between two configs that an error names."""
@@ -78,10 +79,6 @@ def claim(loaded: Loaded, dealt: Dealt, out: Path) -> None:
     if file.exists():
         known = _check(file, identity)
         identity["arms"] = {**known, **identity["arms"]}
-    elif any(not p.name.startswith(".") and p.name != f"{file.name}.new" for p in out.iterdir()):
-        raise CheckpointError(
-            f"{out}: holds files that are not a flywheel's; name a folder of its own with --out"
-        )
     text = {
         **loaded.mill.model_dump(mode="json", exclude={"flywheel"}),
         "flywheel": loaded.flywheel.model_dump(mode="json"),
@@ -94,13 +91,10 @@ def claim(loaded: Loaded, dealt: Dealt, out: Path) -> None:
 
 def _check(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """The arms that the folder knows. Raises CheckpointError."""
-    try:
-        there = yaml.safe_load(file.read_text(encoding="utf-8"))["identity"]
-        known = dict(there["arms"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        raise CheckpointError(
-            f"{file}: damaged, so it cannot be told whose folder this is; name another with --out"
-        ) from None
+    there = identity_in(file)
+    known = there.get("arms")
+    if not isinstance(known, dict):
+        raise CheckpointError(f"{file}: of no flywheel; name another folder with --out")
     both = [name for name in known if name in identity["arms"]]
     mine = {**identity, "arms": {name: identity["arms"][name] for name in both}}
     found = differences({**there, "arms": {name: known[name] for name in both}}, mine)
@@ -124,14 +118,8 @@ def _holds_work(out: Path) -> bool:
 def read_figures(folder: Path) -> dict[str, Any] | None:
     """A finished round's figures; None where it is not finished. Raises CheckpointError."""
     file = folder / "figures.json"
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        raise CheckpointError(
-            f"{file}: damaged; delete it and run again: what it was made from is still there"
-        ) from None
+    then = "delete it and run again: what it was made from is still there"
+    return read_saved(file, then) if file.exists() else None
 
 
 def write_figures(folder: Path, found: dict[str, Any]) -> None:

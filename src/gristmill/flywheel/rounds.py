@@ -3,7 +3,6 @@ are."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill import Config
 from gristmill.records import Prompt
+from gristmill.storage import read_saved
 from gristmill.train.job import Trained
 from gristmill.train.stages import Stage, run_stages
 
@@ -46,7 +46,7 @@ def turn(
     if place.shared:
         # Run again it would ask once more for what failed, and the arms' responses would differ.
         show.say(f"the responses of '{loaded.main.name}'")
-        milled = json.loads((place.mill / "metrics.json").read_text(encoding="utf-8"))
+        milled = read_saved(place.mill / "metrics.json")
     else:
         config = _mill_config(arm.mill, models, place.prompts, seed)
         name = f"{loaded.mill.name}, {arm.name}, round {number}"

@@ -19,7 +19,7 @@ from gristmill.flywheel.retrain import retrained
 from gristmill.flywheel.rounds import Models, responses, turn
 from gristmill.flywheel.show import Show
 from gristmill.mill.config import Given
-from gristmill.storage import folder_of, locked, write_atomically
+from gristmill.storage import check_free, folder_of, locked, write_atomically
 from gristmill.terminal.console import speaker
 
 
@@ -144,8 +144,9 @@ def run(
     """
     loaded = as_loaded(config)
     out = folder_of(out, f"{loaded.mill.name}-flywheel")
+    check_free(out, ("[!.]*",), ours=any(out.glob("flywheel.yaml*")))
+    dealt = deal.deal_all(loaded)
     with locked(out, out / ".lock"):
-        dealt = deal.deal_all(loaded)
         claim(loaded, dealt, out)
         deal.write(dealt, out / "prompts")
         wheel = Wheel(loaded, out, Show(speaker(quiet)), dealt)

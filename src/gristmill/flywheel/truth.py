@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from inspect import iscoroutinefunction
 
 from gristmill import tutor as world
 from gristmill.comparing.truths import Question, Truths
 from gristmill.errors import ConfigError, DataError
-from gristmill.parts import part_names
+from gristmill.parts import part_names, users_own
 from gristmill.records import Prompt
 
 Truth = Callable[[Sequence[Question]], Sequence[bool | None]]
@@ -63,16 +62,12 @@ def find_truth(name: str) -> Truth:
         return _each(known[name])
     if name in part_names("gristmill.judges"):
         return Truths.of(name).grade
-    module, colon, function = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(
             f"unknown truth '{name}'; known: {', '.join(known)}, a judge by rules (format, math, "
             "code, truth), or 'my_pkg.mod:function'"
         )
-    try:
-        found = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"cannot load '{name}': {error}") from None
+    found = users_own(name, "truth")
     if not callable(found) or iscoroutinefunction(found):
         raise ConfigError(f"'{name}' is no function of a prompt and a response")
     return _each(_guarded(name, found))

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from gristmill.foreign import read_json
 from gristmill.intake.cells import Unusable, json_of
 from gristmill.lists.thought import in_code
 from gristmill.records import ToolCall
@@ -84,11 +85,11 @@ def written_tools(system: str) -> tuple[Any, str] | None:
     if "<tool_call>" not in system or (found := _TOOLS.search(system)) is None:
         return None
     try:
-        tools = orjson.loads(found[1])
+        tools = read_json(found[1])
     except orjson.JSONDecodeError:
         try:
             # One object a line, as some templates write them.
-            tools = [orjson.loads(line) for line in found[1].splitlines() if line.strip()]
+            tools = [read_json(line) for line in found[1].splitlines() if line.strip()]
         except orjson.JSONDecodeError:
             return None
     heading = _HEADING.search(system)
@@ -147,6 +148,6 @@ def _given(value: Any) -> Any:
 
 def _json(text: str, place: str) -> Any:
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except orjson.JSONDecodeError as error:
         raise Unusable("bad_json", f"'{place}' is not JSON: {error}") from None

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from gristmill.errors import InputError
+from gristmill.foreign import read_json
 from gristmill.intake.calls import tools_of
 from gristmill.intake.cells import Row, Unusable, json_of, name_of
 from gristmill.intake.turns import Turns
@@ -207,7 +208,7 @@ def _constraints(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
                 return ()
             asked = from_ifeval(*(row[name] for name in IFEVAL))
             return tuple(as_json(constraint, None) for constraint in asked)
-        given = orjson.loads(given) if isinstance(given, str) else given
+        given = read_json(given) if isinstance(given, str) else given
         if not isinstance(given, list):
             detail = f"'constraints' is {type(given).__name__}, not a list"
             raise Unusable("bad_field", detail)

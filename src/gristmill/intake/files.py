@@ -15,6 +15,7 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
 from gristmill.errors import DataError
+from gristmill.foreign import read_json
 from gristmill.intake.builtin import PREFIX, TutorRows
 from gristmill.intake.cells import Refused, Row, Unusable, refused
 from gristmill.intake.hub import read_hub
@@ -76,7 +77,7 @@ def rows_of(file: File) -> Iterator[Found]:
             yield from _csv_rows(file)
         else:
             yield from _json_rows(file)
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         kind = file.kind.removeprefix(".").capitalize()
         raise DataError(f"{file.place}: not a readable {kind} file: {said(error)}") from None
 
@@ -122,7 +123,7 @@ def _json_rows(file: File) -> Iterator[Found]:
                 continue
             where = f"{file.name}:{number}"
             try:
-                row = orjson.loads(line)
+                row = read_json(line)
             except orjson.JSONDecodeError as error:
                 yield where, refused(where, Unusable("bad_json", str(error)), line), line
                 continue
@@ -132,7 +133,7 @@ def _json_rows(file: File) -> Iterator[Found]:
 def _json_array(file: File, data: bytes) -> Iterator[Found]:
     """The elements of a file that is one array; line 3 is the third element."""
     try:
-        rows = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        rows = read_json(data.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
         raise DataError(f"{file.place}: not valid JSON: {error}") from None
     for number, row in enumerate(rows, 1):

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from gristmill.foreign import read_json
 from gristmill.intake.cells import Unusable
 from gristmill.intake.message import answer_of, read_messages
 from gristmill.nemotron.chat import RATE, SYSTEM, TURN
@@ -30,7 +31,7 @@ def messages_of(given: Any, field: str) -> Turns:
     """
     if isinstance(given, str) and given.lstrip()[:1] == "[":
         with suppress(orjson.JSONDecodeError):
-            given = orjson.loads(given)
+            given = read_json(given)
     if isinstance(given, Mapping):
         given = [given]
     if not isinstance(given, list) or not given:
@@ -47,7 +48,7 @@ def listed(given: Any, field: str) -> Turns | None:
     that is one."""
     if isinstance(given, str) and given.lstrip()[:1] == "[":
         with suppress(orjson.JSONDecodeError):
-            found = orjson.loads(given)
+            found = read_json(given)
             if isinstance(found, list) and found and all(map(_is_message, found)):
                 return messages_of(found, field)
     return messages_of(given, field) if isinstance(given, list | Mapping) else None

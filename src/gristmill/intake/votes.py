@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from gristmill.foreign import read_json
 from gristmill.intake.cells import Row, Unusable, name_of
 from gristmill.intake.fastchat import vote_of
 from gristmill.intake.outcomes import OUTCOMES, RESPONSES, TEXTS, winner_in
@@ -71,7 +72,7 @@ def _loaded(given: Any) -> Any:
     """A list that a cell holds as JSON, else what it holds: a text may begin with a bracket."""
     if isinstance(given, str) and given.lstrip()[:1] == "[":
         with suppress(orjson.JSONDecodeError):
-            listed = orjson.loads(given)
+            listed = read_json(given)
             if all(isinstance(one, str | dict | None) for one in listed):
                 return listed
     return given

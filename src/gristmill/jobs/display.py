@@ -14,6 +14,7 @@ from gristmill.backends.many import Progress
 from gristmill.jobs.watching import Seen, Watcher
 from gristmill.mill import Config, Session, Writing
 from gristmill.mill.prompts import check_source
+from gristmill.mill.ready import notices
 from gristmill.mill.writing_bar import writing_line
 from gristmill.terminal.live import LiveLine, clock
 
@@ -37,6 +38,8 @@ class Display(LiveLine, Watcher):
             rows = None  # what recipes will write is not written yet
         if limit is not None:
             rows = limit if rows is None else min(rows, limit)
+        for line in notices(config):
+            console.print(f"note: {line}", markup=False, soft_wrap=True)
         self._rows = None if rows is None else rows // shards
         self._history: deque[tuple[float, int, int, int]] = deque(maxlen=WINDOW)
 

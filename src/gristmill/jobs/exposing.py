@@ -6,6 +6,7 @@ does, so that a resumed run goes on counting; what no folder keeps begins with t
 
 from __future__ import annotations
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6
@@ -133,7 +134,7 @@ class _Six(ThreadingHTTPServer):
 def _host_and_port(at: str) -> tuple[str, int]:
     host, _, port = at.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ConfigError(f"--metrics {at}: write a port, as in 9100, or HOST:PORT")
     return host, int(port)
 

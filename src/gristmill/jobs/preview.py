@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from gristmill.errors import CheckpointError
 from gristmill.jobs.run import run
 from gristmill.jobs.summary import show_text
 from gristmill.mill.config import Config
 from gristmill.mill.run import Outcome
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
-from gristmill.storage import folder_of
+from gristmill.storage import folder_of, read_saved
 
 Row = dict[str, Any]
 
@@ -31,10 +31,11 @@ def preview(config: Config, out: Path | None, count: int, console: Console, **ho
     """
     folder = folder_of(out, config.name)
     try:
-        metrics = orjson.loads((folder / "metrics.json").read_bytes())
-    except (OSError, ValueError):
-        metrics = None
-    if metrics and metrics["prompts"]["read"] > count:
+        metrics = read_saved(folder / "metrics.json")
+        more = metrics["prompts"]["read"] > count
+    except (OSError, CheckpointError, LookupError, TypeError):
+        metrics, more = {}, False
+    if more:
         outcome = Outcome(folder, metrics["status"], metrics["detail"], metrics)
     else:
         outcome = run(config, folder, limit=count, **how)

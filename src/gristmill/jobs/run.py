@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gristmill import mill, report
+from gristmill.backends import loop
 from gristmill.jobs.display import Display
 from gristmill.jobs.log import RunLog
 from gristmill.jobs.watching import Told, Watcher, Watchers
@@ -57,6 +58,26 @@ def run(
         outcome = finished(outcome)
         seen.ended(outcome)
     return outcome
+
+
+async def arun(
+    config: Given,
+    out: str | Path | None = None,
+    *,
+    limit: int | None = None,
+    watch: Watch | None = None,
+    quiet: bool = False,
+    log: str | Path | None = None,
+    metrics: str | int | None = None,
+) -> mill.Outcome:
+    """`run`, awaited: what else runs in the caller's loop goes on meanwhile, other runs too.
+
+    watch is called in another thread. Where it is cancelled (a notebook's stop button,
+    `asyncio.timeout`), the requests in flight finish, the data is written, and CancelledError is
+    raised; cancelled again, they are dropped.
+    """
+    options = {"limit": limit, "watch": watch, "quiet": quiet, "log": log, "metrics": metrics}
+    return await loop.awaited(lambda: run(config, out, **options))
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

@@ -11,19 +11,9 @@ from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import SECONDS_PER_CALL
 from gristmill.mill.shards import Made
 from gristmill.page.text import label, visible
-from gristmill.storage.tables import place_of
 
 SHOWN = 2_000
 """Characters of one prompt or answer that are printed."""
-
-ADVICE = {
-    "complete": "every prompt is done",
-    "target": "the target is reached",
-    "out_of_prompts": "the prompts ran out before the target: add prompts, or loosen `keep`",
-    "budget": "the budget is spent: raise it and run again, it goes on from here",
-    "failed": "not one response came back, or none could be judged",
-    "interrupted": "interrupted: run again, it goes on from here",
-}
 
 SHARD = {
     "complete": "every prompt of it is done",
@@ -81,38 +71,12 @@ def show_text(console: Console, text: str, indent: str = "  ") -> None:
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
     """Print what a run left behind and where."""
-    m = outcome.metrics
-    prompts, responses, rows = m["prompts"], m["responses"], m["rows"]
-    _head(console, f"'{m['name']}': {ADVICE[outcome.status]}")
+    _head(console, outcome.title)
     table = _table()
-    table.add_row("prompts", f"{prompts['finished']:,} done of {prompts['read']:,} read")
-    target = f" of {prompts['target']:,} wanted" if prompts["target"] else ""
-    table.add_row("accepted", f"{prompts['accepted']:,} prompts{target}")
-    table.add_row("responses", f"{responses['sampled']:,}, {responses['kept']:,} kept")
-    for reason, count in m["reasons"].items():
-        table.add_row(Text(f"  {reason}"), f"{count:,}")
-    for name, count in rows.items():
-        place = place_of(outcome.folder / "data" / f"{name}.parquet")
-        table.add_row(f"data/{place.name}", f"{count:,} rows")
-    for name, counts in (
-        ("unknown endings", m["endings"]),
-        ("unused columns", m["unused_columns"]),
-    ):
-        if counts:
-            shown = ", ".join(f"{label(what, 40)} {n:,}" for what, n in counts.items())
-            table.add_row(name, Text(shown))
-    for source in m["recipes"]:
-        delivered, wanted = source["delivered"], source["wanted"]
-        table.add_row(f"written by {source['name']}", f"{delivered:,} of {wanted:,} prompts")
-    retries = m["requests"]["retries"]
-    again = f", {retries:,} of them retries" if retries else ""
-    table.add_row("requests", f"{m['requests']['sent']:,}{again}")
-    if m["requests"]["cached"]:
-        table.add_row("out of the cache", f"{m['requests']['cached']:,} answers")
-    if m["cost_usd"] is not None:
-        table.add_row("cost", f"${m['cost_usd']:,.2f}")
-    table.add_row("time", f"{m['seconds']:,.1f} s")
+    for name, found in outcome.lines:
+        table.add_row(Text(name), Text(found))
     console.print(table)
+    responses = outcome.metrics["responses"]
     if outcome.detail:
         console.print(outcome.detail, markup=False, soft_wrap=True)
     if responses["failed"]:
@@ -127,7 +91,7 @@ def show_line(console: Console, outcome: Outcome) -> None:
     """Print the one line of a quiet run."""
     prompts = outcome.metrics["prompts"]
     line = (
-        f"'{outcome.metrics['name']}': {ADVICE[outcome.status]}; {prompts['accepted']:,} of "
+        f"{outcome.title}; {prompts['accepted']:,} of "
         f"{prompts['finished']:,} prompts accepted: {outcome.folder}"
     )
     console.print(line, markup=False, soft_wrap=True)

@@ -136,21 +136,23 @@ _QUANTITY = re.compile(
     r"(?:[A-Za-z]\w*\s*=\s*)?([-+]?)\s*([$\u20ac\u00a3]?)\s*"
     rf"(?:({_NUMBER})(?!/))?(?:(?:(?<=\d)\s+|(?<!\d))(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?))?(?<=[\d.])"
     r"(?:(?:[eE]|\s*(?:\*|x|\u00d7)\s*10\^)\{?([-+]?\d+)\}?)?"
-    r"\s*(%|percent\b)?\s*((?:[A-Za-z\u00b0\u20ac\u00a3$]+\.?(?:\^?\{?[23]\}?)?[ /-]?){0,4})"
+    r"\s*(%|percent\b)?\s*((?:[A-Za-z\u00b0\u20ac\u00a3$]++\.?(?:\^?\{?[23]\}?)?[ /-]?){0,4})"
 )
 
 
 def _boxed(text: str) -> str | None:
     """The content of the last \\boxed or \\fbox, to the brace that closes it."""
     starts = [m.end() for m in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in re.finditer(r"(?<!\\)[{}]", text) if starts else ():
+        if brace[0] == "{":
+            opened.append(brace.end())
+        elif opened:
+            ends[opened.pop()] = brace.start()
     for start in reversed(starts):
-        depth = 1
-        for place in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0) if text[place - 1] != "\\" else 0
-            if depth == 0:
-                if content := text[start:place].strip():
-                    return content
-                break
+        if content := text[start : ends.get(start, start)].strip():
+            return content
     found = re.findall(r"\\boxed\s+(\S+)", text)
     return found[-1].strip("$.") if found else None
 

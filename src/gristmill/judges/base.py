@@ -39,6 +39,12 @@ class Judge(Options):
         """The least and the most that its reward can be; None where that is not known."""
         return None
 
+    @property
+    def notice(self) -> str:
+        """What to know of how it works on this machine, said when a run begins; empty where there
+        is nothing. Raises InputError as `open`."""
+        return ""
+
     def lacks(self, responses: int) -> str:
         """What it lacks to say anything of so many responses to a prompt, and what to do; empty
         where nothing is missing."""

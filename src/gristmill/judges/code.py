@@ -25,7 +25,15 @@ from gristmill.judges._programs.whole import answer, unfenced
 from gristmill.judges.base import GroundTruth, Rules
 from gristmill.lists.fences import Fence, one_line_end, parts
 from gristmill.records import Prompt, Response, Verdict
-from gristmill.sandbox import LANGUAGES, Language, Limits, check, find_language, interpreter
+from gristmill.sandbox import (
+    LANGUAGES,
+    Language,
+    Limits,
+    check,
+    find_language,
+    guard,
+    interpreter,
+)
 
 
 class Sandboxes(Rules):
@@ -74,6 +82,11 @@ class Code(GroundTruth):
         check()
         interpreter(find_language(self.language))
         return Sandboxes(self.concurrency or len(os.sched_getaffinity(0)))
+
+    @property
+    def notice(self) -> str:
+        check()
+        return f"judges.code: the memory of its sandboxes is {guard()}"
 
     @property
     def needs(self) -> str:

@@ -127,7 +127,7 @@ class Comparers(Rules):
 
     async def _begin(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gristmill.judges._math_worker"),
+            *(sys.executable, "-P", "-m", "gristmill.judges._math_worker"),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import orjson
+from pydantic import TypeAdapter
 
 from gristmill.errors import CheckpointError
 from gristmill.mill.budget import Spent
@@ -73,7 +74,10 @@ class Allowance:
     def read(cls, path: Path) -> Allowance | None:
         """What was agreed, or None if nothing is."""
         try:
-            said = orjson.loads(path.read_bytes())
+            found = TypeAdapter(cls).validate_json(path.read_bytes())
+            if len(found.limits) != found.of:
+                raise ValueError(found.of)
+            return found
         except FileNotFoundError:
             return None
         except ValueError:
@@ -81,7 +85,6 @@ class Allowance:
                 f"{path}: damaged; decide over what the shards have made, with a run without "
                 "--shard, and start them again"
             ) from None
-        return cls(**{**said, "limits": [Limits(*limits) for limits in said["limits"]]})
 
     def write(self, path: Path) -> None:
         said = {**asdict(self), "limits": [list(limits) for limits in self.limits]}

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from gristmill.foreign import read_json
 from gristmill.records import ATTRIBUTES, ToolCall
 
 Row = Mapping[str, Any]
@@ -157,7 +158,7 @@ def widened(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def json_of(call: ToolCall) -> str:
     """A call's arguments as JSON: as the model wrote them, and what is no JSON as its string."""
     try:
-        orjson.loads(call.arguments)
+        read_json(call.arguments)
     except orjson.JSONDecodeError:
         return orjson.dumps(call.arguments).decode()
     return call.arguments

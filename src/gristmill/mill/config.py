@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SkipValidation, field_validator, model_validator
 
 from gristmill.backends.calling import Calling
-from gristmill.backends.identity import fingerprint
+from gristmill.backends.identity import NO_MATTER, fingerprint
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
@@ -209,8 +209,6 @@ class Config(Options):
 Given = Config | Mapping[str, Any] | str | Path
 """A config as whoever calls has it; see `Config.read`."""
 
-_PACE = set(Calling.model_fields) - {"model", "reference", "route", "body", "precision"}
-"""What changes how fast or at what price a model is called, not what it says."""
 _EXPORTED = {"reasoning"}
 """What changes only which of it is exported."""
 _LATER = {"reference", "precision", "stop"}
@@ -218,7 +216,7 @@ _LATER = {"reference", "precision", "stop"}
 
 
 def _decisive(part: Options) -> dict[str, Any]:
-    values = part.model_dump(mode="json", exclude=_PACE | _EXPORTED)
+    values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED)
     # Folders from before there were these know nothing of them.
     return {k: v for k, v in values.items() if k not in _LATER or v not in (None, [])}
 

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import yaml
 
 from gristmill.backends.identity import alike
@@ -16,10 +15,21 @@ from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
-from gristmill.parts import name_of
-from gristmill.storage import check_free, differences, digest, locked, versions, write_atomically
+from gristmill.parts import identity_in, name_of
+from gristmill.storage import (
+    check_free,
+    differences,
+    digest,
+    locked,
+    read_saved,
+    versions,
+    write_atomically,
+)
 
-WRITTEN = ("run.yaml", "README.md", "report.html", "metrics.json", "data/**/*.parquet")
+WRITTEN = (
+    *("run.yaml", "README.md", "report.html", "metrics.json"),
+    *("prompts/items.jsonl", "data/**/*.parquet"),
+)
 """What a run writes, beside its checkpoint."""
 
 
@@ -88,9 +98,8 @@ class Folder:
     def _is_run(self) -> bool:
         """Whether `run.yaml` is that of a run of the mill, and not of a training."""
         try:
-            said = yaml.safe_load(self.run.read_text(encoding="utf-8"))
-            return "generate" in said["identity"]
-        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+            return "generate" in identity_in(self.run)
+        except CheckpointError:
             return False
 
     def is_of(self, config: Config) -> bool:
@@ -107,16 +116,8 @@ class Folder:
         judges. Where a wrong address brought nothing, another one may follow. at_work: whether
         others are storing something just now, so that what `run.yaml` says holds as it is.
         """
-        try:
-            there = yaml.safe_load(self.run.read_text(encoding="utf-8"))["identity"]
-        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
-            state = "missing" if isinstance(error, FileNotFoundError) else "damaged"
-            raise CheckpointError(
-                f"{self.run}: {state}, so it cannot be told whose folder this is; name another "
-                "folder with --out"
-            ) from None
         here = config.identity()
-        there = alike(there, here)
+        there = alike(identity_in(self.run), here)
         if not at_work and there != here:
             answered, judged = stored_in(self.checkpoint)
             held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
@@ -131,8 +132,8 @@ class Folder:
 
 def _status(path: Path) -> str | None:
     try:
-        return orjson.loads(path.read_bytes())["status"]
-    except (OSError, ValueError, TypeError, KeyError):
+        return read_saved(path).get("status")
+    except (OSError, CheckpointError):
         return None
 
 

@@ -14,7 +14,7 @@ from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
 from gristmill.mill.known import compared
 from gristmill.mill.prompts import Written
-from gristmill.mill.ready import check, openers
+from gristmill.mill.ready import check, notices, openers
 from gristmill.mill.supply import first_counts
 from gristmill.recipes import Mix
 from gristmill.records import Prompt
@@ -66,7 +66,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     """
     config = Config.read(config)
     check(config)
-    lacks = _lacks(config) if opening else []
+    lacks = [*_lacks(config), *notices(config)] if opening else []
     sums, wanted = _Sums(config), first_counts(config, limit)
     bad = duplicates = there = characters = 0
     shown, first = list[Prompt](), ""

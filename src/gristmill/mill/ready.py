@@ -37,6 +37,11 @@ def openers(config: Config) -> Iterator[Callable[[], Backend]]:
             yield partial(open_chat, part.open(config.generate))
 
 
+def notices(config: Config) -> list[str]:
+    """What to know of how its judges work on this machine. Raises InputError as opening them."""
+    return [judge.notice for judge in config.open_judges() if judge.notice]
+
+
 def check_all(config: Config) -> None:
     """The files and the models, before there is a folder. Raises InputError."""
     check(config)

@@ -7,17 +7,17 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
 
 from gristmill.backends import ChatBackend, Remembered, caching, loop, open_chat
 from gristmill.backends.base import Backend, Traffic
 from gristmill.backends.cached import hits
+from gristmill.backends.calling import Calling
 from gristmill.backends.many import Progress
 from gristmill.errors import DataError, StorageError
 from gristmill.judges.base import GroupJudge, Judge, Rules
@@ -29,6 +29,7 @@ from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
+from gristmill.mill.outcome import Outcome
 from gristmill.mill.ready import check_all
 from gristmill.mill.rows import Origin
 from gristmill.mill.shard import Shard
@@ -39,33 +40,6 @@ from gristmill.mill.write import Counts, Passage, Unfinished, as_metrics, write
 from gristmill.parts import name_of
 from gristmill.records import Response
 from gristmill.storage import tables, versions, write_atomically
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run left behind.
-
-    status: `complete` (every prompt done), `target` (reached, stopped there), `out_of_prompts`
-    (every prompt done, target not reached), `budget`, `interrupted`, `failed` (not one response, or
-    not one that was judged).
-    detail: for `budget`, which limit; for `failed`, what went wrong.
-    """
-
-    folder: Path
-    status: str
-    detail: str
-    metrics: dict[str, Any] = field(repr=False)
-
-    @property
-    def short(self) -> bool:
-        """Whether it is done, and less came than was asked for: target or budget, or a recipe that
-        had no more."""
-        fewer = any(source["short"] for source in self.metrics["recipes"])
-        return self.status in ("out_of_prompts", "budget") or (self.status == "complete" and fewer)
-
-    def table(self, name: str = "sft") -> pa.Table:
-        """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
-        return tables.read_table(self.folder / "data" / f"{name}.parquet")
 
 
 @dataclass
@@ -107,11 +81,10 @@ class Session:
 
         backend = judge.open()
         backend.folder = self.journal.folder
-        return (
-            Remembered(backend, self.journal.calls, paid)
-            if isinstance(backend, ChatBackend)
-            else backend
-        )
+        if not isinstance(backend, ChatBackend):
+            return backend
+        calling = judge if isinstance(judge, Calling) else None
+        return Remembered(backend, self.journal.calls, paid, calling)
 
     def backends(self) -> list[Backend]:
         """The generating one first; not those in whose place rules decide."""
@@ -304,7 +277,8 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
         rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
-    return Outcome(folder.path, status, detail, metrics)
+    said = counts.said if status == "failed" else ""
+    return Outcome(folder.path, status, detail, metrics, said)
 
 
 def _say_what_was_spent(folder: Folder, session: Session) -> None:

@@ -35,7 +35,7 @@ class Slots:
             return False
         if claim.said["host"] != host():
             return claim.age < LEASE
-        holder = claim.said["by"]
+        holder = str(claim.said.get("by"))
         return holder != self._me.name and is_locked(self._checkpoint / holder / "lock")
 
     def own(self, agreed: Allowance) -> Claim | None:
@@ -46,7 +46,7 @@ class Slots:
         """
         give_up = time.monotonic() + LEASE + 2 * BEAT
         while (last := self.leases.last(self._me.name)) and self.lives(last):
-            if last.said["by"] != self._me.name:
+            if last.said.get("by") != self._me.name:
                 return None
             if time.monotonic() > give_up:
                 raise CheckpointError(f"{self._me} is at work already, on {last.said['host']}")
@@ -77,7 +77,7 @@ class Slots:
     def _take_up(self, shard: Shard, last: Claim, agreed: Allowance) -> Claim | None:
         moved = None
         # What a process had left goes with its own shard, and with no other that it had taken up.
-        if last.said["by"] == shard.name and last.said["round"] == agreed.id:
+        if last.said.get("by") == shard.name and last.said.get("round") == agreed.id:
             there = self.limits(shard, agreed)
             moved = list(there.rest(spent_in(self._checkpoint / shard.name)))
         said = {"by": self._me.name, "round": agreed.id, "moved": moved}
@@ -88,11 +88,11 @@ class Slots:
         found = agreed.limits[shard.number - 1]
         for claim in self.leases.every():
             moved = claim.said.get("moved")
-            if not moved or claim.said["round"] != agreed.id:
+            if not moved or claim.said.get("round") != agreed.id:
                 continue
             if claim.path.stem == shard.name:
                 found = found.plus(moved, -1)
-            elif claim.said["by"] == shard.name:
+            elif claim.said.get("by") == shard.name:
                 found = found.plus(moved)
         return found
 

@@ -161,7 +161,7 @@ class Desk:
 
             writer = open_chat(recipe)
             writer.folder = self.calls.folder
-            chat = Remembered(writer, self.calls, paid)
+            chat = Remembered(writer, self.calls, paid, recipe)
             chat.meter = self.purse
             self._backends[key] = await stack.enter_async_context(chat)
         return self._backends[key]

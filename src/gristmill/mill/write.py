@@ -46,6 +46,8 @@ class Counts:
     scored: int = 0
     kept: int = 0
     failed: int = 0
+    said: str = ""
+    """What the first call that failed was told."""
     reasons: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     """Responses by their `finish_reason`, of those that nobody knows."""
@@ -179,7 +181,9 @@ def _write_prompt(
             counts.sampled += 1
             if (ending := sample.response.finish_reason) not in ENDINGS:
                 counts.endings[str(ending)] += 1
-        counts.failed += sample.failure is not None
+        if sample.failure is not None:
+            counts.failed += 1
+            counts.said = counts.said or sample.failure.message
         counts.kept += decision.keep
         over_target = decision.reason == "over_target"
         if grades and _graded(sample) and sample.failure is None:

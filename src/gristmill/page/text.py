@@ -7,12 +7,14 @@ marks with which one line of text can be made to look like another.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 
 LONGEST = 6_000
 """Characters of one text that a page carries; the rest is in the files beside it."""
+
+LARGEST = 1e30
+"""From here on a number is none."""
 
 NARROW = "\u202f"
 """The space between a number and its unit, at which no line breaks."""
@@ -60,14 +62,20 @@ def without_keys(said: str) -> str:
     return re.sub(r"(://)[^/\s@]+@", r"\1…@", said)
 
 
+def _known(value: float | None) -> float | None:
+    """The number; None for what is none, or so large that it cannot be meant."""
+    return value if value is not None and abs(value) < LARGEST else None
+
+
 def whole(value: float | None) -> str:
-    """12,345; a dash for nothing."""
+    """12,345; a dash for nothing, as everywhere here for what is no number."""
+    value = _known(value)
     return "–" if value is None else f"{int(value):,}"
 
 
 def brief(value: float | None) -> str:
     """1,234, 45.6 k, 7.8 M, 9.1 B; a dash for nothing."""
-    if value is None:
+    if (value := _known(value)) is None:
         return "–"
     for size, sign in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
@@ -76,11 +84,11 @@ def brief(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
-    """3.14 with a true minus sign; a dash for nothing or for what is no number.
+    """3.14 with a true minus sign; a dash for nothing.
 
     signed: with a plus where there is no minus, for differences.
     """
-    if value is None or not math.isfinite(value):
+    if (value := _known(value)) is None:
         return "–"
     shown = f"{abs(value):,.{digits}f}"
     # -0.00 says nothing that 0.00 does not.
@@ -90,7 +98,7 @@ def decimal(value: float | None, digits: int = 2, *, signed: bool = False) -> st
 
 def percent(share: float | None, digits: int = 1) -> str:
     """62.4 %, held on one line; never 0.0 % for something nor 100.0 % for not quite all."""
-    if share is None or not math.isfinite(share):
+    if (share := _known(share)) is None:
         return "–"
     least = 10.0**-digits
     if 0 < share * 100 < least / 2:
@@ -102,7 +110,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def duration(seconds: float | None) -> str:
     """8.2 s, 2 min 14 s, 3 h 05 min; a dash for nothing."""
-    if seconds is None or seconds < 0:
+    if (seconds := _known(seconds)) is None or seconds < 0:
         return "–"
     # From here on it would round to 60 s.
     if seconds < 59.5:
@@ -115,7 +123,7 @@ def duration(seconds: float | None) -> str:
 
 def dollars(value: float | None) -> str:
     """$1,234.50, or four digits below ten cents; a dash where no price is known."""
-    if value is None:
+    if (value := _known(value)) is None:
         return "–"
     return f"${value:,.4f}" if 0 < value < 0.1 else f"${value:,.2f}"
 

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
+from gristmill.backends.decoding import decoded
 from gristmill.errors import ConfigError, DataError
 from gristmill.nemotron.presets import PRESETS, preset
 from gristmill.nemotron.tiny import TINY, tiny_path
@@ -125,7 +125,7 @@ def _from_file(path: Path, name: str) -> Shape:
             f"{path}: cannot read: {error.strerror}; name a config.json, or the folder it lies in"
         ) from None
     try:
-        config = orjson.loads(data)
+        config = decoded(data)
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     return read_shape(config, name, str(path))

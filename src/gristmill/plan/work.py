@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from gristmill.backends.calling import Calling, Price
 from gristmill.errors import ConfigError, DataError, RunError
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
@@ -17,6 +15,7 @@ from gristmill.mill import Config, run
 from gristmill.mill.journal import read_calls, read_finished
 from gristmill.parts import name_of
 from gristmill.records import Sample
+from gristmill.storage import read_saved
 
 FREE = ("tiny:", "scripted:")
 """Beginnings of model strings that cost nothing but seconds to try."""
@@ -100,7 +99,7 @@ def measure(config: Config, folder: Path) -> Measured:
         raise DataError(f"{folder}: no finished prompt in it; name the folder of a run (--like)")
     if not metrics_file.exists():
         raise DataError(f"{metrics_file}: not there yet; let the run end, or interrupt it once")
-    metrics = orjson.loads(metrics_file.read_bytes())
+    metrics = read_saved(metrics_file, "run `gristmill run` with the same --out again")
     _same_judges(config, samples, folder)
     works = [_generation(config, samples)]
     works += _judging(config, samples, folder)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator
 from math import prod
+from operator import index
 from pathlib import Path
 from typing import NamedTuple
 
+from gristmill.backends.decoding import decoded
 from gristmill.errors import DataError
 
 HEADS = ("lm_head", "score", "classifier", "v_head", "embed_out", "output_projection")
@@ -51,12 +52,15 @@ def _in(file: Path) -> Iterator[Weight]:
             (length,) = struct.unpack("<Q", opened.read(8))
             if length > _LONGEST_HEAD:
                 raise ValueError("its head is too long")
-            head = json.loads(opened.read(length))
+            head = decoded(opened.read(length))
         for name, told in head.items():
             if name != "__metadata__":
                 begin, end = told["data_offsets"]
-                yield Weight(name, told["dtype"], tuple(told["shape"]), end - begin)
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+                shape = tuple(map(index, told["shape"]))
+                if min(0, *shape, end - begin) < 0:
+                    raise ValueError(f"'{name}' has a size below 0")
+                yield Weight(name, str(told["dtype"]), shape, index(end - begin))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise DataError(f"{file}: no safetensors file that can be read: {error}") from None
 
 

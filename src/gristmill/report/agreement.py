@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gristmill.errors import ConfigError
 from gristmill.judges.base import GroupJudge, Judge
-from gristmill.parts import find_part
+from gristmill.parts import find_part, part_names
 from gristmill.report import words
 from gristmill.report.folder import Run, Table, numbers
 from gristmill.report.tallies import Agreement, Opinions, Pair, Tally
@@ -177,9 +176,7 @@ def embeds(name: str) -> bool:
 
 
 def _kind(name: str) -> type[Judge]:
-    """The class behind a judge's name; `Judge` itself where it cannot be found."""
-    try:
-        found = find_part("gristmill.judges", name, "judges")
-    except ConfigError:
-        return Judge
-    return found if isinstance(found, type) and issubclass(found, Judge) else Judge
+    """The class behind a judge's name; `Judge` itself where it is none of gristmill's: a folder
+    that is only looked at runs no code that it names."""
+    known = name in part_names("gristmill.judges")
+    return find_part("gristmill.judges", name, "judges") if known else Judge

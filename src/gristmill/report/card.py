@@ -14,7 +14,7 @@ import yaml
 from gristmill.errors import DataError
 from gristmill.page import markdown, text
 from gristmill.report import words
-from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_text
+from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_page
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when
 from gristmill.report.reasons import explain_reasons
@@ -45,6 +45,11 @@ def write_card(folder: Path | str) -> Path:
     Raises DataError for a missing or damaged file, StorageError when the disk refuses.
     """
     run = open_run(folder)
+    return write_page(run.path / "README.md", data_card(run))
+
+
+def data_card(run: Run) -> str:
+    """The card of those data sets that `run.tables` has. Raises DataError."""
     try:
         origins = trace(run)
     except pa.ArrowException as error:
@@ -52,7 +57,7 @@ def write_card(folder: Path | str) -> Path:
         raise DataError(f"{run.path / 'data'}: not this run's files ({cause}): {AGAIN}") from error
     licence = combine(origins)
     body = _template().render(_context(run, origins, licence))
-    return write_text(run.path / "README.md", f"---\n{_head(run, licence)}---\n\n{body}")
+    return f"---\n{_head(run, licence)}---\n\n{body}"
 
 
 def _head(run: Run, licence: Licence) -> str:

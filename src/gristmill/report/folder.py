@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
-from gristmill.errors import DataError, StorageError
+from gristmill.errors import ConfigError, DataError
+from gristmill.parts import parse_yaml
+from gristmill.storage import write_atomically
 from gristmill.storage.tables import count_rows, parts_of, place_of
 
 TABLES = ("sft", "preference", "scored", "rejected")
@@ -107,7 +108,12 @@ class Run:
         if isinstance(found, bool) or not isinstance(found, int | float):
             return None
         # JSON knows no NaN, but Python's reader takes it.
-        return found if abs(found) < float("inf") else None
+        return found if abs(found) < LARGEST else None
+
+    def share(self, *keys: str) -> float | None:
+        """A number from 0 to 1 of the metrics, or None."""
+        found = self.number(*keys)
+        return found if found is not None and 0 <= found <= 1 else None
 
     def counts(self, *keys: str) -> dict[str, int]:
         """A mapping of names to whole numbers, most first, then by name."""
@@ -115,7 +121,7 @@ class Run:
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None
         pairs = found.items() if isinstance(found, dict) else ()
-        kept = {str(k): int(v) for k, v in pairs if isinstance(v, int | float) and v > 0}
+        kept = {str(k): int(v) for k, v in pairs if isinstance(v, int | float) and 0 < v < LARGEST}
         return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
     def place(self, name: str) -> str:
@@ -136,7 +142,7 @@ def open_run(folder: Path | str) -> Run:
     if not path.is_dir():
         raise DataError(f"{path}: no such folder: name the --out folder of a run")
     metrics = _mapping(path / "metrics.json", json.loads)
-    config = _mapping(path / "run.yaml", yaml.safe_load)
+    config = _mapping(path / "run.yaml", parse_yaml)
     tables = {}
     for name in TABLES:
         file = path / "data" / f"{name}.parquet"
@@ -152,17 +158,10 @@ def require(table: Table, *columns: str) -> None:
             raise DataError(f"{table.path}: has no column `{column}`: {AGAIN}")
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_page(path: Path, text: str) -> Path:
     """Write a file whole or not at all. Raises StorageError when the disk refuses."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        # Lone surrogates can come out of JSON escapes; a page must not fail over one.
-        partial.write_bytes(text.encode("utf-8", "replace"))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        cause = error.strerror or str(error)
-        raise StorageError(f"{path}: cannot be written ({cause}): free some space") from error
+    # Lone surrogates can come out of JSON escapes; a page must not fail over one.
+    write_atomically(path, text.encode("utf-8", "replace"))
     return path
 
 
@@ -173,7 +172,7 @@ def _mapping(path: Path, parse: Any) -> dict[str, Any]:
         raise DataError(
             f"{path}: missing: name the --out folder of a finished run, or {AGAIN}"
         ) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(found, dict):
         raise DataError(f"{path}: holds {type(found).__name__}, not a mapping: {AGAIN}")

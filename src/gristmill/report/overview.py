@@ -154,7 +154,7 @@ def cost(run: Run, tokens: int) -> tuple[str, str]:
 
 def truth(run: Run) -> Truth | None:
     """The figures by the known truth, where the run has them."""
-    before, after = run.number("truth", "right_before"), run.number("truth", "right_after")
+    before, after = (run.share("truth", name) for name in ("right_before", "right_after"))
     sampled, kept = run.count("truth", "sampled"), run.count("truth", "kept")
     if before is None or after is None or not sampled or not kept:
         return None

@@ -17,7 +17,7 @@ from gristmill.records import ATTRIBUTES
 from gristmill.report import words
 from gristmill.report.agreement import measure_judges
 from gristmill.report.charts import draw_gaps, draw_scores
-from gristmill.report.folder import AGAIN, Run, open_run, write_text
+from gristmill.report.folder import AGAIN, Run, open_run, write_page
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
 from gristmill.report.overview import details, funnel, lede, notes, tiles, truth
 from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
@@ -41,7 +41,7 @@ def write_report(folder: Path | str) -> Path:
         # A column of the wrong type shows only once it is computed with.
         cause = " ".join(str(error).split())[:160]
         raise DataError(f"{run.path / 'data'}: not this run's files ({cause}): {AGAIN}") from error
-    return write_text(run.path / "report.html", page)
+    return write_page(run.path / "report.html", page)
 
 
 def _context(run: Run) -> dict[str, Any]:

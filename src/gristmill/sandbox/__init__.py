@@ -5,6 +5,7 @@ What a sandbox keeps out, and what it does not, is told in `bubble.py` and `limi
 
 from gristmill.sandbox.bubble import check
 from gristmill.sandbox.build import Program, build
+from gristmill.sandbox.cgroup import guard
 from gristmill.sandbox.languages import LANGUAGES, Language, find_language, interpreter
 from gristmill.sandbox.limits import Finished, Limits
 from gristmill.sandbox.run import run
@@ -18,6 +19,7 @@ __all__ = [
     "build",
     "check",
     "find_language",
+    "guard",
     "interpreter",
     "run",
 ]

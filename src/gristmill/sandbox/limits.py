@@ -19,9 +19,10 @@ class Limits:
     cpu: of each process, rounded up to whole seconds. wall: from the first instruction to the
     end of the last process.
     memory: of each process as address space (`address`), which the kernel refuses to exceed; and
-    of all processes together as resident memory, which is looked at every `TICK` seconds, so that
-    for an instant they may hold more than this, and never more than `memory` times `processes`.
-    Without `address`, for interpreters that reserve far more than they use, only the second.
+    of all processes together, with their page tables and sockets, which is looked at every `TICK`
+    seconds, so that for an instant they may hold more than this (`watch.py`); and where there are
+    control groups, by the kernel's count of it and both disks (`cgroup.py`).
+    Without `address`, for interpreters that reserve far more than they use, only the others.
     processes: and threads, all together. On Linux before 5.14 those of the same user count too.
     disk: of the working folder, and as much again in /dev/shm; both are memory. One file may be
     as large. entries: files and folders in each of the two.

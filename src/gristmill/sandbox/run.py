@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from gristmill.errors import BackendError
-from gristmill.sandbox import seccomp
+from gristmill.sandbox import cgroup, seccomp
 from gristmill.sandbox.bubble import OUTSIDE, check, command_line, refusal
 from gristmill.sandbox.limits import Finished, Limits, Reason
 from gristmill.sandbox.watch import exceeded
@@ -67,6 +67,7 @@ class _Box:
         self.process: Process | None = None
         self.init = 0  # the sandbox's first process, as we number it
         self.handle = -1  # a descriptor of that process, which no other can take the place of
+        self.group: cgroup.Group | None = None
         self.go = -1  # what bubblewrap waits for; it must not end before the process does
 
     async def start(
@@ -79,6 +80,8 @@ class _Box:
         source = PIPE if stdin else DEVNULL
         if isinstance(stdin, socket.socket):
             source = stdin.fileno()
+        if parent := cgroup.parent():
+            self.group = cgroup.Group(parent, self.limits)
         told, tell = os.pipe()
         wait, self.go = os.pipe()
         with os.fdopen(told, "rb", 0) as news, ExitStack() as lent:
@@ -90,6 +93,7 @@ class _Box:
             refused = _readable(seccomp.program(), lent)
             fds = ("--seccomp", refused, "--info-fd", tell, "--block-fd", wait)
             self.process = await asyncio.create_subprocess_exec(
+                *(self.group.enter() if self.group else ()),
                 *command_line(command, self.limits, placed, [str(word) for word in fds]),
                 stdin=source,
                 stdout=PIPE,
@@ -121,9 +125,12 @@ class _Box:
                 self._read(process.stdout), self._read(process.stderr), self._feed(stdin)
             )
             status = await process.wait()
+            status = 128 - status if status < 0 else status  # bubblewrap is in the group, too
         finally:
             clock.cancel()
             watch.cancel()
+        if self.reason is None and self.group is not None and self.group.was_full():
+            self.reason = "memory"
         if self.reason is None and status == 128 + signal.SIGXCPU:
             self.reason = "time"
         return Finished(status, out, err, self.reason or ("signal" if status > 128 else "exit"))
@@ -142,6 +149,8 @@ class _Box:
         for fd in (self.handle, self.go):
             if fd >= 0:
                 os.close(fd)
+        if self.group is not None:
+            self.group.remove()
 
     async def _read(self, stream: asyncio.StreamReader | None) -> bytes:
         """All that comes, or as much as is allowed, and then the end of the sandbox."""

@@ -119,6 +119,8 @@ class Service:
 
     async def completions(self, asked: CompletionAsked, served: Served) -> Any:
         backend = served.chat
+        # A body of a megabyte may ask for millions of answers: counted before they are written out.
+        served.places.check(asked.n * len(completions.texts_of(asked.prompt)))
         asks = completions.asks_of(asked)
         prompts = len(asks) // asked.n
         if asked.stream:

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from gristmill.foreign import read_json
 from gristmill.serve.refusal import Refused
 
 PASSED_OVER = (
@@ -206,7 +207,7 @@ A = TypeVar("A", bound=Asked)
 def read(kind: type[A], raw: bytes) -> A:
     """A request of this kind. Raises Refused, which names what is wrong with it."""
     try:
-        given = orjson.loads(raw)
+        given = read_json(raw)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the request is not JSON: {error}", "invalid_json") from None
     if not isinstance(given, dict):

@@ -62,7 +62,7 @@ class Guard:
         if self._ends.over.is_set() and scope["path"] not in OPEN:
             raise stopping()
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._limit:
+        if not length.isdigit() or len(length) > 12 or int(length) > self._limit:
             raise self._too_large()
 
     def _known(self, headers: dict[bytes, bytes]) -> bool:

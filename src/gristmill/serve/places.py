@@ -22,10 +22,8 @@ class Places:
         self._name = name
         self._pace = 1.0
 
-    @contextmanager
-    def take(self, count: int = 1) -> Iterator[None]:
-        """Hold so many places. Raises Refused: 429 where they are not free, 400 where they never
-        will be."""
+    def check(self, count: int) -> None:
+        """Raises Refused (400) for more than there ever are."""
         if count > self.limit:
             raise Refused(
                 400,
@@ -33,6 +31,12 @@ class Places:
                 f"'{self._name}' takes {self.limit:,} here; send fewer at once",
                 "too_many",
             )
+
+    @contextmanager
+    def take(self, count: int = 1) -> Iterator[None]:
+        """Hold so many places. Raises Refused: 429 where they are not free, 400 where they never
+        will be."""
+        self.check(count)
         if self.taken + count > self.limit:
             raise Refused(
                 429,

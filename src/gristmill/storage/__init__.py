@@ -8,6 +8,7 @@ from gristmill.storage.folder import (
     folder_of,
     is_locked,
     locked,
+    read_saved,
     versions,
     write_atomically,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "folder_of",
     "is_locked",
     "locked",
+    "read_saved",
     "versions",
     "write_atomically",
 ]

@@ -47,7 +47,7 @@ class Kind:
             yield
         except sqlite3.OperationalError as error:
             raise StorageError(f"{path}: {error}") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: not {self.what} ({error})") from None
 
 

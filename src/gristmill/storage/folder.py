@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import platform
 import time
@@ -104,6 +105,18 @@ def is_locked(lock_file: Path) -> bool:
             return False
     except CheckpointError:
         return True
+
+
+def read_saved(path: Path, then: str = "delete it and run again") -> dict[str, Any]:
+    """The mapping in a JSON file that gristmill wrote. then: what to do about one that is damaged.
+    Raises FileNotFoundError, and CheckpointError for anything else that is there."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: damaged; {then}")
+    return found
 
 
 def differences(there: Any, here: Any, where: str = "") -> list[str]:

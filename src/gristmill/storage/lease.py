@@ -34,6 +34,10 @@ BEAT = 5.0
 """Seconds between renewals."""
 
 
+NOBODY = {"host": "an unknown machine", "holder": ""}
+"""What a claim says that cannot be read: it counts until it is lost, like any other."""
+
+
 class Lost(Exception):
     """A claim that one held is somebody else's now."""
 
@@ -117,7 +121,10 @@ class Leases:
         path = self._path(name, number)
         with path.open("rb") as file:
             text, touched = file.read(), os.fstat(file.fileno()).st_mtime
-        said = orjson.loads(text.removesuffix(b" lost"))
+        try:
+            said = dict(NOBODY, **orjson.loads(text.removesuffix(b" lost")))
+        except (ValueError, TypeError):
+            said = dict(NOBODY)
         ended = path.with_name(f"{path.name}.ended").exists()
         return Claim(path, number, said, self._now() - touched, ended)
 

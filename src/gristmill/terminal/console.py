@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.segment import Segment
 
 from gristmill.page.text import visible
+from gristmill.terminal.notebook import Redrawn
 
 _NOTEBOOK = Console().is_jupyter
 
@@ -41,8 +43,9 @@ def show_warnings() -> None:
         logging.lastResort.setFormatter(_Spelled("%(message)s"))
 
 
-# No emoji: rich would make one of the line number in `prompts.jsonl:100:`. A notebook gets plain
-# lines: what it shows cannot be redrawn, though its kernel says that it is a terminal.
+# No emoji: rich would make one of the line number in `prompts.jsonl:100:`. Lines are plain in a
+# notebook, though its kernel says that it is a terminal; what is redrawn there is another matter
+# (`live`).
 OUT = Spelling(
     highlight=False,
     emoji=False,
@@ -54,3 +57,10 @@ OUT = Spelling(
 def speaker(quiet: bool = False) -> Console:
     """The console; a mute one if it shall be quiet."""
     return Console(quiet=True) if quiet else OUT
+
+
+def live(console: Console) -> Live | Redrawn | None:
+    """What can be redrawn on a console; None where it has lines alone."""
+    if console.is_terminal:
+        return Live(console=console, refresh_per_second=4)
+    return Redrawn() if _NOTEBOOK and console is OUT else None

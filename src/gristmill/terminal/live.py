@@ -1,5 +1,5 @@
-"""A bar and a line of how far work is; plain lines where there is no terminal, as in a script or
-notebook."""
+"""A bar and a line of how far work is, redrawn on a terminal and in a notebook; plain lines where
+neither is, as in a script."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from gristmill.backends.many import Progress
 from gristmill.page.text import duration, label
+from gristmill.terminal.console import live
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
 
 
 class LiveLine:
-    """One line beside a bar, redrawn on a terminal; elsewhere printed every few seconds.
+    """One line beside a bar, redrawn where that can be; elsewhere printed every few seconds.
 
-    Use as a context manager. Without a terminal `show` asks for the line only when it is due.
+    Use as a context manager. Where nothing is redrawn `show` asks for the line only when it is due.
     """
 
     says_last = True
-    """Whether the last line is said at the end, where there is no terminal."""
+    """Whether the last line is said at the end, where nothing is redrawn."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = live(console)
         self._last = time.monotonic()
         self._unsaid: Callable[[], str] | None = None
 

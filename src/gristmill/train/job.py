@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,12 +11,26 @@ from typing import Any
 import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
-from gristmill.parts import build, read_yaml
-from gristmill.storage import differences, digest, locked, versions, write_atomically
+from gristmill.parts import build, identity_in, read_yaml
+from gristmill.storage import (
+    check_free,
+    differences,
+    digest,
+    locked,
+    read_saved,
+    versions,
+    write_atomically,
+)
 from gristmill.train.config import KINDS, TrainConfig
 
 PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
 """Settings that change neither what is learned nor from what: a resumed run may have others."""
+
+WRITTEN = (
+    *("model", "checkpoint", "README.md", "metrics.json", "log.jsonl"),
+    *("refused.jsonl", "curves.png", "report.html"),
+)
+"""What a training writes, beside its `run.yaml`."""
 
 END = 1 << 20
 """Bytes at either end of a weights' file that tell it from another."""
@@ -68,6 +81,7 @@ def run(
 
     folder = Path(out)
     with parallel.joined() as world:
+        check_free(folder, WRITTEN, ours=(folder / "run.yaml").exists())
         if not world.first:
             return _run(config, folder, world, watch)
         try:
@@ -139,26 +153,16 @@ def _file_digest(name: str) -> str:
 def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
     """What a finished run of the same identity left; None where there is still work.
 
-    Raises CheckpointError for a folder of another run, or with files that are not ours.
+    Raises CheckpointError for a folder of another run.
     """
     there = folder / "run.yaml"
     if not there.exists():
-        if (folder / "model").exists() or (folder / "README.md").exists():
-            raise CheckpointError(
-                f"{folder}: holds files that are not from a training run; name a folder of its "
-                "own with --out"
-            )
         return None
     if not (folder / "metrics.json").exists() and not (folder / "checkpoint").exists():
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
         (folder / "reference.safetensors").unlink(missing_ok=True)
         return None
-    try:
-        mine = yaml.safe_load(there.read_text(encoding="utf-8"))["identity"]
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        raise CheckpointError(
-            f"{there}: damaged, so it cannot be told whose folder this is; name another with --out"
-        ) from None
+    mine = identity_in(there)
     if digest(mine) != digest(identity):
         every = differences(mine, identity)
         more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
@@ -168,7 +172,8 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
             "--out, or change the config back"
         )
     try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-    except (OSError, ValueError):
+        metrics = read_saved(folder / "metrics.json")
+    except (OSError, CheckpointError):
         return None
-    return Trained(folder, folder / "model", metrics) if metrics["status"] == "complete" else None
+    done = metrics.get("status") == "complete"
+    return Trained(folder, folder / "model", metrics) if done else None

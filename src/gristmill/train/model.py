@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gristmill import packing
 from gristmill.backends.local_load import (
+    SAFELY,
     Source,
     context_length,
     find,
@@ -131,7 +132,7 @@ def _language_model(source: Source) -> Any:
     from transformers import AutoModelForCausalLM
 
     with reading(source):
-        return AutoModelForCausalLM.from_pretrained(source.place, dtype=torch.float32)
+        return AutoModelForCausalLM.from_pretrained(source.place, dtype=torch.float32, **SAFELY)
 
 
 def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[Any, tuple[int, ...]]:
@@ -139,7 +140,7 @@ def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[An
     if is_reward(stated):
         kind = reward_class(stated)
         with reading(source):
-            model = kind.from_pretrained(source.place, dtype=torch.float32)
+            model = kind.from_pretrained(source.place, dtype=torch.float32, **SAFELY)
         _check_head(source, model)
         wanted = columns(source.model, stated, model.score.out_features)
         if (len(wanted) == 1) != (head == "scalar") and head == "attributes":
@@ -160,7 +161,7 @@ def _reward_model(source: Source, stated: dict[str, Any], head: str) -> tuple[An
         # Five float labels would otherwise make transformers choose binary cross-entropy.
         named = {"id2label": labels, "problem_type": "regression"}
     with reading(source):
-        model = kind.from_pretrained(source.place, dtype=torch.float32, **named)
+        model = kind.from_pretrained(source.place, dtype=torch.float32, **SAFELY, **named)
     _check_head(source, model)
     nn.init.normal_(model.score.weight, std=0.01)
     return model, tuple(range(outputs))

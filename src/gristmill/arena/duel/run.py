@@ -26,7 +26,15 @@ from gristmill.backends.kept import Kept
 from gristmill.backends.many import Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
-from gristmill.storage import check_free, differences, folder_of, locked, versions, write_atomically
+from gristmill.storage import (
+    check_free,
+    differences,
+    folder_of,
+    locked,
+    read_saved,
+    versions,
+    write_atomically,
+)
 from gristmill.storage.log import read_log
 
 ANSWERS, VERDICTS = "answers.log", "verdicts.log"
@@ -117,7 +125,10 @@ def _check_identity(config: Config, folder: Path) -> None:
     now = orjson.loads(orjson.dumps(now))
     known: dict[str, dict[str, Any]] = {"models": {}, "judges": {}}
     if path.exists():
-        known = orjson.loads(path.read_bytes())
+        known |= read_saved(
+            path,
+            "what models and judges had for settings is not known; name another folder with --out",
+        )
         for kind, log in (("models", ANSWERS), ("judges", VERDICTS)):
             # Where nothing was said, as at a wrong address, nothing can be mixed.
             if all("failure" in said for _, said in read_log(folder / log)):

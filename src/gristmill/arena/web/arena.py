@@ -29,6 +29,8 @@ TICK = 0.1
 """Seconds between two looks at answers under way, if a look is quick."""
 SHARE = 0.2
 """Of the event loop's time that one round may spend on being shown."""
+OF_PROMPT = ("too_long", "bad_request", "content_filter")
+"""Failures that say something of the prompt, and nothing of the model's server."""
 LONGEST = 60_000
 """Characters of one answer; a model that goes on is cut off there."""
 
@@ -138,8 +140,10 @@ class Arena:
         backend = self._backends[model.called]
         stream = backend.stream(prompt, found.tried, model.sampling(found.seed))
         try:
-            async with aclosing(stream) as pieces:
+            # While its server is away, a call waits for its turn: too long for who looks at a page.
+            async with asyncio.timeout(model.timeout) as patience, aclosing(stream) as pieces:
                 async for piece in pieces:
+                    patience.reschedule(None)
                     if isinstance(piece, Response):
                         answer.text = whole(piece.text)
                         answer.finish_reason = piece.finish_reason
@@ -152,10 +156,15 @@ class Arena:
                     # A server that is faster than we are would let nobody else have a turn.
                     await asyncio.sleep(0)
             answer.done = True
-        except (BackendError, BackendFatal) as error:
+        except (BackendError, BackendFatal, TimeoutError) as error:
             # What it says may name the model: it is for the log, not for the page.
-            LOG.warning("%s did not answer: %s", label(model.called), one_line(error, 300))
-            answer.error = error.kind if isinstance(error, BackendError) else "unavailable"
+            said = one_line(error, 300) or f"nothing in {duration(model.timeout)}"
+            LOG.warning("%s did not answer: %s", label(model.called), said)
+            answer.error = getattr(error, "kind", "unavailable")
+            if isinstance(error, TimeoutError):
+                answer.error = "timeout"
+            if answer.error not in OF_PROMPT:
+                self._draw.rest(model)
         except Exception as error:
             LOG.error("%s did not answer: %s", label(model.called), failure(error))
             answer.error = "unavailable"

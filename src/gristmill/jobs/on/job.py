@@ -29,7 +29,7 @@ class Job:
     def deciding(self) -> list[str]:
         """The command of the run that decides."""
         limit = [] if self.limit is None else ["--limit", str(self.limit)]
-        command = [sys.executable, "-m", "gristmill.cli", "run", str(self.file)]
+        command = [sys.executable, "-P", "-m", "gristmill.cli", "run", str(self.file)]
         return [*command, "--out", str(self.folder), *limit]
 
     def command(self, shard: str) -> list[str]:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import orjson
-
-from gristmill.errors import InputError, RunError, StorageError
+from gristmill.errors import CheckpointError, InputError, RunError, StorageError
 from gristmill.jobs.on.job import Job
 from gristmill.mill.shard import Shard
+from gristmill.storage import read_saved
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import LiveLine
 
@@ -134,6 +133,6 @@ def _show(live: LiveLine, job: Job) -> None:
 
 def _progress(place: Path) -> dict[str, Any]:
     try:
-        return orjson.loads((place / "progress.json").read_bytes())
-    except (OSError, ValueError):
+        return read_saved(place / "progress.json")
+    except (OSError, CheckpointError):
         return {}

@@ -89,7 +89,14 @@ class Running:
             )
         # The shard's own fleet is to be on the same cluster.
         env = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
-        command = [sys.executable, "-m", "gristmill.fleet.keep", sys.executable, *self._command[1:]]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "gristmill.fleet.keep",
+            sys.executable,
+            *self._command[1:],
+        ]
         with self._log.open("ab") as said:
             self._process = subprocess.Popen(
                 command,
