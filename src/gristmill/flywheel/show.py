@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Show:
         self.say(what)
         with Display(self._console, config, None) as watch:
             outcome = run(config, out, watch=watch)
+        # A local model's weights hang in cycles: else they lie beside those that are trained next.
+        gc.collect()
         if outcome.status == "interrupted":
             raise KeyboardInterrupt
         if outcome.status == "failed":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gristmill.page.text import decimal, label, plural
+from gristmill.page.text import LARGEST, decimal, label, plural
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run
 
@@ -51,7 +51,7 @@ def thresholds(config: dict[str, Any]) -> dict[str, dict[str, float]]:
             known = {
                 str(k): float(v)
                 for k, v in bound.items()
-                if isinstance(v, int | float) and not isinstance(v, bool)
+                if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < LARGEST
             }
             if known and column in (*ATTRIBUTES, "reward"):
                 found.setdefault(str(column), {}).update(known)
@@ -108,7 +108,7 @@ def why_no_pairs(run: Run) -> str:
         )
     select = run.config.get("select")
     gap = select.get("min_gap") if isinstance(select, dict) else None
-    asked = f" of {decimal(float(gap))}" if isinstance(gap, int | float) else ""
+    asked = f" of {decimal(gap)}" if isinstance(gap, int | float) else ""
     return (
         f"No two responses to one prompt are as far apart as the least gap{asked}. Lower "
         "`select: min_gap`, or raise `generate: temperature` for responses that differ more."
