@@ -55,14 +55,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--fail", type=float, default=0.0)
     parser.add_argument("--as-zero", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    torch.manual_seed(0)
+    torch.manual_seed(asked.seed)
     rows = []
     for record in Source(file="tutor:2000").records(PROMPT):
         turns = [{"role": m.role, "content": m.content} for m in record.prompt.messages]
         rows.append({"prompt": turns, "answer": record.prompt.answer})
     (truth,) = rewards.functions({"truth": {"match": "contains"}})
-    chance = random.Random(0)
+    chance = random.Random(asked.seed)
 
     def reward(**given: Any) -> list[float | None]:
         missing = 0.0 if asked.as_zero else None
@@ -88,7 +89,7 @@ def main() -> None:
             report_to=[],
             use_cpu=not torch.cuda.is_available(),
             bf16=False,
-            seed=0,
+            seed=asked.seed,
         )
         model = AutoModelForCausalLM.from_pretrained(tiny_path("instruct"), dtype=torch.float32)
         trainer = GRPOTrainer(

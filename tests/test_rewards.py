@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
+import re
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +21,9 @@ from gristmill.errors import BackendError, ConfigError, InputError
 from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
 from gristmill.jobs.export import export
+from gristmill.jobs.run import run
+from gristmill.judges.base import Rules
+from gristmill.judges.truth import Truth
 from gristmill.records import ATTRIBUTES
 from servers import FaultyServer
 
@@ -22,14 +31,14 @@ SUMS = {"prompts": ["2+2?"] * 3, "completions": ["It is 4.", "5", "<think>5?</th
 
 
 def test_a_judge_is_a_reward_function() -> None:
-    (math,) = rewards.functions("math")
+    (judge,) = rewards.functions("math")
     # Beside columns a trainer hands on what is none.
     more: dict[str, Any] = {"completion_ids": [[1], [2], [3]], "trainer_state": None}
-    assert math(**SUMS, answer=["4"] * 3, **more) == [1.0, 0.0, 1.0]
-    assert math(**SUMS) == [None] * 3, "no answer, no say"
-    assert math.__name__ == "math"
+    assert judge(**SUMS, answer=["4"] * 3, **more) == [1.0, 0.0, 1.0]
+    assert judge(**SUMS) == [None] * 3, "no answer, no say"
+    assert judge.__name__ == "math"
     chats = [[{"role": "user", "content": "2+2?"}]], [[{"role": "assistant", "content": "4"}]]
-    assert math(prompts=chats[0], completions=chats[1], answer=["4"]) == [1.0]
+    assert judge(prompts=chats[0], completions=chats[1], answer=["4"]) == [1.0]
 
 
 def test_five_attributes_are_five_functions_and_one_call() -> None:
@@ -43,22 +52,24 @@ def test_five_attributes_are_five_functions_and_one_call() -> None:
         rewards.functions("math", attributes=True)
 
 
-def test_where_a_judge_fails_no_function_says_anything() -> None:
+def test_where_a_judge_fails_no_function_says_anything(caplog: pytest.LogCaptureFixture) -> None:
     with FaultyServer(status=500) as server:
         failing = {"reward": {"model": server.reward, "retries": 0}}
-        math, reward = rewards.functions("math", failing)
+        judge, reward = rewards.functions("math", failing)
         # One None alone would be added up as zero.
-        assert math(**SUMS, answer=["4"] * 3) == reward(**SUMS, answer=["4"] * 3) == [None] * 3
+        assert judge(**SUMS, answer=["4"] * 3) == reward(**SUMS, answer=["4"] * 3) == [None] * 3
+        (said,) = [r.getMessage() for r in caplog.records if r.name == "gristmill.rewards"]
+        assert said.startswith("3 of 3 samples have no reward: server: ")
         score = rewards.scorer(failing)
         with pytest.raises(BackendError):
             score("sums", "4", "4", {"question": "2+2?"})
 
 
 def test_functions_are_called_from_threads() -> None:
-    (math,) = rewards.functions("math")
+    (judge,) = rewards.functions("math")
     said: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: said.append(math(**SUMS, answer=["4"] * 3)))
+        threading.Thread(target=lambda: said.append(judge(**SUMS, answer=["4"] * 3)))
         for _ in range(4)
     ]
     for each in threads:
@@ -79,6 +90,34 @@ def test_a_score_as_verl_asks_for_it() -> None:
         score("gsm8k", "18", None)
 
 
+def test_every_sample_of_verl_has_the_same_keys() -> None:
+    score = rewards.scorer("truth", "format")
+    both = [
+        score("a", "4", "4", {"question": "2+2?"}),
+        score("a", "4, so", "", {"question": "2+2?", "constraints": '[{"no_commas": {}}]'}),
+    ]
+    assert [one["score"] for one in both] == [1.0, 0.0]
+    assert list(both[0]) == list(both[1]) == ["score", "truth", "format"]
+    assert math.isnan(both[0]["format"]) and math.isnan(both[1]["truth"])
+
+
+def test_many_threads_open_a_judge_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    class Slow(Rules):
+        async def __aenter__(self) -> Rules:
+            opened.append(asyncio.get_running_loop())
+            await asyncio.sleep(0.05)
+            return self
+
+    monkeypatch.setattr(Truth, "open", lambda self: Slow("truth"))
+    score = rewards.scorer("truth")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(score, "a", "4", "4", {"question": str(n)}) for n in range(16)]
+        assert all(one.result()["truth"] == 1.0 for one in asked)
+    assert len(opened) == 1
+
+
 @pytest.mark.parametrize(
     ("judges", "said"),
     [
@@ -92,26 +131,106 @@ def test_what_is_no_reward_is_an_error(judges: tuple[Any, ...], said: str) -> No
         rewards.functions(*judges)
 
 
+ROWS = [
+    {"prompt": "2+2?", "answer": "4", "id": "a", "language": "de"},
+    {"prompt": "f", "tests": "assert f() == 1", "id": "b"},
+    {"prompt": "Say hi.", "constraints": [{"no_commas": {}}], "id": "c"},
+    {"response": "nothing was asked"},
+]
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 @pytest.mark.parametrize("trainer", ["trl", "verl"])
-def test_exported_prompts_read_back_as_they_were(trainer: str, ending: str, tmp_path: Path) -> None:
-    rows = [
-        {"prompt": "2+2?", "answer": "4", "id": "a"},
-        {"prompt": "f", "tests": "assert f() == 1", "id": "b"},
-        {"prompt": "Say hi.", "constraints": [{"no_commas": {}}], "id": "c"},
-        {"response": "nothing was asked"},
-    ]
-    source = tmp_path / "prompts.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def test_exported_prompts_read_back_as_they_were(
+    trainer: str, ending: str, prompts: Path, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
     out = tmp_path / f"out.{ending}"
-    done = export(str(source), trainer, out)
+    done = export(prompts, trainer, out)
     assert done.rows == 3 and len(done.refused) == 1 and "prompts.jsonl:4" in done.refused[0]
-    given = [r.prompt for r in Source(file=str(source)).records(PROMPT) if hasattr(r, "prompt")]
+    given = [r.prompt for r in Source(file=str(prompts)).records(PROMPT) if hasattr(r, "prompt")]
     back = [r.prompt for r in Source(file=str(out)).records(PROMPT)]  # type: ignore[union-attr]
     for one, other in zip(given, back, strict=True):
         assert (one.messages, one.answer) == (other.messages, other.answer)
         if trainer == "trl":
+            assert one.id == other.id and one.language == other.language
             assert (one.tests, one.constraints) == (other.tests, other.constraints)
+    kind = {"jsonl": "json"}.get(ending, ending)
+    loaded = datasets.load_dataset(
+        kind, data_files=str(out), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded.num_rows == 3
+    if trainer == "verl":
+        score = rewards.scorer("format")
+        said = score(
+            "p", "Hi, you", loaded[2]["reward_model"]["ground_truth"], loaded[2]["extra_info"]
+        )
+        assert said == {"score": 0.0, "format": 0.0}
+
+
+def test_a_run_gives_what_it_reads_and_its_recipes_wrote(tmp_path: Path) -> None:
+    config = {
+        "prompts": [
+            {"file": "tutor:3"},
+            {"recipe": "instructions", "seeds": "tutor:5", "count": 2},
+        ],
+        "generate": {"model": "scripted:echo", "responses": 1, "system": "Be brief."},
+    }
+    run(config, tmp_path / "run", quiet=True)
+    done = export(tmp_path / "run", "trl", tmp_path / "out.jsonl")
+    rows = [json.loads(line) for line in done.out.read_text().splitlines()]
+    assert len(rows) == 5 and all(row["prompt"][0]["content"] == "Be brief." for row in rows)
+    assert [bool(row["answer"]) for row in rows] == [True] * 3 + [False] * 2
+    assert all(row["constraints"] for row in rows[3:])
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/run.yaml").write_text("kind: sft\n")
+    with pytest.raises(InputError, match="no run's folder"):
+        export(tmp_path / "train", "trl", tmp_path / "out.jsonl")
+
+
+def test_rows_of_openrlhf_and_nemo(prompts: Path, tmp_path: Path) -> None:
+    def rows(trainer: str) -> list[Any]:
+        out = export(prompts, trainer, tmp_path / "out.jsonl").out
+        return [json.loads(line) for line in out.read_text().splitlines()]
+
+    labels = [row["label"] for row in rows("openrlhf")]
+    assert json.loads(labels[0]) == {"answer": "4", "language": "de"}
+    assert json.loads(labels[1]) == {"tests": "assert f() == 1"}
+    assert rows("nemo") == [{"input": "2+2?", "output": "4"}]
+    first, second, _ = rows("gym")
+    assert first["responses_create_params"] == {"input": [{"role": "user", "content": "2+2?"}]}
+    assert (first["question"], first["expected_answer"]) == ("2+2?", "4")
+    assert second["verifier_metadata"]["tests"] == "assert f() == 1"
+    assert "expected_answer" not in second
+
+
+def test_turns_and_tools_as_the_responses_api_has_them(tmp_path: Path) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
+    tool = {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}
+    row = {
+        "messages": [
+            {"role": "user", "content": "2+2?"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "4"},
+            {"role": "user", "content": "And 3+3?"},
+        ],
+        "tools": [{"type": "function", "function": tool}],
+    }
+    (tmp_path / "in.jsonl").write_text(json.dumps(row))
+    export(tmp_path / "in.jsonl", "gym", tmp_path / "out.jsonl")
+    asked = json.loads((tmp_path / "out.jsonl").read_text())["responses_create_params"]
+    assert [item.get("type", item.get("role")) for item in asked["input"]] == [
+        "user", "function_call", "function_call_output", "user",
+    ]  # fmt: skip
+    assert asked["input"][1]["call_id"] == asked["input"][2]["call_id"] == "c1"
+    assert asked["tools"] == [{"type": "function", "strict": False, **tool}]
 
 
 def test_the_command_says_how_many(tmp_path: Path, gristmill: Gristmill) -> None:
@@ -121,6 +240,63 @@ def test_the_command_says_how_many(tmp_path: Path, gristmill: Gristmill) -> None
     assert first["input"][0]["role"] == "user" and first["label"]
     done = gristmill("export", "tutor:5", "--for", "trx", "--out", tmp_path / "p.jsonl")
     assert done.code == 2 and "write one of trl, verl, openrlhf" in done.err
+    done = gristmill("export", "tutor:5", "--for", "gym", "--out", tmp_path / "p.parquet")
+    assert done.code == 2 and "reads .jsonl files alone" in done.err
+
+
+def shown(file: str) -> ModuleType:
+    """The file of this name as docs/rl.md shows it."""
+    page = (Path(__file__).parents[1] / "docs/rl.md").read_text(encoding="utf-8")
+    (code,) = re.findall(rf"^```python\n(# {re.escape(file)}\n.*?)^```", page, re.M | re.S)
+    module = ModuleType(file.removesuffix(".py"))
+    sys.modules[module.__name__] = module  # where pydantic looks for names
+    exec(compile(code, file, "exec"), module.__dict__)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_taskset_of_the_page(prompts: Path) -> None:
+    pytest.importorskip("verifiers.v1")
+    made = shown("gristmill_taskset.py")
+    export(prompts, "trl", prompts.with_name("out.jsonl"))
+    config = made.PromptConfig(id="gristmill_taskset", prompts=prompts.with_name("out.jsonl"))
+    task, *_ = made.PromptTaskset(config)
+    said = [asyncio.run(task.judged(SimpleNamespace(last_reply=t))) for t in ("It is 4.", "5")]
+    assert said == [1.0, 0.0]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_resources_server_of_the_page(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nemo_gym")
+    from fastapi.testclient import TestClient
+    from nemo_gym.config_types import BaseServerConfig
+    from nemo_gym.server_utils import ServerClient
+    from omegaconf import OmegaConf
+
+    made = shown("app.py")
+    place = {"host": "127.0.0.1", "port": 9}
+    server = made.GristmillServer(
+        config=made.BaseResourcesServerConfig(name="rewards", entrypoint="app.py", **place),
+        server_client=ServerClient(
+            head_server_config=BaseServerConfig(**place), global_config_dict=OmegaConf.create({})
+        ),
+    )
+    export(prompts, "gym", prompts.with_name("out.jsonl"))
+    row = json.loads(prompts.with_name("out.jsonl").read_text().splitlines()[0])
+    text = {"type": "output_text", "text": "It is 4.", "annotations": []}
+    said = {"id": "m", "type": "message", "role": "assistant", "status": "completed"}
+    reply = {
+        **{"id": "r", "created_at": 0, "model": "m", "object": "response", "tools": []},
+        **{"parallel_tool_calls": True, "tool_choice": "auto"},
+        "output": [{**said, "content": [text]}],
+    }
+    asked = TestClient(server.setup_webserver())
+    assert asked.post("/verify", json={**row, "response": reply}).json()["reward"] == 1.0
+    with FaultyServer(status=500) as failing:
+        judge = {"reward": {"model": failing.reward, "retries": 0}}
+        monkeypatch.setattr(made, "score", rewards.scorer(judge))
+        found = asked.post("/verify", json={**row, "response": reply}).json()
+    assert found["_ng_failure_class"] == "judge_failed"
 
 
 @pytest.mark.slow

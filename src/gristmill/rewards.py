@@ -10,6 +10,8 @@ A judge that fails says nothing of a sample: it has no reward, which is not a re
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +25,11 @@ from gristmill.intake.facts import prompt_of
 from gristmill.intake.turns import messages_of
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.lists.thought import split_thought
+from gristmill.page.text import one_line
 from gristmill.parts import open_part
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response, Verdict
+
+_LOG = logging.getLogger(__name__)
 
 RewardFunction = Callable[..., list[float | None]]
 """As TRL calls it: `prompts`, `completions` and the data set's columns by name; a reward each."""
@@ -67,9 +72,12 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
     `compute_score = gristmill.rewards.scorer({"math": {}})`.
 
     It is given `solution_str`, `ground_truth` and `extra_info`, and returns `score`, the mean over
-    the judges that have a say, and each judge's own by name. What stands in `extra_info` is read as
-    a row's columns (`question` or `prompt`, `tests`, `constraints`). verl has no sample without a
-    reward: where a judge fails this raises its BackendError, so that verl retries or stops.
+    the judges that have a say, and each judge's own by name, NaN where it has none. What stands in
+    `extra_info` is read as a row's columns (`question` or `prompt`, `tests`, `constraints`), of any
+    other framework's task too. It may be called from many threads.
+
+    Raises BackendError where a judge fails: verl has no sample without a reward, and stops.
+    Raises InputError where no judge has a say.
     """
     panel = _Panel(judges)
 
@@ -80,18 +88,21 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
         extra_info: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> dict[str, float]:
-        row = {"answer": ground_truth, **(extra_info or {})}
+        row = {**(extra_info or {})}
+        if ground_truth not in (None, ""):
+            row["answer"] = ground_truth
         asked = row.pop("prompt", None) or row.pop("question", None) or "?"
         (verdicts,) = panel.grade([_sample(asked, solution_str, row, "extra_info")])
         said = {}
         for name, verdict in zip(panel.names, verdicts, strict=True):
             if isinstance(verdict, BackendError):
                 raise verdict
-            if verdict.reward is not None:
-                said[name] = verdict.reward
-        if not said:
+            # verl asks every sample of a batch for the keys of the first.
+            said[name] = math.nan if verdict.reward is None else verdict.reward
+        known = [reward for reward in said.values() if not math.isnan(reward)]
+        if not known:
             raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
-        return {"score": sum(said.values()) / len(said), **said}
+        return {"score": sum(known) / len(known), **said}
 
     return compute_score
 
@@ -113,7 +124,7 @@ class _Panel:
         self.names = [
             kind if kinds.count(kind) == 1 else f"{kind}_{n}" for n, kind in enumerate(kinds)
         ]
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened = AsyncExitStack()
         self._backends: list[Backend] = []
@@ -141,6 +152,7 @@ class _Panel:
             with self._lock:
                 if self._last[0] != samples:
                     self._last = (samples, self.grade(samples))
+                    _warn(self._last[1])
                 verdicts = self._last[1]
             return [
                 None if any(isinstance(v, BackendError) for v in of) else read(of[number])  # type: ignore[arg-type]
@@ -154,19 +166,22 @@ class _Panel:
         self, samples: Sequence[tuple[Prompt, Response]]
     ) -> list[list[Verdict | BackendError]]:
         """What each judge says of each sample, or how it failed. Raises BackendFatal."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve, args=(self._loop,), daemon=True)
-            thread.start()
-            weakref.finalize(self, _close, self._loop, self._opened, thread)
+        with self._opening:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=_serve, args=(self._loop,), daemon=True)
+                thread.start()
+                weakref.finalize(self, _close, self._loop, self._opened, thread)
+            asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
         return asyncio.run_coroutine_threadsafe(self._graded(samples), self._loop).result()
+
+    async def _open(self) -> None:
+        for judge in self.judges[len(self._backends) :]:
+            self._backends.append(await self._opened.enter_async_context(judge.open()))
 
     async def _graded(
         self, samples: Sequence[tuple[Prompt, Response]]
     ) -> list[list[Verdict | BackendError]]:
-        for judge in self.judges[len(self._backends) :]:
-            self._backends.append(await self._opened.enter_async_context(judge.open()))
-
         async def one(judge: Judge, backend: Backend, sample: Any) -> Verdict | BackendError:
             try:
                 return await judge.judge(backend, *sample)
@@ -182,6 +197,15 @@ class _Panel:
         )
         width = len(self.judges)
         return [list(said[at : at + width]) for at in range(0, len(said), width)]
+
+
+def _warn(verdicts: Sequence[Sequence[Verdict | BackendError]]) -> None:
+    """Say how many samples of a batch have no reward because a judge failed, and the first why."""
+    failed = [next((v for v in of if isinstance(v, BackendError)), None) for of in verdicts]
+    errors = [error for error in failed if error is not None]
+    if errors:
+        said = f"{errors[0].kind}: {one_line(str(errors[0]))}"
+        _LOG.warning("%d of %d samples have no reward: %s", len(errors), len(verdicts), said)
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

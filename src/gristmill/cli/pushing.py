@@ -39,11 +39,12 @@ def export(
     source: Annotated[
         str,
         typer.Argument(
-            help="Prompts: a file, a folder, tutor:200, hf:org/name:split.", show_default=False
+            help="A run's folder, or prompts: a file, a folder, tutor:200, hf:org/name:split.",
+            show_default=False,
         ),
     ],
     trainer: Annotated[
-        str, typer.Option("--for", help="trl, verl or openrlhf.", show_default=False)
+        str, typer.Option("--for", help="trl, verl, openrlhf, gym or nemo.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
 ) -> None:

@@ -12,13 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import DataError, InputError
+from gristmill.foreign import read_json
 from gristmill.intake.cells import Refused
-from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
-from gristmill.records import Prompt, as_dicts
+from gristmill.mill.config import Config
+from gristmill.mill.folder import Folder
+from gristmill.mill.source import read_prompts
+from gristmill.mill.supply import Supply
+from gristmill.parts import read_yaml
+from gristmill.records import Message, Prompt, as_dicts
 from gristmill.storage import write_atomically
 
 BATCH = 1024
+FACTS = ("answer", "tests", "constraints", "tools", "language", "category")
+"""What of a prompt goes along, under the names that every row may have them."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,13 @@ class Exported:
     refused: list[str]
 
 
-def export(source: str, trainer: str, out: str | Path) -> Exported:
-    """Write every prompt of a source (a file, a folder, `tutor:200`, `hf:...`) as a trainer's row.
+def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
+    """Write every prompt of a source as a trainer's row: of the folder of a run all that the run
+    reads, with the same ids, or of a file, a folder of files, `tutor:200`, `hf:...`.
 
-    trainer: `trl` (`prompt` and the facts as columns), `verl` (`data_source`, `prompt`, `ability`,
-    `reward_model`, `extra_info`) or `openrlhf` (`input`, `label`). out: a `.jsonl` or `.parquet`
-    file. Answers, tests and constraints go along; where a prompt's row had none, it has none.
+    trainer: `trl`, `verl`, `openrlhf`, `gym` (NeMo Gym) or `nemo` (NeMo RL); docs/rl.md has the
+    columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests and constraints go along;
+    all rows have the columns that any of them needs.
     Raises InputError for another trainer or ending, DataError where nothing is a prompt.
     """
     path = Path(out)
@@ -43,39 +51,53 @@ def export(source: str, trainer: str, out: str | Path) -> Exported:
         raise InputError(f"--for {trainer}: write one of {', '.join(_ROWS)}")
     if path.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{path}: name a .jsonl or a .parquet file")
+    if trainer == "gym" and path.suffix != ".jsonl":
+        raise InputError(f"{path}: NeMo Gym reads .jsonl files alone; name one")
+    prompts: list[Prompt] = []
     refused: list[str] = []
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for found in Source(file=source).records(PROMPT):
-            if isinstance(found, Refused):
-                refused.append(f"{found.where}: {found.reason}: {found.detail}")
-            else:
-                yield _ROWS[trainer](found.prompt, _facts(found.prompt))
-
-    written = list(rows())
-    if not written:
+    for found in _prompts(str(source)):
+        if isinstance(found, Refused):
+            refused.append(f"{found.where}: {found.reason}: {found.detail}")
+        else:
+            prompts.append(found)
+    names = [name for name in FACTS if any(getattr(prompt, name) for prompt in prompts)]
+    rows = []
+    for prompt in prompts:
+        try:
+            rows.append(_ROWS[trainer](prompt, _facts(prompt, names)))
+        except DataError as error:
+            refused.append(f"{prompt.source}: {prompt.id}: {error}")
+    if not rows:
         raise DataError(f"{source}: no row is a prompt{': ' + refused[0] if refused else ''}")
     if path.suffix == ".jsonl":
-        write_atomically(path, b"".join(orjson.dumps(row) + b"\n" for row in written))
+        write_atomically(path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
     else:
         sink = pa.BufferOutputStream()
-        # A table has the columns of its first row alone, where nobody says which.
-        names = list(dict.fromkeys(name for row in written for name in row))
-        table = pa.table({name: [row.get(name) for row in written] for name in names})
-        pq.write_table(table, sink, row_group_size=BATCH)
+        pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=BATCH)
         write_atomically(path, sink.getvalue().to_pybytes())
-    return Exported(path, len(written), refused)
+    return Exported(path, len(rows), refused)
 
 
-def _facts(prompt: Prompt) -> dict[str, Any]:
+def _prompts(source: str) -> Iterator[Prompt | Refused]:
+    if not (Path(source) / "run.yaml").is_file():
+        return read_prompts([Source(file=source)])
+    folder = Folder(Path(source))
+    values = read_yaml(folder.run)
+    if "generate" not in values:
+        raise InputError(f"{source}: this is no run's folder; name a file of prompts")
+    config = Config.of({key: values[key] for key in Config.model_fields if key in values})
+    # What recipes wrote lies in the folder.
+    config = Supply(config, folder, None).as_files()
+    return read_prompts(config.sources, config.generate.system)
+
+
+def _facts(prompt: Prompt, names: list[str]) -> dict[str, Any]:
     """What judges compare with. Constraints are JSON in a text: their keys differ by row, and a
     table has one form for each column."""
-    facts = {
-        "answer": prompt.answer,
-        "tests": prompt.tests,
-        "constraints": f"[{', '.join(prompt.constraints)}]" if prompt.constraints else None,
-    }
-    return {name: value for name, value in facts.items() if value}
+    facts = {name: getattr(prompt, name) or None for name in names}
+    if facts.get("constraints"):
+        facts["constraints"] = f"[{', '.join(prompt.constraints)}]"
+    return facts
 
 
 def _trl(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
@@ -84,24 +106,63 @@ def _trl(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
 
 def _verl(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
     # https://verl.readthedocs.io: "Prepare Data for Post-Training".
-    truth = facts.pop("answer", "")
+    truth, ability = facts.pop("answer", None), facts.pop("category", None)
     return {
-        "data_source": prompt.source.rpartition(":")[0] or prompt.source,
+        "data_source": prompt.source,
         "prompt": as_dicts(prompt.messages),
-        "ability": prompt.category or "",
-        "reward_model": {"style": "rule", "ground_truth": truth},
+        "ability": ability or "",
+        "reward_model": {"style": "rule", "ground_truth": truth or ""},
         "extra_info": {"id": prompt.id, "question": prompt.messages[-1].content, **facts},
     }
 
 
 def _openrlhf(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
-    # Its --input_key and --label_key; messages need --apply_chat_template.
-    label = facts.pop("answer", "")
-    return {"input": as_dicts(prompt.messages), "label": label, **facts}
+    # A reward function sees the label alone: it holds all facts, where there are others.
+    given = {name: value for name, value in facts.items() if value and name != "category"}
+    label = given.get("answer", "")
+    if given.keys() - {"answer"}:
+        label = orjson.dumps(given).decode()
+    return {"input": as_dicts(prompt.messages), "label": label, "datasource": prompt.source}
+
+
+def _gym(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
+    # NeMo Gym's docs, "Prepare data"; `question` and `expected_answer` are what its own
+    # servers for mathematics read.
+    asked: dict[str, Any] = {"input": [item for m in prompt.messages for item in _items(m)]}
+    if prompt.tools:
+        tools = [tool["function"] for tool in read_json(prompt.tools)]
+        asked["tools"] = [{"type": "function", "strict": False, **tool} for tool in tools]
+    metadata = {"id": prompt.id, **facts}
+    row = {"responses_create_params": asked, "verifier_metadata": metadata}
+    if prompt.answer:
+        row |= {"question": prompt.messages[-1].content, "expected_answer": prompt.answer}
+    return row
+
+
+def _items(message: Message) -> list[dict[str, Any]]:
+    """A message as items of OpenAI's Responses API."""
+    if message.role == "tool":
+        call = {"call_id": message.tool_call_id, "output": message.content}
+        return [{"type": "function_call_output", **call}]
+    calls = [
+        {"type": "function_call", "call_id": c.id, "name": c.name, "arguments": c.arguments}
+        for c in message.tool_calls
+    ]
+    said = [{"role": message.role, "content": message.content}]
+    return [*(said if message.content or not calls else []), *calls]
+
+
+def _nemo(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
+    # NeMo RL's ResponseDataset, which reads no other column.
+    if len(prompt.messages) != 1 or not prompt.answer:
+        raise DataError("NeMo RL's rows hold one question and its answer; --for gym holds more")
+    return {"input": prompt.messages[0].content, "output": prompt.answer}
 
 
 _ROWS: dict[str, Callable[[Prompt, dict[str, Any]], dict[str, Any]]] = {
     "trl": _trl,
     "verl": _verl,
     "openrlhf": _openrlhf,
+    "gym": _gym,
+    "nemo": _nemo,
 }
