@@ -87,7 +87,7 @@ def test_the_implicit_reward_of_a_policy(tmp_path: Path) -> None:
     [
         (["--model", LENGTH, "--data", "none.jsonl"], "none.jsonl: no such file"),
         (["--model", LENGTH, "--data", "nowhere"], "nowhere: no such file or folder (and no data"),
-        (["--data", "tutor:10:bench"], "no judge: name a reward model with --model or a chat"),
+        (["--data", "tutor:10:bench"], "no judge: name a reward model with --model, a chat model"),
         (["--model", "tiny:rewrad", "--data", "tutor:10:bench"], "model 'tiny:rewrad'"),
         (["--model", "nemo:x", "--data", "tutor:10:bench"], "unknown model 'nemo:x'"),
         (["--model", LENGTH, "--model", LENGTH, "--data", "tutor:10:bench"], "named twice"),

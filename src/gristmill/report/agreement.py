@@ -175,6 +175,12 @@ def embeds(name: str) -> bool:
     return _kind(name).embeds is not Judge.embeds
 
 
+def grades(config: dict[str, Any]) -> bool:
+    """Whether a judge grades the responses, as far as the config says: one that embeds does not."""
+    listed = words.parts(config, "judges")
+    return "judges" not in config or any(not embeds(name) for name, _ in listed)
+
+
 def _kind(name: str) -> type[Judge]:
     """The class behind a judge's name; `Judge` itself where it is none of gristmill's: a folder
     that is only looked at runs no code that it names."""

@@ -22,7 +22,7 @@ from gristmill.page.text import (
     without_keys,
 )
 from gristmill.report import words
-from gristmill.report.agreement import embeds
+from gristmill.report.agreement import embeds, grades
 from gristmill.report.folder import Run
 
 MOST = 12
@@ -132,7 +132,7 @@ def tiles(run: Run) -> list[Tile]:
         Tile("Time", duration(seconds), pace),
         Tile("Cost", *cost(run, tokens)),
     ]
-    return found if words.grades(run.config) else [t for t in found if "pairs" not in t.label]
+    return found if grades(run.config) else [t for t in found if "pairs" not in t.label]
 
 
 def rate(count: int, seconds: float | None) -> str:
@@ -187,7 +187,7 @@ def funnel(run: Run) -> list[Step]:
         ))),
     ]  # fmt: skip
     rows = [("sft", "For fine-tuning"), ("preference", "Preference pairs")]
-    if not words.grades(run.config):
+    if not grades(run.config):
         steps, rows = [step for step in steps if step[1] != "Scored"], rows[:1]
     first = {"Prompts": p["read"], "Responses": max(r["sampled"], r["scored"])}
     found = []

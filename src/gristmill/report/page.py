@@ -15,7 +15,7 @@ from gristmill.page.frame import environment
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.report import words
-from gristmill.report.agreement import measure_judges
+from gristmill.report.agreement import grades, measure_judges
 from gristmill.report.charts import draw_gaps, draw_scores
 from gristmill.report.folder import AGAIN, Run, open_run, write_page
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
@@ -49,6 +49,7 @@ def _context(run: Run) -> dict[str, Any]:
     gaps = measure_gaps(run)
     reasons = explain_reasons(run, run.counts("reasons"))
     judges = measure_judges(run)
+    graded = grades(run.config)
     return {
         "name": label(run.name),
         "state": words.state(run),
@@ -66,14 +67,14 @@ def _context(run: Run) -> dict[str, Any]:
         "rejected_rows": sum(reason.count for reason in reasons),
         "examples": {label(k): v for k, v in pick_rejected(run).items()},
         "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
-        "grades": words.grades(run.config),
+        "grades": graded,
         "pairs": pick_pairs(run),
         "samples": pick_samples(run),
         "details": details(run),
         "attributes": ATTRIBUTES,
         "short": SHORT,
         "why_no_pairs": words.why_no_pairs(run),
-        "why_no_scores": words.why_no_scores(run),
+        "why_no_scores": words.why_no_scores(run, graded),
     }
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from gristmill.page.text import LARGEST, decimal, label, plural
 from gristmill.records import ATTRIBUTES
-from gristmill.report.agreement import embeds
 from gristmill.report.folder import Run
 
 ASKS = {
@@ -71,11 +70,6 @@ def parts(config: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def grades(config: dict[str, Any]) -> bool:
-    """Whether a judge grades the responses, as far as the config says: one that embeds does not."""
-    return "judges" not in config or any(not embeds(name) for name, _ in parts(config, "judges"))
-
-
 def state(run: Run) -> tuple[str, str, str]:
     """(label, tone, what to do) of the run's status."""
     status = str(run.metrics.get("status") or "unknown")
@@ -131,9 +125,9 @@ def why_no_sft(run: Run) -> str:
     return "No response passed: see which reason weighs most, and loosen that filter under `keep`."
 
 
-def why_no_scores(run: Run) -> str:
-    """Why there is no distribution to show."""
-    if not grades(run.config):
+def why_no_scores(run: Run, graded: bool) -> str:
+    """Why there is no distribution to show. graded: whether the run has a judge that grades."""
+    if not graded:
         return "This run has no judge. Add one under `judges` to have the responses scored."
     exported = run.config.get("export")
     if isinstance(exported, list) and "scored" not in exported:
