@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @cell("input", "fuzzing", "hypothesis, 1,000 examples for each parser of outside text (tests/fuzz)")
 def fuzzing(folder: Path) -> Found:
-    words = ["-m", "pytest", "tests/fuzz", "-q", "--hypothesis-profile=many"]
+    words = ["-m", "pytest", "tests/fuzz", "--hypothesis-profile=many"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-600:]
     passed = re.search(r"(\d+) passed", done.stdout)

@@ -366,3 +366,14 @@ def small(folder: Path, *graded: Graded) -> Path:
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "run.yaml").write_text(yaml.safe_dump({"name": "said"}))
     return folder
+
+
+def test_a_run_without_a_judge_speaks_of_none(tmp_path: Path) -> None:
+    from gristmill.jobs.run import run
+    from mills import settings, write_prompts
+
+    run(settings(write_prompts(tmp_path, 3), judges=[], keep=[]), tmp_path / "out", quiet=True)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "This run has no judge." in page
+    for said in ("Preference pairs", "does not export", "not scored", ">Scored<"):
+        assert said not in page

@@ -13,13 +13,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gristmill.backends.local import LocalChat
-from gristmill.backends.local_ask import Answered, Ask, Grown
+from gristmill.backends.local_ask import Answered, Ask, Grown, Likelihood
 from gristmill.backends.local_speech import Speech
 from gristmill.intake.message import Said
 from gristmill.records import Message
-from gristmill.serve.chat import complete
+from gristmill.serve.chat import complete, logprobs_of
 from gristmill.serve.growing import Growing, Plain
-from gristmill.serve.streaming import Stream
+from gristmill.serve.streaming import Stream, _Choice
 
 TOOLS = '[{"type":"function","function":{"name":"add"}}]'
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 2}}</tool_call>'
@@ -131,3 +131,23 @@ def test_the_beginning_of_a_stop_word_is_held_back(size: int) -> None:
         assert "a STO ".startswith(said)
     answer += growing.rest(Said("a STO", "", (), True))[1]
     assert (answer, said + plain.rest("a STO ")) == ("a STO", "a STO ")
+
+
+@given(st.sampled_from(range(1, 7)))
+def test_tokens_that_come_at_once_have_the_likelihoods_of_those_that_come_alone(batch: int) -> None:
+    pieces = ("It ", "is ", "86", ". ", "The ", "end")
+    speech = Speech("m", Pieces(pieces))
+    ask = Ask((Message("user", "q"),), 0, 9, stop=("The end",), top=0)
+    tokens = tuple(range(1, len(pieces) + 1))
+    likelihoods = tuple(Likelihood(-float(token)) for token in tokens)
+    answer = Answered((1,), tokens, len(tokens), "stop", "It is 86. ", likelihoods)
+    choice, came = _Choice(speech, ask), list[Grown]()
+    said: list[dict[str, Any]] = []
+    for place, (token, one) in enumerate(zip(tokens, likelihoods, strict=True)):
+        came.append(Grown(place, token, one, (1,)))
+        if len(came) % batch == 0:
+            said += [p[1] for p in choice.more(came, None) if p[1]]
+    said += [p[1] for p in choice.more(came, answer) if p[1]]
+    wanted = logprobs_of(speech, answer)
+    assert wanted is not None
+    assert [token for each in said for token in each["content"]] == wanted["content"]

@@ -125,13 +125,14 @@ def tiles(run: Run) -> list[Tile]:
     pace = rate(run.count("responses", "sampled"), seconds) if known else "since the last resume"
     tokens = sum(run.count("tokens", k) for k in ("prompt", "completion", "judge"))
     of = f"target {whole(target)}" if target else f"of {whole(read)} read"
-    return [
+    found = [
         Tile("Prompts accepted", whole(run.count("prompts", "accepted")), of),
         Tile("Rows for fine-tuning", whole(run.rows("sft")), run.place("sft")),
         Tile("Preference pairs", whole(run.rows("preference")), run.place("preference")),
         Tile("Time", duration(seconds), pace),
         Tile("Cost", *cost(run, tokens)),
     ]
+    return found if words.grades(run.config) else [t for t in found if "pairs" not in t.label]
 
 
 def rate(count: int, seconds: float | None) -> str:
@@ -185,12 +186,15 @@ def funnel(run: Run) -> list[Step]:
             (r["scored"] or r["sampled"]) - r["kept"], "dropped"
         ))),
     ]  # fmt: skip
+    rows = [("sft", "For fine-tuning"), ("preference", "Preference pairs")]
+    if not words.grades(run.config):
+        steps, rows = [step for step in steps if step[1] != "Scored"], rows[:1]
     first = {"Prompts": p["read"], "Responses": max(r["sampled"], r["scored"])}
     found = []
     for group, title, n, lost in steps:
         bar = min(1.0, n / max(1, first[group]))
         found.append(Step(title, n, bar, bar if first[group] else None, lost, group))
-    for name, title in (("sft", "For fine-tuning"), ("preference", "Preference pairs")):
+    for name, title in rows:
         bar = min(1.0, run.rows(name) / max(1, first["Responses"]))
         note = words.why_no_sft(run) if name == "sft" and not run.rows(name) else ""
         found.append(Step(title, run.rows(name), bar, None, note, "Rows written"))

@@ -66,6 +66,7 @@ def _context(run: Run) -> dict[str, Any]:
         "rejected_rows": sum(reason.count for reason in reasons),
         "examples": {label(k): v for k, v in pick_rejected(run).items()},
         "gaps": gaps and {"chart": draw_gaps(gaps), "counts": gaps},
+        "grades": words.grades(run.config),
         "pairs": pick_pairs(run),
         "samples": pick_samples(run),
         "details": details(run),

@@ -6,6 +6,7 @@ from typing import Any
 
 from gristmill.page.text import LARGEST, decimal, label, plural
 from gristmill.records import ATTRIBUTES
+from gristmill.report.agreement import embeds
 from gristmill.report.folder import Run
 
 ASKS = {
@@ -70,6 +71,11 @@ def parts(config: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def grades(config: dict[str, Any]) -> bool:
+    """Whether a judge grades the responses, as far as the config says: one that embeds does not."""
+    return "judges" not in config or any(not embeds(name) for name, _ in parts(config, "judges"))
+
+
 def state(run: Run) -> tuple[str, str, str]:
     """(label, tone, what to do) of the run's status."""
     status = str(run.metrics.get("status") or "unknown")
@@ -127,11 +133,11 @@ def why_no_sft(run: Run) -> str:
 
 def why_no_scores(run: Run) -> str:
     """Why there is no distribution to show."""
+    if not grades(run.config):
+        return "This run has no judge. Add one under `judges` to have the responses scored."
     exported = run.config.get("export")
     if isinstance(exported, list) and "scored" not in exported:
         return "This run does not export scores. Add `scored` to `export` and run again."
-    if not parts(run.config, "judges") and "judges" in run.config:
-        return "This run has no judge. Add one under `judges` to have the responses scored."
     if run.count("responses", "failed"):
         return "No response was scored, since the calls failed: the table of reasons says how."
     return "No response was scored."

@@ -36,6 +36,12 @@ class Growing:
         self._left = ""
         self._sent = {"thought": "", "answer": ""}
 
+    @property
+    def held(self) -> int | None:
+        """Characters that came and were not given yet; None where it ends within what came, and
+        how much of that is said when the whole is known."""
+        return None if self._state == "held" else len(self._left)
+
     def more(self, text: str) -> tuple[str, str]:
         """What of the thought and of the answer can be given out, now that `text` has come."""
         self._left += text

@@ -117,7 +117,7 @@ class _Choice:
         text = self._spelling.more([grown.token for grown in fresh]) if fresh else ""
         thought, said = self._grow(fresh[0].prompt).more(text) if text else ("", "")
         if delta := _delta(thought, said):
-            pieces.append((delta, self._logprobs(), None))
+            pieces.append((delta, self._logprobs(self._grow(fresh[0].prompt).held), None))
         return pieces
 
     def _grow(self, prompt: Sequence[int]) -> Growing:
@@ -141,8 +141,16 @@ class _Choice:
             pieces.append((delta, self._logprobs(), None))
         return [*pieces, ({}, None, finish_of(said, answer))]
 
-    def _logprobs(self) -> dict[str, Any] | None:
-        pending, self._pending = self._pending, []
+    def _logprobs(self, held: int | None = 0) -> dict[str, Any] | None:
+        """Those of the tokens that are out. held: characters of the last ones that are not, None
+        for all: several tokens may come at once, and the last be of a word that ends the answer."""
+        if held is None:
+            return None
+        out = len(self._pending)
+        while out and held > 0:
+            out -= 1
+            held -= len(self._pending[out]["token"])
+        pending, self._pending = self._pending[:out], self._pending[out:]
         return {"content": pending, "refusal": None} if pending else None
 
 
