@@ -1,4 +1,5 @@
-"""Whoever can be asked about an item: a reward model by its scores, a chat model by its choice."""
+"""Whoever can be asked about an item: a reward model by its scores, a chat model by its choice, a
+generative reward model by either."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
@@ -16,7 +17,8 @@ from gristmill.bench.items import Item
 from gristmill.bench.outcomes import Asked, Outcome
 from gristmill.errors import BackendError
 from gristmill.intake.turns import Turns
-from gristmill.judges._asking import MOST, Asking, Said
+from gristmill.judges._asking import MOST, Asking, transcript
+from gristmill.judges.genrm import Genrm, Heard, reward_of
 from gristmill.judges.reward import Reward
 from gristmill.records import Prompt, Response
 from gristmill.storage import digest
@@ -35,7 +37,7 @@ class Judge(ABC):
     @property
     @abstractmethod
     def kind(self) -> str:
-        """`reward model`, `implicit reward` or `chat model`."""
+        """`reward model`, `implicit reward`, `chat model` or `generative reward model`."""
 
     @property
     def orders(self) -> int:
@@ -115,7 +117,7 @@ class ByChoice(Judge):
     async def ask(self, backend: Backend, item: Item) -> Outcome:
         if (item.right > 1 and not item.grid) or len(item.answers) > MOST:
             return await self._rate(backend, item)
-        shown = [order for group in _groups(item) for order in self._orders(item, group)]
+        shown = _shown(item, self.orders)
         calls = [
             self.asking.choose(backend, item.prompt, [item.answers[n] for n in order])
             for order in shown
@@ -125,13 +127,7 @@ class ByChoice(Judge):
             Asked(order, None if s.choice is None else order[s.choice], s.reply.text)
             for order, s in zip(shown, said, strict=True)
         )
-        return Outcome(None, tuple(asked), (), *_tokens(said))
-
-    def _orders(self, item: Item, group: tuple[int, ...]) -> list[tuple[int, ...]]:
-        # By the item alone, so that every judge is shown the same order, in every run.
-        order = list(group)
-        random.Random(f"{item.key}:{group}").shuffle(order)
-        return [tuple(order), tuple(reversed(order))][: self.orders]
+        return Outcome(None, tuple(asked), (), *_tokens([s.reply for s in said]))
 
     async def _rate(self, backend: Backend, item: Item) -> Outcome:
         said = await _all([self.asking.rate(backend, item.prompt, t) for t in item.answers])
@@ -140,18 +136,88 @@ class ByChoice(Judge):
             place = ratings.index(None)
             raise BackendError("unreadable", f"no rating for answer {place + 1} of {item.where}")
         replies = tuple(s.reply.text for s in said)
-        return Outcome(tuple(r for r in ratings if r is not None), (), replies, *_tokens(said))
+        scores = tuple(r for r in ratings if r is not None)
+        return Outcome(scores, (), replies, *_tokens([s.reply for s in said]))
 
 
-def _groups(item: Item) -> list[tuple[int, ...]]:
-    """Which answers are shown together: all of them, or one of each kind for a grid."""
-    if not item.grid:
-        return [tuple(range(len(item.answers)))]
-    return [(a, item.right + b) for a in range(item.right) for b in range(item.right)]
+@dataclass(frozen=True)
+class ByComparison(Judge):
+    """A generative reward model: shown the two answers of a pair, in one random order or in that
+    and its reverse, it chooses the one with the higher score. More than two answers, and those that
+    it looks at one by one, have the scores that they would have as responses in a run."""
+
+    genrm: Genrm
+    times: int = 1
+    called: str = ""
+
+    @property
+    def settings(self) -> Calling:
+        return self.genrm
+
+    @property
+    def kind(self) -> str:
+        return "generative reward model"
+
+    @property
+    def orders(self) -> int:
+        return self.times if self.genrm.compares else 1
+
+    def open(self) -> Backend:
+        return self.genrm.open()
+
+    async def ask(self, backend: Backend, item: Item) -> Outcome:
+        paired = self.genrm.compares and (item.grid or len(item.answers) == 2)
+        shown = _shown(item, self.orders)
+        if not paired:
+            shown = self.genrm.showings(len(item.answers))
+        texts = [transcript(turns) for turns in item.answers]
+        heard = await self.genrm.hear(backend, item.prompt, texts, shown)
+        for failure in (h.failure for h in heard if h.failure is not None):
+            raise failure
+        used = _tokens([h.reply for h in heard if h.reply is not None])
+        if paired:
+            votes = self.genrm.votes
+            each = [heard[n : n + votes] for n in range(0, len(heard), votes)]
+            asked = (
+                Asked(order, _chosen(v), _said(v)) for order, v in zip(shown, each, strict=True)
+            )
+            return Outcome(None, tuple(asked), (), *used)
+        scores = [reward_of(place, heard) for place in range(len(texts))]
+        for score in scores:
+            if isinstance(score, BackendError):
+                raise score
+        return Outcome(tuple(cast(list[float], scores)), (), (_said(heard),), *used)
 
 
-def _tokens(said: Sequence[Said]) -> tuple[int, int]:
-    paid = [s.reply.paid for s in said]
+def _chosen(votes: Sequence[Heard]) -> int | None:
+    """The answer of two with the higher score over all votes; None where there is none."""
+    first, second = (reward_of(place, votes) for place in votes[0].shown)
+    if isinstance(first, BackendError) or isinstance(second, BackendError) or first == second:
+        return None
+    return votes[0].shown[first < second]
+
+
+def _said(heard: Sequence[Heard]) -> str:
+    return "\n\n".join(h.reply.text for h in heard if h.reply is not None)
+
+
+def _shown(item: Item, orders: int) -> list[tuple[int, ...]]:
+    """The answers that are shown together, in each order: all of them, or of a grid one of each
+    kind. By the item alone, so that every judge is shown the same order, in every run."""
+    groups = [tuple(range(len(item.answers)))]
+    if item.grid:
+        sides = range(item.right)
+        groups = [(a, item.right + b) for a in sides for b in sides]
+    found: list[tuple[int, ...]] = []
+    for group in groups:
+        order = list(group)
+        random.Random(f"{item.key}:{group}").shuffle(order)
+        found += [tuple(order), tuple(reversed(order))][:orders]
+    return found
+
+
+def _tokens(replies: Sequence[Response]) -> tuple[int, int]:
+    paid = [reply.paid for reply in replies]
     return sum(prompt for prompt, _ in paid), sum(completion for _, completion in paid)
 
 

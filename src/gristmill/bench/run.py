@@ -42,11 +42,12 @@ def rewardbench(
     data: str = "allenai/reward-bench:filtered",
     out: str | Path | None = None,
     *,
+    genrm: Names = None,
     reference: str | None = None,
     both_orders: bool = False,
     columns: Mapping[str, str] | None = None,
     limit: int | None = None,
-    max_tokens: int = 2048,
+    max_tokens: int | None = None,
     cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
@@ -54,18 +55,19 @@ def rewardbench(
 ) -> Evaluated:
     """RewardBench 1 or 2, whichever the data's subsets are of.
 
-    model, judge: reward models and chat models, one or several. data: a file, a folder, org/name
-    on the hub, or `tutor:800:bench`. both_orders: whether a chat model sees every pair twice; the
-    score counts the first alone. columns: the data's names for ours. settings: of every call
-    (`concurrency`, `key_env`, ...). cache: a folder of answers for other work to use again, and of
-    those to use here. out: see `run`, and `choose.Request` for the rest. watch: in place of the
-    bar; quiet: show nothing.
+    model, judge, genrm: reward models, chat models and generative reward models, one or several of
+    each. data: a file, a folder, org/name on the hub, or `tutor:800:bench`. both_orders: whether a
+    judge that is shown two answers sees every pair twice; the score counts the first alone.
+    columns: the data's names for ours. settings: of every call (`concurrency`, `key_env`, ...).
+    cache: a folder of answers for other work to use again, and of those to use here. out: see
+    `run`, and `choose.Request` for the rest. watch: in place of the bar; quiet: show nothing.
     """
     request = Request(
         data=data,
         scored=True,
         models=_listed(model),
         chats=_listed(judge),
+        genrms=_listed(genrm),
         reference=reference,
         orders=2 if both_orders else 1,
         max_tokens=max_tokens,
@@ -83,11 +85,12 @@ def judge_eval(
     model: Names = None,
     out: str | Path | None = None,
     *,
+    genrm: Names = None,
     reference: str | None = None,
     one_order: bool = False,
     columns: Mapping[str, str] | None = None,
     limit: int | None = None,
-    max_tokens: int = 2048,
+    max_tokens: int | None = None,
     cache: str | Path | None = None,
     watch: Watch | None = None,
     quiet: bool = False,
@@ -103,6 +106,7 @@ def judge_eval(
         scored=False,
         models=_listed(model),
         chats=_listed(judge),
+        genrms=_listed(genrm),
         reference=reference,
         orders=1 if one_order else 2,
         max_tokens=max_tokens,

@@ -148,9 +148,11 @@ def chance(p: float) -> str:
 def rules(metrics: dict[str, Any]) -> list[str]:
     """How the figures of this evaluation came about."""
     kinds = {judge["kind"] for judge in metrics["judges"]}
-    orders = {judge["orders"] for judge in metrics["judges"] if judge["kind"] == "chat model"}
+    choosing = {"chat model", "generative reward model"}
+    orders = {judge["orders"] for judge in metrics["judges"] if judge["kind"] in choosing}
+    shown = "in a random order and in its reverse" if 2 in orders else "in one random order"
     found = []
-    if kinds - {"chat model"}:
+    if kinds - choosing:
         found.append(
             "A model that scores is right if the better answer's score is higher; a tie is a loss. "
             "Among four answers it gets a share where several have the highest score. No answer is "
@@ -162,16 +164,19 @@ def rules(metrics: dict[str, Any]) -> list[str]:
             "log-probability less its reference's."
         )
     if "chat model" in kinds:
-        shown = "in a random order and in its reverse" if 2 in orders else "in one random order"
         found.append(
             f"A chat model is shown the answers {shown} and asked which is best; a reply without a "
             "verdict counts as chance would. The wording of the question is gristmill's own, so "
             "scores of chat models are not exactly comparable with published ones."
         )
-        if 2 in orders and metrics["benchmark"] != "pairs":
-            found.append(
-                "The score counts the first of the two orders alone, as the original does."
-            )
+    if "generative reward model" in kinds:
+        found.append(
+            f"A generative reward model is shown the answers of a pair {shown} and chooses the one "
+            "with the higher score; the ranking parts equal ones, and a reply without scores "
+            "counts as chance would. More than two answers are scored as responses in a run are."
+        )
+    if 2 in orders and metrics["benchmark"] != "pairs":
+        found.append("The score counts the first of the two orders alone, as the original does.")
     return found + list(_BOARD_RULES.get(metrics["benchmark"], _OWN_RULES))
 
 

@@ -29,6 +29,15 @@ _Judges = Annotated[
         show_default=False,
     ),
 ]
+_Genrms = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--genrm",
+        help="A generative reward model, which compares two answers and gives both scores "
+        "(NVIDIA's GenRM), or a .yaml with its settings.",
+        show_default=False,
+    ),
+]
 _Reference = Annotated[
     str | None,
     typer.Option(help="The reference of a DPO-trained --model: its implicit reward is judged."),
@@ -48,12 +57,18 @@ _Key = Annotated[
 _Route = Annotated[
     str, typer.Option(help="Where a reward endpoint listens: chat, classify or pooling.")
 ]
-_Tokens = Annotated[int, typer.Option(min=1, help="Room for a chat model's reasons and verdict.")]
+_Tokens = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Room for a reply; by default 2048 of a chat model, 16384 of a GenRM."
+    ),
+]
 
 
 def rewardbench(
     model: _Models = None,
     judge: _Judges = None,
+    genrm: _Genrms = None,
     data: Annotated[
         str,
         typer.Option(
@@ -73,7 +88,7 @@ def rewardbench(
     columns: Columns = "",
     limit: _Limit = None,
     concurrency: _Concurrency = 64,
-    max_tokens: _Tokens = 2048,
+    max_tokens: _Tokens = None,
     key_env: _Key = None,
     route: _Route = "chat",
     cache: CacheFolder = None,
@@ -88,7 +103,13 @@ def rewardbench(
     from gristmill.bench.run import rewardbench as evaluate
     from gristmill.intake.source import COLUMNS
 
-    asked = {"reference": reference, "both_orders": both_orders, "limit": limit, "cache": cache}
+    asked = {
+        "genrm": genrm,
+        "reference": reference,
+        "both_orders": both_orders,
+        "limit": limit,
+        "cache": cache,
+    }
     asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
     with interruptible():
@@ -107,6 +128,7 @@ def judge_eval(
     ],
     judge: _Judges = None,
     model: _Models = None,
+    genrm: _Genrms = None,
     reference: _Reference = None,
     out: _Folder = None,
     one_order: Annotated[
@@ -116,7 +138,7 @@ def judge_eval(
     columns: Columns = "",
     limit: _Limit = None,
     concurrency: _Concurrency = 64,
-    max_tokens: _Tokens = 2048,
+    max_tokens: _Tokens = None,
     key_env: _Key = None,
     route: _Route = "chat",
     cache: CacheFolder = None,
@@ -125,12 +147,18 @@ def judge_eval(
 
     Reads LLMBar, JudgeBench, RM-Bench, PandaLM, HelpSteer 2 and 3, RewardBench, UltraFeedback,
     Nectar, KTO, arenas' votes, and rows of `prompt`, `chosen`, `rejected` (and, if you like,
-    `category`). Chat models see every pair in both orders.
+    `category`). Chat models and GenRMs see every pair in both orders.
     """
     from gristmill.bench.run import judge_eval as evaluate
     from gristmill.intake.source import COLUMNS
 
-    asked = {"reference": reference, "one_order": one_order, "limit": limit, "cache": cache}
+    asked = {
+        "genrm": genrm,
+        "reference": reference,
+        "one_order": one_order,
+        "limit": limit,
+        "cache": cache,
+    }
     asked["columns"] = columns_of(columns, COLUMNS)
     settings = {"concurrency": concurrency, "key_env": key_env, "route": route}
     with interruptible():

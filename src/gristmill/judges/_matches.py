@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
 from gristmill.backends.many import HOPELESS
 from gristmill.errors import BackendError
 from gristmill.judges._asking import final
-from gristmill.records import Response
+from gristmill.records import Response, Verdict
 
 R = TypeVar("R")
+
+Found = Verdict | BackendError
+"""What was found of one response, or why nothing was."""
 
 Choice = Literal["first", "second", "even"]
 """What a judge may choose, in the order that it was shown."""
@@ -168,3 +171,23 @@ async def together(calls: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def each_once(responses: Sequence[Response]) -> tuple[list[str], list[int]]:
+    """The texts of the responses, equal ones once; and the place of each response's among them."""
+    places: dict[str, int] = {}
+    at = [places.setdefault(response.text.strip(), len(places)) for response in responses]
+    return list(places), at
+
+
+def shared(found: Sequence[Found], places: Sequence[int]) -> list[Found]:
+    """What was found of the texts, for each response; tokens are counted once."""
+    seen: set[int] = set()
+    result: list[Found] = []
+    for place in places:
+        one = found[place]
+        if place in seen and isinstance(one, Verdict):
+            one = replace(one, tokens=0, detail=f"as an earlier response, same text: {one.detail}")
+        seen.add(place)
+        result.append(one)
+    return result

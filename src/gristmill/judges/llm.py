@@ -17,13 +17,20 @@ from gristmill.errors import BackendError
 from gristmill.judges._asking import Asking, choice_request, end_of, grading_request
 from gristmill.judges._grades import grades_in
 from gristmill.judges._knockout import knock_out
-from gristmill.judges._matches import Heard, Match, Record, play, together
+from gristmill.judges._matches import (
+    Found,
+    Heard,
+    Match,
+    Record,
+    each_once,
+    play,
+    shared,
+    together,
+)
 from gristmill.judges._weights import Weighing
 from gristmill.judges.base import GroupJudge
 from gristmill.page.text import one_line
 from gristmill.records import Message, Prompt, Response, Verdict
-
-Found = Verdict | BackendError
 
 NAME = "llm"
 
@@ -87,19 +94,17 @@ class Llm(Asking, Weighing, GroupJudge):
     async def compare(
         self, backend: Backend, prompt: Prompt, responses: Sequence[Response]
     ) -> Sequence[Found]:
-        places: dict[str, int] = {}
-        for response in responses:
-            places.setdefault(response.text.strip(), len(places))
-        asked = _Asked(self, backend, prompt, list(places))
+        texts, places = each_once(responses)
+        asked = _Asked(self, backend, prompt, texts)
         if self.how == "pointwise":
-            found = await together(self._graded(asked, place) for place in places.values())
-        elif len(places) == 1:
+            found = await together(self._graded(asked, place) for place in range(len(texts)))
+        elif len(texts) == 1:
             found = [self._without_rivals(len(responses))]
         elif self.how == "tournament":
             found = await self._knocked_out(asked)
         else:
             found = await self._paired(asked)
-        return _shared(found, [places[r.text.strip()] for r in responses])
+        return shared(found, places)
 
     async def _graded(self, asked: _Asked, place: int) -> Found:
         try:
@@ -195,19 +200,6 @@ class _Asked:
             return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
         return sorted(range(len(self.texts)), key=lot)
-
-
-def _shared(found: Sequence[Found], places: Sequence[int]) -> list[Found]:
-    """What was found of the texts, for each response; tokens are counted once."""
-    seen: set[int] = set()
-    result: list[Found] = []
-    for place in places:
-        one = found[place]
-        if place in seen and isinstance(one, Verdict):
-            one = replace(one, tokens=0, detail=f"as an earlier response, same text: {one.detail}")
-        seen.add(place)
-        result.append(one)
-    return result
 
 
 def _paid(found: list[Found], matches: Sequence[Match]) -> list[Found]:
