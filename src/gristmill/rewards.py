@@ -123,7 +123,7 @@ class _Panel:
             if judge.lacks(1):
                 raise ConfigError(
                     f"judges[{n}]: compares the responses to a prompt, and a reward is of one; "
-                    "name another, of `llm` `how: pointwise`"
+                    "name another, or `how: pointwise` of llm, `how: alone` of genrm"
                 )
         kinds = [spec if isinstance(spec, str) else next(iter(spec)) for spec in specs]
         self.names = [
