@@ -14,6 +14,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from commands import Gristmill
 from gristmill import rewards
@@ -27,6 +29,7 @@ from gristmill.judges.truth import Truth
 from gristmill.records import ATTRIBUTES
 from servers import FaultyServer
 
+(TRUTH,) = rewards.functions("truth")
 SUMS = {"prompts": ["2+2?"] * 3, "completions": ["It is 4.", "5", "<think>5?</think>\n4"]}
 
 
@@ -39,6 +42,30 @@ def test_a_judge_is_a_reward_function() -> None:
     assert judge.__name__ == "math"
     chats = [[{"role": "user", "content": "2+2?"}]], [[{"role": "assistant", "content": "4"}]]
     assert judge(prompts=chats[0], completions=chats[1], answer=["4"]) == [1.0]
+    parts = [{"type": "text", "text": "4"}]
+    image = [{"type": "image_url", "image_url": {"url": "data:,4"}}]
+    for said, reward in ((parts, 1.0), (None, 0.0), ("<think>4", 0.0), (image, 0.0)):
+        turn = [{"role": "assistant", "content": said, "reasoning_content": "5?"}]
+        assert judge(prompts=chats[0], completions=[turn], answer=["4"]) == [reward]
+
+
+MARKS = (
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    '{"name": ',
+    "[TOOL_CALLS]",
+    "4",
+    "\n",
+)
+
+
+@given(st.lists(st.sampled_from(MARKS) | st.text(max_size=8), max_size=8).map("".join))
+def test_whatever_a_policy_writes_has_a_reward(text: str) -> None:
+    chat = [{"role": "assistant", "content": text}]
+    said = TRUTH(prompts=["2+2?"] * 2, completions=[text, chat], answer=["4"] * 2)
+    assert said in ([0.0, 0.0], [1.0, 1.0])
 
 
 def test_five_attributes_are_five_functions_and_one_call() -> None:
@@ -88,6 +115,8 @@ def test_a_score_as_verl_asks_for_it() -> None:
     }
     with pytest.raises(InputError, match="no judge has a say"):
         score("gsm8k", "18", None)
+    with pytest.raises(InputError, match="neither 'prompt' nor 'question'"):
+        rewards.scorer({"reward": {"model": "scripted:echo"}})("gsm8k", "18", "18", {})
 
 
 def test_every_sample_of_verl_has_the_same_keys() -> None:
@@ -122,7 +151,10 @@ def test_many_threads_open_a_judge_once(monkeypatch: pytest.MonkeyPatch) -> None
     ("judges", "said"),
     [
         ((), "name one"),
-        (({"llm": {"model": "scripted:echo", "how": "pairwise"}},), "compares responses"),
+        (
+            ({"llm": {"model": "scripted:echo", "how": "pairwise"}},),
+            "a reward is of one",
+        ),
         (("maths",), "did you mean 'math'"),
     ],
 )

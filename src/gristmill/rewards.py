@@ -22,9 +22,9 @@ from gristmill.backends.base import Backend
 from gristmill.errors import BackendError, ConfigError, InputError
 from gristmill.intake.cells import Unusable
 from gristmill.intake.facts import prompt_of
+from gristmill.intake.message import answer_of
 from gristmill.intake.turns import messages_of
-from gristmill.judges.base import GroupJudge, Judge
-from gristmill.lists.thought import split_thought
+from gristmill.judges.base import GroundTruth, Judge
 from gristmill.page.text import one_line
 from gristmill.parts import open_part
 from gristmill.records import ATTRIBUTES, Message, Prompt, Response, Verdict
@@ -73,11 +73,11 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
 
     It is given `solution_str`, `ground_truth` and `extra_info`, and returns `score`, the mean over
     the judges that have a say, and each judge's own by name, NaN where it has none. What stands in
-    `extra_info` is read as a row's columns (`question` or `prompt`, `tests`, `constraints`), of any
-    other framework's task too. It may be called from many threads.
+    `extra_info` is read as a row's columns (`prompt` or `question`, `answer`, `tests`,
+    `constraints`), of any other framework's task too. It may be called from many threads.
 
     Raises BackendError where a judge fails: verl has no sample without a reward, and stops.
-    Raises InputError where no judge has a say.
+    Raises InputError where no judge has a say, or a model judges and the question is not there.
     """
     panel = _Panel(judges)
 
@@ -89,10 +89,12 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
         **_: Any,
     ) -> dict[str, float]:
         row = {**(extra_info or {})}
-        if ground_truth not in (None, ""):
+        if not (ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)):
             row["answer"] = ground_truth
-        asked = row.pop("prompt", None) or row.pop("question", None) or "?"
-        (verdicts,) = panel.grade([_sample(asked, solution_str, row, "extra_info")])
+        asked = row.pop("prompt", None) or row.pop("question", None)
+        if not asked and not all(isinstance(judge, GroundTruth) for judge in panel.judges):
+            raise InputError("extra_info: has neither 'prompt' nor 'question', and a model judges")
+        (verdicts,) = panel.grade([_sample(asked or "?", solution_str, row, "extra_info")])
         said = {}
         for name, verdict in zip(panel.names, verdicts, strict=True):
             if isinstance(verdict, BackendError):
@@ -118,8 +120,11 @@ class _Panel:
             open_part("gristmill.judges", spec, f"judges[{n}]") for n, spec in enumerate(specs)
         ]
         for n, judge in enumerate(self.judges):
-            if isinstance(judge, GroupJudge):
-                raise ConfigError(f"judges[{n}]: compares responses with each other; name another")
+            if judge.lacks(1):
+                raise ConfigError(
+                    f"judges[{n}]: compares the responses to a prompt, and a reward is of one; "
+                    "name another, or `how: pointwise` of llm, `how: alone` of genrm"
+                )
         kinds = [spec if isinstance(spec, str) else next(iter(spec)) for spec in specs]
         self.names = [
             kind if kinds.count(kind) == 1 else f"{kind}_{n}" for n, kind in enumerate(kinds)
@@ -240,12 +245,20 @@ def _sample(asked: Any, said: Any, row: Mapping[str, Any], where: str) -> tuple[
         prompt = (
             (Message("user", asked),) if isinstance(asked, str) else messages_of(asked, "prompt")
         )
-        text = said if isinstance(said, str) else str(said[-1].get("content") or "")
         facts = {name: value for name, value in row.items() if value is not None}
         made, _ = prompt_of(facts, prompt, where)
     except Unusable as error:
         raise InputError(f"{where}: {error}") from None
-    spoken = split_thought(text)
-    return made, Response(
-        spoken.answer if spoken.closed else "", "policy", reasoning=spoken.thought
-    )
+    return made, _reply(said)
+
+
+def _reply(said: Any) -> Response:
+    """A completion without its thought. One that cannot be read is an empty answer: the policy
+    wrote it, and no judge has failed."""
+    turn = {"content": said} if isinstance(said, str) else {**said[-1]}
+    try:
+        found = answer_of({**turn, "content": turn.get("content") or ""}, "completion")
+    except Unusable:
+        return Response("", "policy")
+    text = found.text if found.ended else ""
+    return Response(text, "policy", reasoning=found.reasoning, tool_calls=found.calls)

@@ -112,7 +112,8 @@ def _verl(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
         "prompt": as_dicts(prompt.messages),
         "ability": ability or "",
         "reward_model": {"style": "rule", "ground_truth": truth or ""},
-        "extra_info": {"id": prompt.id, "question": prompt.messages[-1].content, **facts},
+        # compute_score is given this, and not the row's prompt.
+        "extra_info": {"id": prompt.id, "prompt": as_dicts(prompt.messages), **facts},
     }
 
 
