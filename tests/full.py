@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from gristmill.judges.genrm import GUIDELINES
 from gristmill.records import Response
 from writers import wanted, words
 
@@ -22,6 +23,17 @@ def verdict(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
     end = "\n[[tie]]\nhelpfulness: 3\ncorrectness: 3\ncoherence: 3\ncomplexity: 3\nverbosity: 3"
     text = words(Random(seed), TOKENS)[: 4 * TOKENS - len(end)] + end
     return Response(text, "full", "stop", _asked(messages), TOKENS)
+
+
+def scores(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
+    """Reasons that fill the reply, and a generative reward model's scores at its end."""
+    end = (
+        "\n[The Begin of Individual Scores]\n\\boxed{3, 4}\n[The End of Individual Scores]"
+        "\n[The Begin of Ranking Score]\n\\boxed{4}\n[The End of Ranking Score]"
+    )
+    text = words(Random(seed), TOKENS)[: 4 * TOKENS - len(end)] + end
+    # The model's template has how to score, which its server counts.
+    return Response(text, "full", "stop", _asked(messages) + GUIDELINES // 2, TOKENS)
 
 
 def dull(messages: list[dict[str, Any]], index: int, seed: int) -> Response:

@@ -27,6 +27,7 @@ JUDGES: dict[str, list[dict[str, Any]]] = {
     "code": [],
     "embedding": [{"model": "scripted:echo", "of": of, "price": PRICE} for of in ("row", "prompt")],
     "format": [{}],
+    "genrm": [{**CHAT, "model": "scripted:full:scores", "how": how} for how in ("circle", "pairs")],
     "llm": [{**CHAT, "how": how} for how in ("pairwise", "tournament", "pointwise")],
     "math": [],
     "reward": [GRADING],
