@@ -167,3 +167,4 @@ def test_refusals_are_one_line(
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(BackendFatal, match="the hub cannot be reached"):
         gristmill.push(folder, "acme/shop")
+    assert gristmill.push(folder, "acme/shop", dry_run=True).private

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,14 +59,17 @@ def push(folder: str | Path, name: str, *, public: bool = False, dry_run: bool =
     api = HfApi()
     place = api.endpoint if parcel.kind == "model" else f"{api.endpoint}/datasets"
     pushed = Pushed(f"{place}/{name}", not public, parcel)
-    with _told(name):
+    there = None
+    # What would go can be looked at without the hub, too.
+    with suppress(BackendFatal) if dry_run else nullcontext(), _told(name):
         there = _known(api, name, parcel.kind)
-        if there is not None:
-            pushed = replace(pushed, private=bool(there.private))
-            if not (there.private or public):
-                raise InputError(f"{pushed.url} can be read by everyone: say --public if it may")
-        if dry_run:
-            return pushed
+    if there is not None:
+        pushed = replace(pushed, private=bool(there.private))
+        if not (there.private or public):
+            raise InputError(f"{pushed.url} can be read by everyone: say --public if it may")
+    if dry_run:
+        return pushed
+    with _told(name):
         api.create_repo(name, repo_type=parcel.kind, private=not public, exist_ok=True)
         old = set(api.list_repo_files(name, repo_type=parcel.kind)) - set(parcel.files)
         # A model's folder may hold what somebody put there; the data of a run is ours alone.
