@@ -8,11 +8,13 @@ import math
 import re
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,8 +77,16 @@ def test_five_attributes_are_five_functions_and_one_call() -> None:
         said = [f(**SUMS) for f in found]
         assert server.requests == 3
     assert all(0 <= value <= 4 for row in said for value in row if value is not None)
-    with pytest.raises(ConfigError, match="math gives no attributes"):
-        rewards.functions("math", attributes=True)
+    with pytest.raises(ConfigError, match="math, truth: none gives attributes"):
+        rewards.functions("math", "truth", attributes=True)
+
+
+def test_attributes_and_rewards_stand_side_by_side() -> None:
+    with FaultyServer(status=500) as server:
+        failing = {"reward": {"model": server.reward, "retries": 0}}
+        found = rewards.functions("math", failing, attributes=True)
+        assert [f.__name__ for f in found] == ["math", *(f"reward_{name}" for name in ATTRIBUTES)]
+        assert [f(**SUMS, answer=["4"] * 3) for f in found] == [[None] * 3] * 6
 
 
 def test_where_a_judge_fails_no_function_says_anything(caplog: pytest.LogCaptureFixture) -> None:
@@ -128,6 +138,23 @@ def test_every_sample_of_verl_has_the_same_keys() -> None:
     assert [one["score"] for one in both] == [1.0, 0.0]
     assert list(both[0]) == list(both[1]) == ["score", "truth", "format"]
     assert math.isnan(both[0]["format"]) and math.isnan(both[1]["truth"])
+
+
+def test_a_score_goes_to_other_processes() -> None:
+    score = rewards.scorer({"math": {}}, "truth")
+    assert score("a", "4", "4")["score"] == 1.0
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(score, "a", "5", "4").result() == {
+            "score": 0.0,
+            "math": 0.0,
+            "truth": 0.0,
+        }
+
+
+def test_a_row_of_pandas_is_a_row() -> None:
+    asked = np.array([{"role": "user", "content": "2+2?"}], dtype=object)
+    score = rewards.scorer("truth")
+    assert score("a", "four", np.array(["4", "four"]), {"prompt": asked})["score"] == 1.0
 
 
 def test_many_threads_open_a_judge_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +268,18 @@ def test_rows_of_openrlhf_and_nemo(prompts: Path, tmp_path: Path) -> None:
     assert (first["question"], first["expected_answer"]) == ("2+2?", "4")
     assert second["verifier_metadata"]["tests"] == "assert f() == 1"
     assert "expected_answer" not in second
+    several = tmp_path / "several.jsonl"
+    several.write_text(json.dumps({"prompt": "2+2?", "answer": ["4", "four"]}))
+    out = export(several, "nemo", tmp_path / "new" / "out.jsonl").out
+    assert json.loads(out.read_text())["output"] == "4"
+
+
+@pytest.mark.parametrize("source", ["prompts.jsonl", "*.jsonl", "."])
+def test_what_is_read_is_not_written_over(source: str, prompts: Path) -> None:
+    before = prompts.read_bytes()
+    with pytest.raises(InputError, match="is among what is read"):
+        export(prompts.parent / source, "trl", prompts)
+    assert prompts.read_bytes() == before
 
 
 def test_turns_and_tools_as_the_responses_api_has_them(tmp_path: Path) -> None:

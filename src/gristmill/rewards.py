@@ -16,6 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Any
 
 from gristmill.backends.base import Backend
@@ -41,8 +42,8 @@ Spec = str | Mapping[str, Any]
 def functions(*judges: Spec, attributes: bool = False) -> list[RewardFunction]:
     """Reward functions for TRL's trainers (GRPO, RLOO), one for each judge.
 
-    attributes: of a judge that gives the five attributes, five functions instead of its reward, so
-    that the trainer weighs them (`reward_weights`). Columns of the data set (`answer`, `tests`,
+    attributes: of each judge that gives the five attributes, five functions instead of its reward,
+    so that the trainer weighs them (`reward_weights`). Columns of the data set (`answer`, `tests`,
     `constraints`, ...) are read as a run reads a row's. Judges see a completion without its
     thought; one that was cut off within its thought is an empty answer.
 
@@ -51,19 +52,20 @@ def functions(*judges: Spec, attributes: bool = False) -> list[RewardFunction]:
     So give a trainer the functions of one call. A judge that has no say (`math` of a prompt without
     an answer) gives None alone.
 
-    Raises ConfigError for what is no judge, or one that compares responses with each other.
+    Raises ConfigError for what is no judge, for one that compares responses with each other, and
+    for `attributes` where no judge gives them.
     """
     panel = _Panel(judges)
+    if attributes and not any(judge.gives_attributes for judge in panel.judges):
+        raise ConfigError(f"judges: {', '.join(panel.names)}: none gives attributes")
     found: list[RewardFunction] = []
     for number, judge in enumerate(panel.judges):
         name = panel.names[number]
-        if not attributes:
-            found.append(panel.function(number, name, lambda verdict: verdict.reward))
-        elif not judge.gives_attributes:
-            raise ConfigError(f"judges: {name} gives no attributes")
-        else:
+        if attributes and judge.gives_attributes:
             for place, attribute in enumerate(ATTRIBUTES):
                 found.append(panel.function(number, f"{name}_{attribute}", _attribute(place)))
+        else:
+            found.append(panel.function(number, name, lambda verdict: verdict.reward))
     return found
 
 
@@ -74,39 +76,45 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
     It is given `solution_str`, `ground_truth` and `extra_info`, and returns `score`, the mean over
     the judges that have a say, and each judge's own by name, NaN where it has none. What stands in
     `extra_info` is read as a row's columns (`prompt` or `question`, `answer`, `tests`,
-    `constraints`), of any other framework's task too. It may be called from many threads.
+    `constraints`), of any other framework's task too. It may be called from many threads, and sent
+    to other processes (verl's reward manager `remote`), each of which opens the judges itself.
 
     Raises BackendError where a judge fails: verl has no sample without a reward, and stops.
     Raises InputError where no judge has a say, or a model judges and the question is not there.
     """
-    panel = _Panel(judges)
+    return partial(_score, _Panel(judges))
 
-    def compute_score(
-        data_source: str = "",
-        solution_str: str = "",
-        ground_truth: Any = None,
-        extra_info: Mapping[str, Any] | None = None,
-        **_: Any,
-    ) -> dict[str, float]:
-        row = {**(extra_info or {})}
-        if not (ground_truth is None or (isinstance(ground_truth, str) and not ground_truth)):
-            row["answer"] = ground_truth
-        asked = row.pop("prompt", None) or row.pop("question", None)
-        if not asked and not all(isinstance(judge, GroundTruth) for judge in panel.judges):
-            raise InputError("extra_info: has neither 'prompt' nor 'question', and a model judges")
-        (verdicts,) = panel.grade([_sample(asked or "?", solution_str, row, "extra_info")])
-        said = {}
-        for name, verdict in zip(panel.names, verdicts, strict=True):
-            if isinstance(verdict, BackendError):
-                raise verdict
-            # verl asks every sample of a batch for the keys of the first.
-            said[name] = math.nan if verdict.reward is None else verdict.reward
-        known = [reward for reward in said.values() if not math.isnan(reward)]
-        if not known:
-            raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
-        return {"score": sum(known) / len(known), **said}
 
-    return compute_score
+def _score(
+    panel: _Panel,
+    data_source: str = "",
+    solution_str: str = "",
+    ground_truth: Any = None,
+    extra_info: Mapping[str, Any] | None = None,
+    **_: Any,
+) -> dict[str, float]:
+    row = {name: _listed(value) for name, value in (extra_info or {}).items()}
+    if (truth := _listed(ground_truth)) not in (None, ""):
+        row["answer"] = truth
+    asked = row.pop("prompt", None) or row.pop("question", None)
+    if not asked and not all(isinstance(judge, GroundTruth) for judge in panel.judges):
+        raise InputError("extra_info: has neither 'prompt' nor 'question', and a model judges")
+    (verdicts,) = panel.grade([_sample(asked or "?", solution_str, row, "extra_info")])
+    said = {}
+    for name, verdict in zip(panel.names, verdicts, strict=True):
+        if isinstance(verdict, BackendError):
+            raise verdict
+        # verl asks every sample of a batch for the keys of the first.
+        said[name] = math.nan if verdict.reward is None else verdict.reward
+    known = [reward for reward in said.values() if not math.isnan(reward)]
+    if not known:
+        raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
+    return {"score": sum(known) / len(known), **said}
+
+
+def _listed(value: Any) -> Any:
+    """NumPy's arrays, which pandas makes of a table's lists, as lists."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class _Panel:
@@ -116,6 +124,7 @@ class _Panel:
     def __init__(self, specs: Sequence[Spec]) -> None:
         if not specs:
             raise ConfigError("judges: name one, such as {'math': {}}")
+        self._specs = specs
         self.judges: list[Judge] = [
             open_part("gristmill.judges", spec, f"judges[{n}]") for n, spec in enumerate(specs)
         ]
@@ -134,6 +143,9 @@ class _Panel:
         self._opened = AsyncExitStack()
         self._backends: list[Backend] = []
         self._last: tuple[Any, list[list[Verdict | BackendError]]] = (None, [])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Panel, (self._specs,)
 
     def function(
         self, number: int, name: str, read: Callable[[Verdict], float | None]

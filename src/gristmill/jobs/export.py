@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.errors import DataError, InputError
+from gristmill.errors import DataError, InputError, StorageError
 from gristmill.foreign import read_json
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
+from gristmill.judges._answers import right_answers
 from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
 from gristmill.mill.source import read_prompts
@@ -44,7 +46,8 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
     trainer: `trl`, `verl`, `openrlhf`, `gym` (NeMo Gym) or `nemo` (NeMo RL); docs/rl.md has the
     columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests and constraints go along;
     all rows have the columns that any of them needs.
-    Raises InputError for another trainer or ending, DataError where nothing is a prompt.
+    Raises InputError for another trainer or ending and where `out` is among the files that are
+    read, DataError where nothing is a prompt.
     """
     path = Path(out)
     if trainer not in _ROWS:
@@ -53,9 +56,12 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
         raise InputError(f"{path}: name a .jsonl or a .parquet file")
     if trainer == "gym" and path.suffix != ".jsonl":
         raise InputError(f"{path}: NeMo Gym reads .jsonl files alone; name one")
+    sources, system = _sources(str(source))
+    if path.exists() and any(path.resolve().is_relative_to(read) for read in _read(sources)):
+        raise InputError(f"{path}: is among what is read; name another file with --out")
     prompts: list[Prompt] = []
     refused: list[str] = []
-    for found in _prompts(str(source)):
+    for found in read_prompts(sources, system):
         if isinstance(found, Refused):
             refused.append(f"{found.where}: {found.reason}: {found.detail}")
         else:
@@ -69,6 +75,10 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
             refused.append(f"{prompt.source}: {prompt.id}: {error}")
     if not rows:
         raise DataError(f"{source}: no row is a prompt{': ' + refused[0] if refused else ''}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot write: {error.strerror}") from None
     if path.suffix == ".jsonl":
         write_atomically(path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
     else:
@@ -78,9 +88,10 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
     return Exported(path, len(rows), refused)
 
 
-def _prompts(source: str) -> Iterator[Prompt | Refused]:
+def _sources(source: str) -> tuple[list[Source], str | None]:
+    """What is read, and the system message that a run puts before its prompts."""
     if not (Path(source) / "run.yaml").is_file():
-        return read_prompts([Source(file=source)])
+        return [Source(file=source)], None
     folder = Folder(Path(source))
     values = read_yaml(folder.run)
     if "generate" not in values:
@@ -88,7 +99,15 @@ def _prompts(source: str) -> Iterator[Prompt | Refused]:
     config = Config.of({key: values[key] for key in Config.model_fields if key in values})
     # What recipes wrote lies in the folder.
     config = Supply(config, folder, None).as_files()
-    return read_prompts(config.sources, config.generate.system)
+    return config.sources, config.generate.system
+
+
+def _read(sources: list[Source]) -> Iterator[Path]:
+    """The files and folders of sources, as far as they are on this machine."""
+    for source in sources:
+        # Path.glob takes no absolute pattern.
+        for name in (source.file, *glob(source.file, recursive=True)):  # noqa: PTH207
+            yield Path(name).resolve()
 
 
 def _facts(prompt: Prompt, names: list[str]) -> dict[str, Any]:
@@ -136,7 +155,8 @@ def _gym(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
     metadata = {"id": prompt.id, **facts}
     row = {"responses_create_params": asked, "verifier_metadata": metadata}
     if prompt.answer:
-        row |= {"question": prompt.messages[-1].content, "expected_answer": prompt.answer}
+        (right, *_) = right_answers(prompt)
+        row |= {"question": prompt.messages[-1].content, "expected_answer": right}
     return row
 
 
@@ -157,7 +177,8 @@ def _nemo(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
     # NeMo RL's ResponseDataset, which reads no other column.
     if len(prompt.messages) != 1 or not prompt.answer:
         raise DataError("NeMo RL's rows hold one question and its answer; --for gym holds more")
-    return {"input": prompt.messages[0].content, "output": prompt.answer}
+    (right, *_) = right_answers(prompt)
+    return {"input": prompt.messages[0].content, "output": right}
 
 
 _ROWS: dict[str, Callable[[Prompt, dict[str, Any]], dict[str, Any]]] = {
