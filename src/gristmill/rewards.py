@@ -90,7 +90,9 @@ def scorer(*judges: Spec) -> Callable[..., dict[str, float]]:
             if verdict.reward is not None:
                 said[name] = verdict.reward
         if not said:
-            raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
+            raise InputError(
+                "no judge has a say: give the prompts an answer, tests, constraints or a rubric"
+            )
         return {"score": sum(said.values()) / len(said), **said}
 
     return compute_score
@@ -107,7 +109,7 @@ class _Panel:
             open_part("gristmill.judges", spec, f"judges[{n}]") for n, spec in enumerate(specs)
         ]
         for n, judge in enumerate(self.judges):
-            if isinstance(judge, GroupJudge):
+            if isinstance(judge, GroupJudge) and judge.lacks(1):
                 raise ConfigError(f"judges[{n}]: compares responses with each other; name another")
         kinds = [spec if isinstance(spec, str) else next(iter(spec)) for spec in specs]
         self.names = [

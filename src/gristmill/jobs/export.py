@@ -35,8 +35,8 @@ def export(source: str, trainer: str, out: str | Path) -> Exported:
 
     trainer: `trl` (`prompt` and the facts as columns), `verl` (`data_source`, `prompt`, `ability`,
     `reward_model`, `extra_info`) or `openrlhf` (`input`, `label`). out: a `.jsonl` or `.parquet`
-    file. Answers, tests and constraints go along; where a prompt's row had none, it has none.
-    Raises InputError for another trainer or ending, DataError where nothing is a prompt.
+    file. Answers, tests, constraints and rubrics go along; where a prompt's row had none, it has
+    none. Raises InputError for another trainer or ending, DataError where nothing is a prompt.
     """
     path = Path(out)
     if trainer not in _ROWS:
@@ -69,11 +69,14 @@ def export(source: str, trainer: str, out: str | Path) -> Exported:
 
 def _facts(prompt: Prompt) -> dict[str, Any]:
     """What judges compare with. Constraints are JSON in a text: their keys differ by row, and a
-    table has one form for each column."""
+    table has one form for each column. So is a rubric, as rows of it are read."""
     facts = {
         "answer": prompt.answer,
         "tests": prompt.tests,
         "constraints": f"[{', '.join(prompt.constraints)}]" if prompt.constraints else None,
+        "rubric": orjson.dumps([c._asdict() for c in prompt.rubric]).decode()
+        if prompt.rubric
+        else None,
     }
     return {name: value for name, value in facts.items() if value}
 
