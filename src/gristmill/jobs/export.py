@@ -24,7 +24,7 @@ from gristmill.records import Message, Prompt, as_dicts
 from gristmill.storage import write_atomically
 
 BATCH = 1024
-FACTS = ("answer", "tests", "constraints", "tools", "language", "category")
+FACTS = ("answer", "tests", "constraints", "rubric", "tools", "language", "category")
 """What of a prompt goes along, under the names that every row may have them."""
 
 
@@ -42,8 +42,8 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
     reads, with the same ids, or of a file, a folder of files, `tutor:200`, `hf:...`.
 
     trainer: `trl`, `verl`, `openrlhf`, `gym` (NeMo Gym) or `nemo` (NeMo RL); docs/rl.md has the
-    columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests and constraints go along;
-    all rows have the columns that any of them needs.
+    columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests, constraints and rubrics go
+    along; all rows have the columns that any of them needs.
     Raises InputError for another trainer or ending, DataError where nothing is a prompt.
     """
     path = Path(out)
@@ -93,10 +93,12 @@ def _prompts(source: str) -> Iterator[Prompt | Refused]:
 
 def _facts(prompt: Prompt, names: list[str]) -> dict[str, Any]:
     """What judges compare with. Constraints are JSON in a text: their keys differ by row, and a
-    table has one form for each column."""
+    table has one form for each column. So is a rubric, as rows of it are read."""
     facts = {name: getattr(prompt, name) or None for name in names}
     if facts.get("constraints"):
         facts["constraints"] = f"[{', '.join(prompt.constraints)}]"
+    if facts.get("rubric"):
+        facts["rubric"] = orjson.dumps([c._asdict() for c in prompt.rubric]).decode()
     return facts
 
 
