@@ -36,6 +36,12 @@ def scores(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
     return Response(text, "full", "stop", _asked(messages) + GUIDELINES // 2, TOKENS)
 
 
+def yes(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
+    """Reasons that fill the reply, and that a criterion holds at its end."""
+    text = words(Random(seed), TOKENS)[: 4 * TOKENS - 7] + "\n1: yes"
+    return Response(text, "full", "stop", _asked(messages), TOKENS)
+
+
 def dull(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
     """Lists and texts of which most say the same again, each with much around it."""
     random = Random(f"{messages}/{index}/{seed}")

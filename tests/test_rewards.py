@@ -269,7 +269,8 @@ def test_rows_of_openrlhf_and_nemo(prompts: Path, tmp_path: Path) -> None:
     assert second["verifier_metadata"]["tests"] == "assert f() == 1"
     assert "expected_answer" not in second
     several = tmp_path / "several.jsonl"
-    several.write_text(json.dumps({"prompt": "2+2?", "answer": ["4", "four"]}))
+    blank = {"prompt": "3+3?", "answer": " "}
+    several.write_text(f'{{"prompt": "2+2?", "answer": ["4", "four"]}}\n{json.dumps(blank)}')
     out = export(several, "nemo", tmp_path / "new" / "out.jsonl").out
     assert json.loads(out.read_text())["output"] == "4"
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from gristmill.errors import CheckpointError, ConfigError
 
@@ -243,6 +244,12 @@ class _Once(yaml.SafeLoader):
                 raise ComposerError(None, None, problem, node.start_mark) from None
         return node
 
+    def construct_yaml_int(self, node: Any) -> int:
+        value = super().construct_yaml_int(node)
+        if not -(2**63) <= value < 2**64:
+            raise ConstructorError(None, None, "a number of more than 64 bits", node.start_mark)
+        return value
+
     def compose_sequence_node(self, anchor: Any) -> Any:
         self._open.add(anchor)
         node = super().compose_sequence_node(anchor)
@@ -262,3 +269,6 @@ class _Once(yaml.SafeLoader):
                 raise ComposerError(None, None, problem, key.start_mark)
             seen[named] = key.start_mark.line + 1
         return node
+
+
+_Once.add_constructor("tag:yaml.org,2002:int", _Once.construct_yaml_int)

@@ -55,6 +55,13 @@ class Message:
         return not (self.reasoning or self.tool_calls or self.tool_call_id or self.name)
 
 
+class Criterion(NamedTuple):
+    """What may hold of an answer, and the points that it then gets: below 0 where it should not."""
+
+    text: str
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What a model is asked: one or more messages, the last of them the user's.
@@ -66,6 +73,7 @@ class Prompt:
     tests: a program that tests the code in an answer; the judge `code` runs it.
     constraints: what can be checked in an answer, each one JSON, `{"paragraphs": {"count": 3}}`;
     the judge `format` does.
+    rubric: what to judge an answer by, for the judge `rubric`; the weight of one is above 0.
     tools: what may be called, the JSON of a list in OpenAI's form; empty where nothing may.
     """
 
@@ -79,6 +87,7 @@ class Prompt:
     tests: str | None = None
     constraints: tuple[str, ...] = ()
     tools: str = ""
+    rubric: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,9 @@ def _score(
         said[name] = math.nan if verdict.reward is None else verdict.reward
     known = [reward for reward in said.values() if not math.isnan(reward)]
     if not known:
-        raise InputError("no judge has a say: give the prompts an answer, tests or constraints")
+        raise InputError(
+            "no judge has a say: give the prompts an answer, tests, constraints or a rubric"
+        )
     return {"score": sum(known) / len(known), **said}
 
 

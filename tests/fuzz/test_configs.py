@@ -108,7 +108,8 @@ YAML = (
     "a: !!int ''", "a: !!bool maybe", "a: !!timestamp x", "a: !!float ''", "? [a]\n: b",
     "a: 2001-99-99", "a: &x [*x]", "a: !!python/object:os.system x", "a: !!binary ²", "a: 0x",
     "a: 1:99", "<<: 3", "%YAML 9.9", "a: &a [1]\nb: *c", "a:\tb", "=: =", "a: |\n\x00", "on: off",
-    "? a\n? a", "a: 1_0", "- - - a", "!!set {a}", 'a: "\\ud800"', 'a: "\\ud83d\\ude00"',
+    "? a\n? a", "a: 1_0", "- - - a", "!!set {a}", f"a: 1{'0' * 400}",
+    'a: "\\ud800"', 'a: "\\ud83d\\ude00"',
 )  # fmt: skip
 
 

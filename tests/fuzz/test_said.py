@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -209,6 +210,11 @@ def test_what_pages_show(text, number):
     assert "\n" not in one_line(text)
     for shown in (whole, brief, decimal, percent, duration, dollars):
         assert isinstance(shown(number), str)
+
+
+def test_a_number_that_no_answer_reaches():
+    with pytest.raises(DataError, match="not JSON"):
+        from_json('{"bullets": {"at_most": 1%s}}' % ("0" * 400))
 
 
 def test_a_number_and_then_a_word_without_end():

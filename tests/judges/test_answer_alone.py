@@ -16,7 +16,7 @@ from coded import ADD
 from gristmill.backends import Embedded
 from gristmill.judges.base import GroupJudge, Judge
 from gristmill.parts import open_part
-from gristmill.records import Message, Prompt, Response, Sampling, Score, Verdict
+from gristmill.records import Criterion, Message, Prompt, Response, Sampling, Score, Verdict
 
 RIGHT, WRONG = "def add(a, b): return a + b", "def add(a, b): return a - b"
 
@@ -33,7 +33,15 @@ ASKING: dict[str, dict[str, Any]] = {
     "turns": {"model": "m:x"},
     "embedding": {"model": "m:x", "of": "row"},
     "llm": {"model": "m:x"},
+    "genrm": {"model": "m:x"},
+    "rubric": {"model": "m:x"},
 }
+
+
+SAID = """[[A]]
+{"score_1": 4, "score_2": 2, "ranking": 2}
+1: yes"""
+"""A verdict to whoever asks."""
 
 
 class Ear:
@@ -44,7 +52,7 @@ class Ear:
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         self.heard += [message.content for message in prompt.messages]
-        return Response("[[A]]", "ear", "stop")
+        return Response(SAID, "ear", "stop")
 
     async def score(self, turns: Sequence[Message]) -> Score:
         self.heard += [f"{turn.content}{turn.reasoning}" for turn in turns]
@@ -85,7 +93,8 @@ def test_a_thought_is_neither_right_nor_wrong(name: str) -> None:
 def test_no_model_that_judges_hears_a_thought(name: str) -> None:
     judge, ear = opened(name, ASKING[name]), Ear()
     earlier = Message("assistant", "It depends.", reasoning="SECRET one")
-    asked = Prompt("p", (Message("user", "Why?"), earlier, Message("user", "On what?")))
+    turns = (Message("user", "Why?"), earlier, Message("user", "On what?"))
+    asked = Prompt("p", turns, rubric=(Criterion("Says on what."),))
     answers = [Response(f"On {what}.", "m", reasoning="SECRET two") for what in ("this", "that")]
 
     async def work() -> Sequence[Verdict | Exception]:

@@ -22,6 +22,7 @@ PRICE = {"input": 1000, "output": 4000}
 """US dollars per million tokens: so that the little that is asked here costs something."""
 
 CHAT = {"model": "scripted:full:verdict", "max_tokens": TOKENS, "price": PRICE}
+CRITERIA = [{"text": "It says which number it is, and no other."}, {"text": "It is polite."}]
 GRADING = {"model": "scripted:echo", "price": PRICE}
 JUDGES: dict[str, list[dict[str, Any]]] = {
     "code": [],
@@ -31,6 +32,7 @@ JUDGES: dict[str, list[dict[str, Any]]] = {
     "llm": [{**CHAT, "how": how} for how in ("pairwise", "tournament", "pointwise")],
     "math": [],
     "reward": [GRADING],
+    "rubric": [{**CHAT, "model": "scripted:full:yes"}],
     "truth": [{}],
     "turns": [GRADING],
 }
@@ -43,7 +45,12 @@ OVER = 4
 def config(tmp_path: Path, judges: list[Any], **changes: Any) -> Config:
     rule = [{"lowercase": {}}]
     rows: list[dict[str, Any]] = [
-        {"prompt": f"What is {n} and {n}? " * 9, "answer": "4", "constraints": rule}
+        {
+            "prompt": f"What is {n} and {n}? " * 9,
+            "answer": "4",
+            "constraints": rule,
+            "rubric": CRITERIA,
+        }
         for n in range(3)
     ]
     said = [{"role": r, "content": f"Turn {n}. " * 9} for n, r in enumerate(("user", "assistant"))]

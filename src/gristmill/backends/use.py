@@ -31,10 +31,12 @@ class Use(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A prompt as a forecast knows it: its tokens, and how many turns of the assistant it has."""
+    """A prompt as a forecast knows it: its tokens, how many turns of the assistant it has, and the
+    tokens of each criterion of its rubric."""
 
     tokens: int = 0
     turns: int = 0
+    criteria: tuple[int, ...] = ()
 
 
 def tokens_in(text: str) -> int:
@@ -52,4 +54,5 @@ def tokens_of(messages: Iterable[Message]) -> int:
 def asked_in(prompt: Prompt) -> Asked:
     """A prompt, measured."""
     turns = sum(m.role == "assistant" for m in prompt.messages)
-    return Asked(tokens_of(prompt.messages) + tokens_in(prompt.tools), turns)
+    criteria = tuple(tokens_in(criterion.text) for criterion in prompt.rubric)
+    return Asked(tokens_of(prompt.messages) + tokens_in(prompt.tools), turns, criteria)

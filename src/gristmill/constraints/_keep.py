@@ -9,6 +9,7 @@ from typing import Any
 
 from gristmill.constraints.base import Constraint
 from gristmill.errors import ConfigError, DataError
+from gristmill.foreign import read_json
 from gristmill.parts import name_of, open_part
 
 ROOM = "gristmill.constraints"
@@ -44,8 +45,8 @@ def from_json(text: str) -> Demand:
     """The constraint of one such line. Raises DataError that names what is wrong in it."""
     where = f"constraint {text:.80}"
     try:
-        entry = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        entry = read_json(text)
+    except ValueError as error:
         raise DataError(f"{where}: not JSON: {error}") from None
     if isinstance(entry, str):
         entry = {entry: {}}

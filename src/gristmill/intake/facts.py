@@ -12,9 +12,9 @@ import orjson
 from gristmill.errors import InputError
 from gristmill.foreign import read_json
 from gristmill.intake.calls import tools_of
-from gristmill.intake.cells import Row, Unusable, json_of, name_of
+from gristmill.intake.cells import Row, Unusable, json_of, name_of, number_of
 from gristmill.intake.turns import Turns
-from gristmill.records import Prompt, prompt_id
+from gristmill.records import Criterion, Prompt, prompt_id
 
 SYSTEM = ("system", "system_prompt", "system_message")
 THOUGHT = ("reasoning", "reasoning_content", "thinking", "thought")
@@ -28,6 +28,7 @@ Natural Questions, or an object with one, as in SQuAD."""
 TESTS = ("tests", "test_list", "test")
 BEFORE_TESTS = ("test_imports", "test_setup_code", "test_setup")
 IFEVAL = ("instruction_id_list", "kwargs")
+RUBRICS = ("rubric", "rubrics")
 NAMES = (
     *IDS, "source", "dataset", "data_source", "license", "version", "generator", "provenance",
     "response_id", "chosen_id", "rejected_id", "reward", "kept",
@@ -37,7 +38,7 @@ nobody misses it where nothing uses them."""
 
 OF_PROMPT = (
     *IDS, *CATEGORIES, *LANGUAGES, *ANSWERS, *TESTS, *BEFORE_TESTS, "entry_point", *TOOLS, *SYSTEM,
-    *IFEVAL, "constraints", "source", "parents", "written_by", "lineage", "persona",
+    *IFEVAL, *RUBRICS, "constraints", "source", "parents", "written_by", "lineage", "persona",
 )  # fmt: skip
 """Columns that a prompt to be answered obeys. `written_by`, `lineage` and `persona` are what
 recipes write: read where a run's recipes are reported."""
@@ -221,6 +222,45 @@ def _constraints(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
         raise Unusable("bad_field", f"'constraints': {error}") from None
 
 
+def _rubric(row: Row, names: tuple[str, ...]) -> tuple[Criterion, ...]:
+    """Criteria: a list of texts or of objects, or its JSON; any other text is a single one."""
+    name, given = names[0], row[names[0]]
+    if isinstance(given, str):
+        try:
+            given = read_json(given) if given.lstrip().startswith("[") else [given]
+        except orjson.JSONDecodeError as error:
+            raise Unusable("bad_field", f"'{name}' is not JSON: {error}") from None
+    if given is None:
+        return ()
+    if not isinstance(given, list):
+        raise Unusable("bad_field", f"'{name}' is {type(given).__name__}, not a list")
+    found = tuple(c for n, one in enumerate(given) if (c := _criterion(one, f"{name}[{n}]")).text)
+    if found and not any(criterion.weight > 0 for criterion in found):
+        raise Unusable("bad_field", f"'{name}' has no criterion with a weight above 0")
+    return found
+
+
+def _criterion(given: Any, name: str) -> Criterion:
+    """A text, or an object: HealthBench's has `criterion` and `points`, RaR's `title`,
+    `description` and `weight`."""
+    if isinstance(given, str):
+        return Criterion(given.strip())
+    if not isinstance(given, dict):
+        raise Unusable("bad_field", f"'{name}' is {type(given).__name__}, not a text or object")
+    said = next((given[key] for key in ("text", "criterion", "description") if key in given), None)
+    if not isinstance(said, str) or not said.strip():
+        raise Unusable("bad_field", f"'{name}' has no 'text', 'criterion' or 'description'")
+    title = given.get("title")
+    text = (
+        f"{title.strip()}: {said.strip()}"
+        if isinstance(title, str) and title.strip()
+        else said.strip()
+    )
+    weight = next((given[key] for key in ("weight", "points") if given.get(key) is not None), 1.0)
+    number = number_of(weight, f"{name}.weight", "bad_field")
+    return Criterion(text, 1.0 if number is None else number)
+
+
 def _parents(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     given = row[names[0]]
     return tuple(str(p) for p in given) if isinstance(given, list) else ()
@@ -235,5 +275,6 @@ _FACTS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "tests": (_tests, TESTS),
     "constraints": (_constraints, ("constraints", *IFEVAL)),
     "tools": (tools_in, TOOLS),
+    "rubric": (_rubric, RUBRICS),
 }
 """Of each fact of a `Prompt` what reads it, and from which columns."""

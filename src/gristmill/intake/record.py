@@ -137,6 +137,7 @@ def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
         "tests": prompt.tests,
         "constraints": [orjson.loads(text) for text in prompt.constraints],
         "tools": orjson.loads(prompt.tools) if prompt.tools else None,
+        "rubric": [criterion._asdict() for criterion in prompt.rubric],
     }
     facts = {name: value for name, value in facts.items() if value not in (None, "", [])}
     return {**said, **facts}

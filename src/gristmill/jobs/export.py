@@ -26,7 +26,7 @@ from gristmill.records import Message, Prompt, as_dicts
 from gristmill.storage import write_atomically
 
 BATCH = 1024
-FACTS = ("answer", "tests", "constraints", "tools", "language", "category")
+FACTS = ("answer", "tests", "constraints", "rubric", "tools", "language", "category")
 """What of a prompt goes along, under the names that every row may have them."""
 
 
@@ -44,8 +44,8 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
     reads, with the same ids, or of a file, a folder of files, `tutor:200`, `hf:...`.
 
     trainer: `trl`, `verl`, `openrlhf`, `gym` (NeMo Gym) or `nemo` (NeMo RL); docs/rl.md has the
-    columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests and constraints go along;
-    all rows have the columns that any of them needs.
+    columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests, constraints and rubrics go
+    along; all rows have the columns that any of them needs.
     Raises InputError for another trainer or ending and where `out` is among the files that are
     read, DataError where nothing is a prompt.
     """
@@ -112,10 +112,12 @@ def _read(sources: list[Source]) -> Iterator[Path]:
 
 def _facts(prompt: Prompt, names: list[str]) -> dict[str, Any]:
     """What judges compare with. Constraints are JSON in a text: their keys differ by row, and a
-    table has one form for each column."""
+    table has one form for each column. So is a rubric, as rows of it are read."""
     facts = {name: getattr(prompt, name) or None for name in names}
     if facts.get("constraints"):
         facts["constraints"] = f"[{', '.join(prompt.constraints)}]"
+    if facts.get("rubric"):
+        facts["rubric"] = orjson.dumps([c._asdict() for c in prompt.rubric]).decode()
     return facts
 
 
@@ -154,9 +156,8 @@ def _gym(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
         asked["tools"] = [{"type": "function", "strict": False, **tool} for tool in tools]
     metadata = {"id": prompt.id, **facts}
     row = {"responses_create_params": asked, "verifier_metadata": metadata}
-    if prompt.answer:
-        (right, *_) = right_answers(prompt)
-        row |= {"question": prompt.messages[-1].content, "expected_answer": right}
+    if right := right_answers(prompt):
+        row |= {"question": prompt.messages[-1].content, "expected_answer": right[0]}
     return row
 
 
@@ -175,10 +176,10 @@ def _items(message: Message) -> list[dict[str, Any]]:
 
 def _nemo(prompt: Prompt, facts: dict[str, Any]) -> dict[str, Any]:
     # NeMo RL's ResponseDataset, which reads no other column.
-    if len(prompt.messages) != 1 or not prompt.answer:
+    right = right_answers(prompt)
+    if len(prompt.messages) != 1 or not right:
         raise DataError("NeMo RL's rows hold one question and its answer; --for gym holds more")
-    (right, *_) = right_answers(prompt)
-    return {"input": prompt.messages[0].content, "output": right}
+    return {"input": prompt.messages[0].content, "output": right[0]}
 
 
 _ROWS: dict[str, Callable[[Prompt, dict[str, Any]], dict[str, Any]]] = {

@@ -1,8 +1,8 @@
 """A chat model as a judge: which of several answers is best, or how good one is.
 
-The wording (`choice.md`, `rating.md`, `attributes.md`) is gristmill's own; the form of the
-verdict, a letter or a number in double brackets, is the one that MT-bench made usual (Zheng et al.
-2023, arXiv:2306.05685). A reply without a verdict has none: it is never read as one.
+The wording (`choice.md`, `rating.md`, `attributes.md`, `criteria.md`) is gristmill's own; the form
+of the verdict, a letter or a number in double brackets, is the one that MT-bench made usual (Zheng
+et al. 2023, arXiv:2306.05685). A reply without a verdict has none: it is never read as one.
 """
 
 from __future__ import annotations
@@ -115,6 +115,18 @@ def grading_request(prompt: Turns, answer: Turns, rubric: str | None = None) -> 
         rubric=_template("rubric.md") if rubric is None else rubric.strip(),
         request=_block("the request", prompt, mark),
         answers=_block("the answer", answer, mark),
+    )
+
+
+def criteria_request(prompt: Turns, answer: Turns, criteria: Sequence[str]) -> str:
+    """What a judge is asked about one answer and what was written to judge it by."""
+    listed = (Message("user", "\n\n".join(f"{n}. {c}" for n, c in enumerate(criteria, 1))),)
+    mark = _mark(prompt, answer, listed)
+    return _template("criteria.md").format(
+        request=_block("the request", prompt, mark),
+        answers=_block("the answer", answer, mark),
+        criteria=_block("the criteria", listed, mark),
+        lines="\n".join(f"{n}: yes or no" for n in range(1, len(criteria) + 1)),
     )
 
 

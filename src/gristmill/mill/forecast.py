@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
+from statistics import fmean
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.use import Asked, Use, asked_in, tokens_in
@@ -36,9 +37,9 @@ class Forecast:
     prompts: all of them; written: those that recipes are to write. calls: retries aside. writing:
     of them, those of recipes. prompt_tokens, completion_tokens, judge_tokens: as budgets count
     them; what is read is reckoned by its bytes, what is written by `max_tokens`. length: tokens of
-    a prompt that is there, on average, and not at most. usd: None where no price is given. seconds:
-    at SECONDS_PER_CALL and the configured concurrency, or at the request limit. first: the first
-    `SHOWN` prompts that are there, as the model gets them.
+    a prompt that is there, on average, and not at most; rubric: of each of its criteria, too. usd:
+    None where no price is given. seconds: at SECONDS_PER_CALL and the configured concurrency, or at
+    the request limit. first: the first `SHOWN` prompts that are there, as the model gets them.
     """
 
     prompts: int
@@ -55,6 +56,7 @@ class Forecast:
     seconds: float
     limits: tuple[str, ...]
     first: tuple[str, ...] = ()
+    rubric: tuple[int, ...] = ()
 
 
 def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -> Forecast:
@@ -69,7 +71,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
     lacks = [*_lacks(config), *notices(config)] if opening else []
     sums, wanted = _Sums(config), first_counts(config, limit)
     bad = duplicates = there = characters = 0
-    shown, first = list[Prompt](), ""
+    shown, criteria, first = list[Prompt](), list[int](), ""
     for item in items(config, limit):
         if isinstance(item, Refused):
             duplicates += item.reason == "input:duplicate"
@@ -78,7 +80,8 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
             continue
         there += 1
         characters += _characters(item[0])
-        sums.add(asked_in(item[0]), 1)
+        sums.add(asked := asked_in(item[0]), 1)
+        criteria += asked.criteria
         if opening and len(shown) < SHOWN:
             shown.append(item[0])
     if first and not there and not wanted:
@@ -107,6 +110,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
         seconds=seconds,
         limits=(),
         first=tuple(_as_asked(config, prompt) for prompt in shown),
+        rubric=(round(fmean(criteria)),) * round(len(criteria) / there) if criteria else (),
     )
     return replace(found, limits=(*_limits(config, found), *lacks))
 

@@ -39,7 +39,9 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
     ]
     for judge in config.open_judges():
         if isinstance(judge, Calling) and not isinstance(judge, GroundTruth):
-            works.append(_judging(judge, n, length, generate.max_tokens))
+            works.append(
+                _judging(judge, n, Asked(round(length), 0, found.rubric), generate.max_tokens)
+            )
     if found.written:
         calls = found.written * WRITING_CALLS / prompts
         tokens = writing / prompts
@@ -57,10 +59,10 @@ def assume(config: Config, found: Forecast) -> tuple[Work, ...]:
     return tuple(works)
 
 
-def _judging(judge: Judge, n: int, prompt: float, answer: int) -> Work:
+def _judging(judge: Judge, n: int, asked: Asked, answer: int) -> Work:
     """One judge's work for one prompt with n answers."""
     assert isinstance(judge, Calling)
-    use = judge.may_take(Asked(round(prompt)), n, answer)
+    use = judge.may_take(asked, n, answer)
     return Work(
         name_of(judge),
         judge.model,

@@ -48,7 +48,9 @@ class Kind:
         except sqlite3.OperationalError as error:
             raise StorageError(f"{path}: {error}") from None
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not {self.what} ({error})") from None
+            # A damaged schema is quoted as it stands, over several lines.
+            said = " ".join(str(error).split())
+            raise DataError(f"{path}: not {self.what} ({said})") from None
 
 
 def open_base(
