@@ -36,6 +36,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "reward": {"model": "scripted:echo"},
     "threshold": {"correctness": 1},
     "llm": {"model": "scripted:echo"},
+    "genrm": {"model": "scripted:echo"},
+    "rubric": {"model": "scripted:echo"},
     "embedding": {"model": "scripted:echo"},
     "gristmill.judges.turns": {"model": "scripted:echo"},
     "gristmill.filters.turns": {"every": 2},

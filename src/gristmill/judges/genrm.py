@@ -71,9 +71,11 @@ class Genrm(Calling, GroupJudge):
     temperature: float = Field(default=0.6, ge=0)
     """This, `top_p` and `max_tokens` as NeMo Gym samples them: the models think at length."""
     top_p: float = Field(default=0.95, gt=0, le=1)
+    """The share of the likeliest tokens that is drawn from."""
     max_tokens: int = Field(default=16_384, ge=1)
     """Room for thought, analysis and scores; a reply that is cut off has none."""
     seed: int = 0
+    """Of the sampling; each vote has another."""
 
     @model_validator(mode="after")
     def _judged_by(self) -> Self:
