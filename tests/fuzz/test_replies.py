@@ -1,6 +1,8 @@
 """Whatever a server sends is a reply that can be kept, or a fault that says so."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 
 import aiohttp
@@ -98,6 +100,15 @@ def check_score(score: Score) -> None:
     assert 0 <= score.tokens < 2**53
 
 
+@contextmanager
+def or_a_fault() -> Iterator[None]:
+    """What may be a fault in place of a value, and one that is as it should be."""
+    try:
+        yield
+    except Fault as fault:
+        check_fault(fault)
+
+
 def check_fault(fault: Fault) -> None:
     assert isinstance(fault.message, str)
     assert fault.kind.isidentifier()
@@ -107,10 +118,8 @@ def check_fault(fault: Fault) -> None:
 @fuzzed
 @given(near(CHAT, CALLED, PARTS, *ERRORS))
 def test_chat_replies(raw):
-    try:
+    with or_a_fault():
         check_response(read_chat(read_as_a_pool_does(raw), "m"))
-    except Fault as fault:
-        check_fault(fault)
 
 
 @fuzzed
@@ -124,20 +133,16 @@ def test_chat_replies(raw):
     )
 )
 def test_messages_of_anthropic(raw):
-    try:
+    with or_a_fault():
         check_response(read_message(read_as_a_pool_does(raw), "m"))
-    except Fault as fault:
-        check_fault(fault)
 
 
 @fuzzed
 @given(near(*GRADES), texts)
 def test_rewards_in_chat_replies(raw, said):
     for given_ in (raw, written({"choices": [{"message": {"content": said}}]})):
-        try:
+        with or_a_fault():
             check_score(read_chat_reward(read_as_a_pool_does(given_), "m"))
-        except Fault as fault:
-            check_fault(fault)
 
 
 @fuzzed
@@ -150,10 +155,8 @@ def test_rewards_in_chat_replies(raw, said):
 )
 def test_rewards_of_vllm(raw):
     for read in (read_classify, read_pooling):
-        try:
+        with or_a_fault():
             check_score(read(read_as_a_pool_does(raw), "m"))
-        except Fault as fault:
-            check_fault(fault)
 
 
 @fuzzed
@@ -164,11 +167,8 @@ def test_rewards_of_vllm(raw):
     )
 )
 def test_embeddings(raw):
-    try:
+    with or_a_fault():
         found = read_embedding(read_as_a_pool_does(raw))
-    except Fault as fault:
-        check_fault(fault)
-    else:
         assert abs(float((found.vector**2).sum()) - 1) < 1e-3
         assert 0 <= found.tokens < 2**53
 
@@ -199,10 +199,8 @@ def test_ids_of_batches(raw):
         return
     assert isinstance(object_of(reply), dict)
     assert all(isinstance(one, dict) for one in objects_of(reply, "data"))
-    try:
+    with or_a_fault():
         assert id_of(reply)
-    except Fault as fault:
-        check_fault(fault)
 
 
 # Streams
@@ -249,11 +247,8 @@ def test_streams(raw, size):
 
         return [piece async for piece in pieces.until(call())]
 
-    try:
+    with or_a_fault():
         *said, response = asyncio.run(heard())
-    except Fault as fault:
-        check_fault(fault)
-    else:
         assert isinstance(response, Response)
         check_response(response)
         for piece in said:

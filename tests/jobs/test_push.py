@@ -17,6 +17,7 @@ from commands import Gristmill
 from gristmill.errors import BackendFatal, DataError, InputError
 from gristmill.nemotron.tiny import tiny_path
 from mills import settings, write_prompts
+from trainings import write_rows
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 TOKEN = "hf_" + "loopback" * 4
@@ -152,6 +153,15 @@ def test_a_model_goes_as_a_model(hub: Hub) -> None:
     pushed = gristmill.push(tiny_path("instruct"), "acme/tiny")
     assert pushed.parcel.kind == "model"
     assert {"config.json", "model.safetensors"} <= set(hub.repos["models/acme/tiny"])
+
+
+def test_a_training_goes_as_its_model(hub: Hub, tmp_path: Path) -> None:
+    rows = [{"prompt": f"Say {n}.", "response": f"It is {n}."} for n in range(8)]
+    data = write_rows(tmp_path / "chats.jsonl", rows)
+    config = {"model": "tiny:instruct", "data": {"file": str(data)}, "steps": 1}
+    gristmill.train("sft", config, tmp_path / "trained")
+    assert gristmill.push(tmp_path / "trained", "acme/mine").parcel.kind == "model"
+    assert {"README.md", "model.safetensors"} <= set(hub.repos["models/acme/mine"])
 
 
 def test_refusals_are_one_line(

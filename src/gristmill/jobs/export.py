@@ -93,9 +93,9 @@ def _sources(source: str) -> tuple[list[Source], str | None]:
     if not (Path(source) / "run.yaml").is_file():
         return [Source(file=source)], None
     folder = Folder(Path(source))
-    values = read_yaml(folder.run)
-    if "generate" not in values:
+    if not folder.is_run():
         raise InputError(f"{source}: this is no run's folder; name a file of prompts")
+    values = read_yaml(folder.run)
     config = Config.of({key: values[key] for key in Config.model_fields if key in values})
     # What recipes wrote lies in the folder.
     config = Supply(config, folder, None).as_files()

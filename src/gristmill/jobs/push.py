@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.errors import BackendFatal, DataError, InputError, MissingExtra
+from gristmill.mill.folder import of_run
 from gristmill.page.text import one_line
 from gristmill.report.card import data_card
 from gristmill.report.folder import open_run
@@ -88,7 +89,8 @@ def push(folder: str | Path, name: str, *, public: bool = False, dry_run: bool =
 
 def packed(folder: Path) -> Parcel:
     """What of a folder goes to the hub. Raises DataError where it has nothing to give."""
-    if (folder / "run.yaml").is_file():
+    told = folder / "run.yaml"
+    if told.is_file() and of_run(told):
         run = open_run(folder)
         run = replace(run, tables={n: t for n, t in run.tables.items() if n != "rejected"})
         files: dict[str, Path | bytes] = {"README.md": data_card(run).encode()}

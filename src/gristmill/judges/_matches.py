@@ -66,8 +66,7 @@ class Match:
     def failure(self) -> BackendError | None:
         """A failure that another try may mend; that of the budget before any other."""
         found = [f for h in (self.straight, self.turned) if (f := h.failure) is not None]
-        found = [f for f in found if f.kind not in HOPELESS]
-        return min(found, key=lambda f: f.kind != "budget", default=None)
+        return mendable(found)
 
     @property
     def readable(self) -> bool:
@@ -171,6 +170,12 @@ async def together(calls: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def mendable(failures: Iterable[BackendError]) -> BackendError | None:
+    """A failure that another try may mend; that of the budget before any other."""
+    found = (f for f in failures if f.kind not in HOPELESS)
+    return min(found, key=lambda f: f.kind != "budget", default=None)
 
 
 def each_once(responses: Sequence[Response]) -> tuple[list[str], list[int]]:

@@ -50,9 +50,15 @@ class Judge(Options):
         where nothing is missing."""
         return ""
 
+    @property
+    def looks(self) -> bool:
+        """Whether it has to `look` at every prompt first: something is not installed that it may
+        need. All files are read then."""
+        return False
+
     def look(self, prompt: Prompt) -> None:
         """Look at a prompt of a file before anything is spent. Raises MissingExtra where judging an
-        answer to it takes what is not installed. A judge with a `look` has all files read."""
+        answer to it takes what is not installed."""
 
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""

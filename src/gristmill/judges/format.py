@@ -12,7 +12,7 @@ from gristmill.constraints import (
     from_json,
     ready_for_ifeval,
 )
-from gristmill.errors import BackendError, DataError
+from gristmill.errors import BackendError, DataError, MissingExtra
 from gristmill.judges.base import GroundTruth
 from gristmill.languages.detect import check as check_languages
 from gristmill.parts import name_of
@@ -42,6 +42,14 @@ class Format(GroundTruth):
         if self.definition == "ifeval":
             ready_for_ifeval()
         return super().open()
+
+    @property
+    def looks(self) -> bool:
+        try:
+            check_languages()
+        except MissingExtra:
+            return True
+        return False
 
     def look(self, prompt: Prompt) -> None:
         if any('"language"' in line for line in prompt.constraints):

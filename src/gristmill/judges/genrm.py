@@ -17,11 +17,10 @@ from pydantic import Field, model_validator
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.base import Backend
 from gristmill.backends.calling import Calling
-from gristmill.backends.many import HOPELESS
 from gristmill.backends.use import PER_MESSAGE, Asked, Use, tokens_in
 from gristmill.errors import BackendError
 from gristmill.judges._asking import Turns, end_of
-from gristmill.judges._matches import Found, each_once, shared, together
+from gristmill.judges._matches import Found, each_once, mendable, shared, together
 from gristmill.judges._scores import Scores, judgement_in, scores_in
 from gristmill.judges.base import GroupJudge
 from gristmill.page.text import one_line
@@ -185,8 +184,8 @@ def reward_of(place: int, heard: Sequence[Heard]) -> float | BackendError:
     mend, or where no reply could be read."""
     own = [h for h in heard if place in h.shown]
     failures = [h.failure for h in own if h.failure is not None]
-    if mendable := [f for f in failures if f.kind not in HOPELESS]:
-        return min(mendable, key=lambda f: f.kind != "budget")
+    if failure := mendable(failures):
+        return failure
     scores = [
         score
         for h in own

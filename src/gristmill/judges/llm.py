@@ -23,6 +23,7 @@ from gristmill.judges._matches import (
     Match,
     Record,
     each_once,
+    mendable,
     play,
     shared,
     together,
@@ -135,9 +136,8 @@ class Llm(Asking, Weighing, GroupJudge):
         found: list[Found] = []
         for player in everyone:
             own = [m for m in matches if player in m.players]
-            failures = [f for m in own if (f := m.failure) is not None]
-            if failures:
-                found.append(min(failures, key=lambda f: f.kind != "budget"))
+            if failure := mendable(f for m in own if (f := m.failure) is not None):
+                found.append(failure)
                 continue
             record = Record.of(player, own)
             readable = record.won + record.tied + record.lost

@@ -9,11 +9,10 @@ from typing import TypeVar
 from pydantic import Field
 
 from gristmill.backends.base import Backend
-from gristmill.backends.many import HOPELESS
 from gristmill.backends.use import AROUND, PER_MESSAGE, Asked, Use, tokens_in
 from gristmill.errors import BackendError
 from gristmill.judges._asking import Asking, criteria_request, end_of, final
-from gristmill.judges._matches import Found, each_once, shared, together
+from gristmill.judges._matches import Found, each_once, mendable, shared, together
 from gristmill.judges.base import GroupJudge
 from gristmill.page.text import one_line
 from gristmill.records import Criterion, Message, Prompt, Response, Verdict
@@ -83,8 +82,7 @@ class Rubric(Asking, GroupJudge):
         replies = await together(self._reply(backend, prompt, text, group) for group in groups)
         failures = [reply for reply in replies if isinstance(reply, BackendError)]
         if failures:
-            # What another try may mend comes first, and the budget before all.
-            return min(failures, key=lambda f: (f.kind in HOPELESS, f.kind != "budget"))
+            return mendable(failures) or failures[0]
         heard = [reply for reply in replies if isinstance(reply, Response)]
         held: list[bool] = []
         for group, reply in zip(groups, heard, strict=True):

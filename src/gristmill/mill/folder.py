@@ -71,7 +71,7 @@ class Folder:
                 f"{url}: a run needs a folder, for object stores have neither appends nor locks; "
                 "name a local or NFS one with --out, and copy its data/ there when it is done"
             )
-        check_free(self.path, WRITTEN, ours=self._holds_work() or self._is_run())
+        check_free(self.path, WRITTEN, ours=self._holds_work() or self.is_run())
         try:
             self.checkpoint.mkdir(parents=True, exist_ok=True)
             self.data.mkdir(exist_ok=True)
@@ -95,10 +95,10 @@ class Folder:
         said = [folder / "progress.json" for folder in shards] or [self.metrics]
         return all(_status(path) == "complete" for path in said)
 
-    def _is_run(self) -> bool:
+    def is_run(self) -> bool:
         """Whether `run.yaml` is that of a run of the mill, and not of a training."""
         try:
-            return "generate" in identity_in(self.run)
+            return of_run(self.run)
         except CheckpointError:
             return False
 
@@ -128,6 +128,12 @@ class Folder:
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "
                 "name another folder with --out, or change the config back"
             )
+
+
+def of_run(file: Path) -> bool:
+    """Whether a `run.yaml` is that of a run of the mill, and not of a training. Raises
+    CheckpointError where it cannot be told."""
+    return "generate" in identity_in(file)
 
 
 def _status(path: Path) -> str | None:

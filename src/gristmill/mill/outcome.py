@@ -70,10 +70,13 @@ class Outcome:
         for name, count in m["rows"].items():
             place = tables.place_of(self.folder / "data" / f"{name}.parquet")
             found.append((f"data/{place.name}", f"{count:,} rows"))
-        for name in ("endings", "unused_columns"):
-            if m[name]:
-                what = ", ".join(f"{label(what, 40)} {n:,}" for what, n in m[name].items())
-                found.append(("unknown endings" if name == "endings" else "unused columns", what))
+        for name, counts in (
+            ("unknown endings", m["endings"]),
+            ("unused columns", m["unused_columns"]),
+        ):
+            if counts:
+                shown = ", ".join(f"{label(what, 40)} {n:,}" for what, n in counts.items())
+                found.append((name, shown))
         for source in m["recipes"]:
             share = f"{source['delivered']:,} of {source['wanted']:,} prompts"
             found.append((f"written by {source['name']}", share))

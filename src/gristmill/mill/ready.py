@@ -10,7 +10,6 @@ from gristmill.backends.base import Backend
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
-from gristmill.judges.base import Judge
 from gristmill.mill.config import Config
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
@@ -54,14 +53,14 @@ def check_truths(config: Config) -> None:
     where it could say nothing of some, before one is asked.
 
     The files are read as far as the first prompt of which each judge has something to say: the
-    first one, nearly always; to their end for judges that `look`. What recipes write is not known
-    yet, and is not looked at.
+    first one, nearly always; to their end for judges that have to `look`. What recipes write is not
+    known yet, and is not looked at.
     """
     if not all(isinstance(source, Source) for source in config.prompts):
         return
     judges = config.open_judges()
     silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
-    looking = [judge.look for judge in judges if type(judge).look is not Judge.look]
+    looking = [judge.look for judge in judges if judge.looks]
     there = False
     for item in items(config, None):
         if isinstance(item, Refused):

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.errors import ConfigError, DataError
+from gristmill.page.text import LARGEST
 from gristmill.parts import parse_yaml
 from gristmill.storage import write_atomically
 from gristmill.storage.tables import count_rows, parts_of, place_of
@@ -68,12 +69,9 @@ class Table:
         return [meta.row_group(i).num_rows for meta in metas for i in range(meta.num_row_groups)]
 
 
-LARGEST = 1e30
-"""No score is as large; sums and squares of such numbers are soon no numbers any more."""
-
-
 def numbers(column: Any) -> np.ndarray:
-    """A column of scores as float64, NaN for what is none."""
+    """A column of scores as float64, NaN for what is none, or so large that its square is soon no
+    number any more."""
     found = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     usable = np.abs(found) <= LARGEST
     return found if usable.all() else np.where(usable, found, np.nan)

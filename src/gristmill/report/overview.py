@@ -125,14 +125,14 @@ def tiles(run: Run) -> list[Tile]:
     pace = rate(run.count("responses", "sampled"), seconds) if known else "since the last resume"
     tokens = sum(run.count("tokens", k) for k in ("prompt", "completion", "judge"))
     of = f"target {whole(target)}" if target else f"of {whole(read)} read"
-    found = [
+    pairs = Tile("Preference pairs", whole(run.rows("preference")), run.place("preference"))
+    return [
         Tile("Prompts accepted", whole(run.count("prompts", "accepted")), of),
         Tile("Rows for fine-tuning", whole(run.rows("sft")), run.place("sft")),
-        Tile("Preference pairs", whole(run.rows("preference")), run.place("preference")),
+        *([pairs] if grades(run.config) else []),
         Tile("Time", duration(seconds), pace),
         Tile("Cost", *cost(run, tokens)),
     ]
-    return found if grades(run.config) else [t for t in found if "pairs" not in t.label]
 
 
 def rate(count: int, seconds: float | None) -> str:
@@ -174,6 +174,8 @@ def funnel(run: Run) -> list[Step]:
     over = "over_target" in run.counts("reasons")
     without = "with nothing kept" + (" or over the target" if over else "")
     waiting = p["read"] - p["bad_input"] - p["duplicates"] - p["finished"]
+    graded, unscored = grades(run.config), _lost((r["sampled"] - r["scored"], "not scored"))
+    scored = ("Responses", "Scored", r["scored"], unscored)
     steps = [
         ("Prompts", "Read", p["read"], ""),
         ("Prompts", "Answered", p["finished"], ", ".join(
@@ -181,14 +183,12 @@ def funnel(run: Run) -> list[Step]:
         )),
         ("Prompts", "With a kept response", accepted, _lost((p["finished"] - accepted, without))),
         ("Responses", "Sampled", r["sampled"], f"{failed} failed for good" if r["failed"] else ""),
-        ("Responses", "Scored", r["scored"], _lost((r["sampled"] - r["scored"], "not scored"))),
+        *([scored] if graded else []),
         ("Responses", "Passed the filters", r["kept"], _lost((
             (r["scored"] or r["sampled"]) - r["kept"], "dropped"
         ))),
     ]  # fmt: skip
-    rows = [("sft", "For fine-tuning"), ("preference", "Preference pairs")]
-    if not grades(run.config):
-        steps, rows = [step for step in steps if step[1] != "Scored"], rows[:1]
+    rows = [("sft", "For fine-tuning"), ("preference", "Preference pairs")][: 1 + graded]
     first = {"Prompts": p["read"], "Responses": max(r["sampled"], r["scored"])}
     found = []
     for group, title, n, lost in steps:

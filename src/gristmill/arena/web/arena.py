@@ -160,9 +160,8 @@ class Arena:
             # What it says may name the model: it is for the log, not for the page.
             said = one_line(error, 300) or f"nothing in {duration(model.timeout)}"
             LOG.warning("%s did not answer: %s", label(model.called), said)
-            answer.error = getattr(error, "kind", "unavailable")
-            if isinstance(error, TimeoutError):
-                answer.error = "timeout"
+            late = isinstance(error, TimeoutError)
+            answer.error = "timeout" if late else getattr(error, "kind", "unavailable")
             if answer.error not in OF_PROMPT:
                 self._draw.rest(model)
         except Exception as error:

@@ -41,7 +41,7 @@ class Draw:
         now = self._clock()
         awake = [self._rested.get(model.called, now) <= now for model in self._models]
         if sum(awake) < 2:
-            awake = [True for _ in awake]
+            awake = [True] * len(awake)
         weights = [w * here for w, here in zip(self._weights, awake, strict=True)]
         (first,) = self._chance.choices(places, weights)
         others = [w if place != first else 0.0 for place, w in enumerate(weights)]
