@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from scipy.stats import t as student
 
 from gristmill.flywheel import load, run
@@ -85,7 +84,7 @@ def main() -> None:
     args = parser.parse_args()
     found = []
     for seed in range(args.seeds):
-        outcome = run(load(args.config, seed), args.out / f"seed-{seed}", Console(stderr=True))
+        outcome = run(load(args.config, [f"seed={seed}"]), args.out / f"seed-{seed}")
         found.append(outcome.metrics)
     lines = [*table(found), oracle_share(found)]
     print(f"{args.seeds} seeds, {found[0]['evaluation_prompts']} held-out questions")

@@ -26,7 +26,7 @@ FLOORS = {
     "parts": 1, "storage": 1, "intervals": 1, "page": 1,
     "nemotron": 1, "tutor": 1, "packing": 1,
     "lists": 1, "sandbox": 1, "languages": 1,
-    "similarity": 2, "constraints": 2, "fleet": 2, "intake": 3, "backends": 4,
+    "settings": 2, "similarity": 2, "constraints": 2, "fleet": 2, "intake": 3, "backends": 4,
     "recipes": 5, "judges": 5, "filters": 5, "terminal": 5,
     "mill": 6, "rewards": 6, "train": 6, "bench": 6, "arena": 6, "precision": 6, "serve": 6,
     "report": 7, "plan": 7, "comparing": 7,

@@ -134,7 +134,7 @@ def test_paths_start_from_the_configs_folder(tmp_path: Path) -> None:
         "  human: {file: people.jsonl}\n"
         "  evaluate: {prompts: {file: e.jsonl}, truth: answer}\n"
     )
-    found = load(folder / "run.yaml", seed=7)
+    found = load(folder / "run.yaml", ["seed=7"])
     assert found.mill.seed == 7
     wheel = found.flywheel
     files = [wheel.prompts[0].file, wheel.human[0].file, wheel.evaluate.prompts[0].file]

@@ -10,6 +10,7 @@ import typer
 
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
+from gristmill.cli.settings import Settings
 from gristmill.errors import ConfigError, RunError
 
 app = typer.Typer(
@@ -150,6 +151,7 @@ def battle(
     out: Annotated[
         Path | None, typer.Option(help="The folder; by default `out/` and the config's name.")
     ] = None,
+    set_: Settings = None,
 ) -> None:
     """Battles without people: models answer the same prompts, judges decide.
 
@@ -161,7 +163,7 @@ def battle(
     from gristmill.arena.duel.show import battle_lines
     from gristmill.terminal.live import Bar
 
-    loaded = Config.load(config)
+    loaded = Config.load(config, set_ or ())
     with interruptible(), Bar(OUT) as watch:
         summary = run_battle(loaded, out, watch)
     _print(battle_lines(summary))
@@ -212,6 +214,7 @@ def serve(
         str, typer.Option(help="The address to listen on; 0.0.0.0 for every one of this machine.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
+    set_: Settings = None,
 ) -> None:
     """The web page: two anonymous answers side by side, votes, and a leaderboard.
 
@@ -220,7 +223,8 @@ def serve(
     from gristmill.arena.web import serve as serve_page
 
     try:
-        serve_page(config, host, port, lambda address: _print([f"the arena is at {address}"]))
+        ready = lambda address: _print([f"the arena is at {address}"])  # noqa: E731
+        serve_page(config, host, port, ready, set_ or ())
     except KeyboardInterrupt:
         _print(["stopped; the votes are in the file that the config names"])
 

@@ -21,6 +21,7 @@ from gristmill.cli.planning import plan
 from gristmill.cli.prompts import prompts
 from gristmill.cli.pushing import export, push
 from gristmill.cli.serving import serve
+from gristmill.cli.settings import Settings
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, InputError, RunError
 from gristmill.parts import no_code
@@ -79,6 +80,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; by default `out/` and the run's name.")
     ] = None,
+    set_: Settings = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Look at the first N lines of the prompt files only.")
     ] = None,
@@ -139,8 +141,9 @@ def run(
     from gristmill.jobs.summary import show_forecast, show_line, show_outcome, show_shard
     from gristmill.mill import Config
 
+    settings = set_ or ()
     if dry_run:
-        show_forecast(OUT, Config.load(config), limit)
+        show_forecast(OUT, Config.load(config, settings), limit)
         return
     from gristmill.jobs.preview import preview as run_preview
     from gristmill.jobs.run import run as run_config
@@ -157,17 +160,18 @@ def run(
             raise ConfigError(
                 "--preview is of one process, and says how many lines: leave out the others"
             )
+        values = Config.load(config, settings)
         if shard:
-            made = run_shard(config, out, shard, limit=limit, quiet=quiet)
+            made = run_shard(values, out, shard, limit=limit, quiet=quiet)
             show_shard(OUT, made)
             raise typer.Exit({"interrupted": INTERRUPTED, "budget": SHORT}.get(made.status, 0))
         if shards:
-            outcome = run_shards(config, out, shards, on=on, limit=limit, quiet=quiet)
+            told = {"limit": limit, "quiet": quiet, "settings": settings}
+            outcome = run_shards(config, out, shards, on=on, **told)
         elif preview:
-            values = Config.load(config)
             outcome = run_preview(values, out, preview, OUT, quiet=quiet, log=log, metrics=metrics)
         else:
-            outcome = run_config(config, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+            outcome = run_config(values, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
     if isinstance(outcome, str):
         OUT.print(outcome, markup=False, soft_wrap=True)
         return
@@ -252,6 +256,7 @@ def flywheel(
         Path | None,
         typer.Option(help="The flywheel's folder; by default `out/`, the name and `-flywheel`."),
     ] = None,
+    set_: Settings = None,
 ) -> None:
     """Turn the flywheel: in each round a model makes data, what passes trains the next model.
 
@@ -259,10 +264,11 @@ def flywheel(
     is not better. `ablations` run beside it: no filter, chance, the known truth. Run it again with
     the same folder and it goes on where it was.
     """
+    from gristmill.flywheel import load
     from gristmill.flywheel.run import run as run_flywheel
     from gristmill.flywheel.summary import show_rounds
 
-    show_rounds(OUT, run_flywheel(config, out))
+    show_rounds(OUT, run_flywheel(load(config, set_ or ()), out))
 
 
 for command in (

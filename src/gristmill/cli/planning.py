@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from gristmill.cli.console import OUT
+from gristmill.cli.settings import Settings
 from gristmill.errors import ConfigError
 
 
@@ -71,6 +72,7 @@ def plan(
     reached: Annotated[
         float, typer.Option(help="Of a run: share of the bounds' speed that is reached.")
     ] = 0.5,
+    set_: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what a model, or a whole run, takes: memory, GPUs, time, money.
@@ -90,6 +92,7 @@ def plan(
         "shapes": _shapes(shapes),
         "gpu_usd": gpu_usd,
         "reached": reached,
+        "set": set_,
     }
     if model.endswith((".yaml", ".yml")):
         _only(of_model, {"kv": "bf16", "share": 0.9}, f"{model} is a run's config")
@@ -124,7 +127,7 @@ def _plan_run(path: str, options: dict[str, Any], as_json: bool) -> None:
     from gristmill.plan.show_run import show_run_plan
     from gristmill.terminal.console import speaker
 
-    config = Config.load(path)
+    config = Config.load(path, options.pop("set") or ())
     tried = TRIED if options["tried"] is None else options["tried"]
     trial = config.model_copy(update={"target": None})
     with Display(speaker(as_json), trial, tried) as watch:

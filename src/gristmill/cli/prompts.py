@@ -9,7 +9,8 @@ import typer
 
 from gristmill.cli.caching import CacheFolder
 from gristmill.cli.console import OUT, SHORT, interruptible
-from gristmill.errors import ConfigError, RunError
+from gristmill.cli.settings import Settings
+from gristmill.errors import RunError
 
 
 def prompts(
@@ -30,10 +31,7 @@ def prompts(
     language: Annotated[
         str | None, typer.Option(help="What they are written in: a code or name; en by default.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A key of the recipe, KEY=VALUE in YAML: --set topics=20."),
-    ] = None,
+    set_: Settings = None,
     key_env: Annotated[
         str | None, typer.Option(help="The environment variable that holds the endpoint's key.")
     ] = None,
@@ -58,34 +56,19 @@ def prompts(
     given = {
         **{"model": model, "count": count, "language": language},
         **{"key_env": key_env, "concurrency": concurrency},
-        **_settings(set_ or []),
     }
     bar = WritingBar(OUT)
     bar.says_last = False  # What came of it is said below.
     with interruptible(), bar as watch:
+        settings = set_ or ()
         writing = write_prompts(
-            recipe, out, requests=max_requests, cache=cache, watch=watch, **given
+            recipe, out, requests=max_requests, cache=cache, settings=settings, watch=watch, **given
         )
     _show(writing, out)
     if not writing.delivered:
         raise RunError(f"no prompt was written: {writing.short}")
     if writing.short:
         raise typer.Exit(SHORT)
-
-
-def _settings(given: list[str]) -> dict[str, Any]:
-    from gristmill.parts import parse_yaml
-
-    settings = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: write it as KEY=VALUE")
-        try:
-            settings[key.strip()] = parse_yaml(value)
-        except ConfigError:
-            settings[key.strip()] = value
-    return settings
 
 
 def _show(writing: Any, out: Path) -> None:

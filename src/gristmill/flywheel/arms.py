@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill.config import Config, Given
 from gristmill.parts import build
+from gristmill.settings import configured
 from gristmill.train import config_of
 from gristmill.train.job import PACE
 from gristmill.train.stages import Stage, stages_of
@@ -102,15 +103,10 @@ def as_loaded(config: Loaded | Given) -> Loaded:
     return loaded(Config.read(config), Path())
 
 
-def load(path: Path, seed: int | None = None) -> Loaded:
-    """Read a YAML file; `seed` replaces the config's. Raises ConfigError."""
-    mill = Config.load(path)
-    if seed is not None:
-        mill = mill.model_copy(update={"seed": seed})
-    try:
-        return loaded(mill, path.parent)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
+    """Read a YAML file; settings: as of `--set`. Raises ConfigError."""
+    folder = path.parent
+    return configured(path, settings, lambda values: loaded(Config.of(values, folder), folder))
 
 
 def loaded(mill: Config, folder: Path) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
@@ -46,19 +47,20 @@ def run_shards(
     on: str = "local",
     limit: int | None = None,
     quiet: bool = False,
+    settings: Sequence[str] = (),
 ) -> Outcome | str:
     """Start all shards of a run, and decide over them: `gristmill run --shards N --on local`.
 
-    config: a file, which every process reads. on: where, `local`, `ray` or `slurm`. Returns what
-    the run left behind or, where nothing is waited for, a line that says what was started. Raises
-    what `run` raises, and ConfigError for a place that there is not.
+    config: a file, which every process reads, with the settings as of `--set`. on: where, `local`,
+    `ray` or `slurm`. Returns what the run left behind or, where nothing is waited for, a line that
+    says what was started. Raises what `run` raises, and ConfigError for a place that there is not.
     """
-    values, file = Config.load(config), Path(config).resolve()
+    values, file = Config.load(config, settings), Path(config).resolve()
     # What every shard would find is found before one is started.
     check(values)
     folder = folder_of(out, values.name).resolve()
     if not on.isidentifier() or on == "job" or find_spec(f"gristmill.jobs.on.{on}") is None:
         raise ConfigError(f"--on: shards cannot be started on '{on}'; there are local, ray, slurm")
-    job = Job(file, folder, values.name, shards, limit, quiet)
+    job = Job(file, folder, values.name, shards, limit, quiet, tuple(settings))
     said = import_module(f"gristmill.jobs.on.{on}").start(job)
     return said or run(values, folder, limit=limit, quiet=quiet)

@@ -16,7 +16,8 @@ from gristmill.intake.source import Source
 from gristmill.judges.base import Judge
 from gristmill.mill.cross import cross_check
 from gristmill.mill.prompts import PromptSource, open_source
-from gristmill.parts import Options, build, name_of, open_part, read_yaml
+from gristmill.parts import Options, build, name_of, open_part
+from gristmill.settings import configured
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
@@ -139,16 +140,14 @@ class Config(Options):
         return cls.of(dict(given)) if isinstance(given, Mapping) else cls.load(given)
 
     @classmethod
-    def load(cls, path: str | Path) -> Config:
+    def load(cls, path: str | Path, settings: Sequence[str] = ()) -> Config:
         """Read a YAML file. Relative paths in it start from its own folder.
 
-        Raises ConfigError naming the file, the line (for bad YAML) or the field.
+        settings: `KEY=VALUE` each, as of `--set` (`gristmill.settings`). Raises ConfigError naming
+        the file, the line (for bad YAML) or the field.
         """
         path = Path(path)
-        try:
-            return cls.of(read_yaml(path), folder=path.parent)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
+        return configured(path, settings, lambda values: cls.of(values, folder=path.parent))
 
     @classmethod
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:

@@ -13,7 +13,7 @@ from gristmill.intake.places import located
 from gristmill.intake.record import PROMPT
 from gristmill.intake.source import Source
 from gristmill.languages import detect
-from gristmill.parts import Options, build, open_part
+from gristmill.parts import Options, build, find_part
 from gristmill.recipes import Recipe
 from gristmill.recipes.base import Novel
 
@@ -54,9 +54,10 @@ class PromptRecipe(Options):
 
     def open(self, default: Calling | None = None) -> Recipe:
         """The recipe, validated. default: how the model is called of a recipe that names none."""
-        recipe = open_part(ROOM, {self.recipe: self.options}, "prompts")
-        if not isinstance(recipe, Recipe):
-            raise ConfigError(f"prompts: '{self.recipe}' is not a recipe")
+        kind = find_part(ROOM, self.recipe, "recipe")
+        if not (isinstance(kind, type) and issubclass(kind, Recipe)):
+            raise ConfigError(f"recipe: '{self.recipe}' is not a recipe")
+        recipe = build(kind, self.options, "")
         if recipe.model or default is None:
             return recipe
         names = set(Calling.model_fields) - recipe.model_fields_set - {"licence", "price"}

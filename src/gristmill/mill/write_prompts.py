@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from gristmill.mill.cross import check_prices
 from gristmill.mill.prompts import PromptMix, Written, open_source
 from gristmill.mill.synthesis import Desk, Writing
 from gristmill.mill.writing_bar import WritingBar
-from gristmill.parts import build, read_yaml
+from gristmill.parts import build
+from gristmill.settings import configured
 from gristmill.storage import check_file, locked, versions, write_atomically
 from gristmill.terminal.console import speaker
 
@@ -32,6 +33,7 @@ def write_prompts(
     *,
     requests: int | None = None,
     cache: str | Path | None = None,
+    settings: Sequence[str] = (),
     watch: Watch | None = None,
     quiet: bool = False,
     **keys: Any,
@@ -42,29 +44,30 @@ def write_prompts(
     `budget:` if you like. keys: of the recipe (`model`, `count`, ...), which go before the file's;
     those that are None count as left out. requests: stop after so many, retries among them.
     cache: a folder of answers for other work to use again, and of those to use here.
+    settings: as of `--set`, of the file or of a recipe that is named.
     watch: called with the `Writing`, in place of the bar; quiet: show nothing.
 
     Beside it, `out`.work holds every call (run again, it goes on where it was), the items that
     were drafted on the way, and `report.json`. Raises InputError, BackendFatal, RunError.
     """
-    source, budget = _source(recipe, {k: v for k, v in keys.items() if v is not None})
+    more = {k: v for k, v in keys.items() if v is not None}
+    source, budget = _source(recipe, settings, more)
     if requests is not None:
         budget = budget.model_copy(update={"requests": requests})
     with caching(cache), nullcontext(watch) if watch else WritingBar(speaker(quiet)) as seen:
         return _write(source, Path(out), budget, seen)
 
 
-def _source(recipe: str | Path | Mapping[str, Any], more: dict[str, Any]) -> tuple[Written, Budget]:
+def _source(
+    recipe: str | Path | Mapping[str, Any], settings: Sequence[str], more: dict[str, Any]
+) -> tuple[Written, Budget]:
     if isinstance(recipe, Mapping):
-        return _read(dict(recipe), more)
+        return configured(recipe, settings, lambda values: _read(values, more))
     path = Path(recipe)
     if path.suffix not in (".yaml", ".yml"):
-        return _read({"recipe": str(recipe)}, more)
-    try:
-        source, budget = _read(read_yaml(path), more)
-        return source.located(path.parent), budget
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        return configured({"recipe": str(recipe)}, settings, lambda values: _read(values, more))
+    source, budget = configured(path, settings, lambda values: _read(values, more))
+    return source.located(path.parent), budget
 
 
 def _read(values: dict[str, Any], more: dict[str, Any]) -> tuple[Written, Budget]:

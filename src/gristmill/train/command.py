@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,15 @@ def train_stages(
     config: str | Path,
     out: str | Path | None = None,
     *,
+    settings: Sequence[str] = (),
     done: Callable[[Trained], None] = lambda _: None,
     quiet: bool = False,
 ) -> list[Trained]:
     """Several trainings in a row, each from the last one's model; see `stages`.
 
-    done: called with what each left behind. The rest is as of `train`.
+    settings: as of `--set`. done: called with what each left behind. The rest is as of `train`.
     """
-    loaded, stages = load_stages(Path(config))
+    loaded, stages = load_stages(Path(config), settings)
     console = speaker(quiet or not is_first())
     folder = folder_of(out, loaded.name)
     results = []

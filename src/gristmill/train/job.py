@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, StorageError
-from gristmill.parts import build, identity_in, read_yaml
+from gristmill.parts import build, identity_in
+from gristmill.settings import configured
 from gristmill.storage import (
     check_free,
     differences,
@@ -60,12 +61,10 @@ def config_of(kind: str, values: dict[str, Any], folder: Path | None = None) -> 
     return config if folder is None else config.located(folder)
 
 
-def load_config(kind: str, path: Path) -> TrainConfig:
-    """Read a YAML file; relative paths in it start from its own folder. Raises ConfigError."""
-    try:
-        return config_of(kind, read_yaml(path), path.parent)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+def load_config(kind: str, path: Path, settings: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file; relative paths in it start from its own folder. settings: as of `--set`.
+    Raises ConfigError."""
+    return configured(path, settings, lambda values: config_of(kind, values, path.parent))
 
 
 def run(

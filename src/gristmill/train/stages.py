@@ -15,7 +15,7 @@ measures from the last one's policy, as in Nemotron-4's alignment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,8 @@ from typing import Any
 from pydantic import Field
 
 from gristmill.errors import ConfigError
-from gristmill.parts import Options, build, read_yaml
+from gristmill.parts import Options, build
+from gristmill.settings import configured
 from gristmill.train.config import TrainConfig
 from gristmill.train.job import Trained, config_of, run
 
@@ -54,13 +55,14 @@ class Stage:
         return config_of(self.kind, {**self.values, "model": model}, self.folder)
 
 
-def load_stages(path: Path) -> tuple[StagesConfig, list[Stage]]:
-    """Read and check a config and all its stages. Raises ConfigError."""
-    try:
-        config = build(StagesConfig, read_yaml(path), "")
+def load_stages(path: Path, settings: Sequence[str] = ()) -> tuple[StagesConfig, list[Stage]]:
+    """Read and check a config and all its stages; settings: as of `--set`. Raises ConfigError."""
+
+    def staged(values: dict[str, Any]) -> tuple[StagesConfig, list[Stage]]:
+        config = build(StagesConfig, values, "")
         return config, stages_of(config.stages, config.model, path.parent)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+
+    return configured(path, settings, staged)
 
 
 def stages_of(

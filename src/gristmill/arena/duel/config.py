@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from gristmill.arena.fields import NAMES
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
 from gristmill.intake.source import Source, known_names
-from gristmill.parts import Options, build, open_part, read_yaml
+from gristmill.parts import Options, build, open_part
+from gristmill.settings import configured
 
 
 class BattleSource(Options):
@@ -89,16 +91,14 @@ class Config(Options):
         return [{"file": file} if isinstance(file, str) else file for file in files]
 
     @classmethod
-    def load(cls, path: str | Path) -> Config:
+    def load(cls, path: str | Path, settings: Sequence[str] = ()) -> Config:
         """Read a YAML file. Relative paths in it start from its own folder.
 
-        Raises ConfigError naming the file and the line (for bad YAML) or the field.
+        settings: as of `--set`. Raises ConfigError naming the file and the line (for bad YAML) or
+        the field.
         """
         path = Path(path)
-        try:
-            return cls.of(read_yaml(path), path.parent)
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
+        return configured(path, settings, lambda values: cls.of(values, path.parent))
 
     @classmethod
     def of(cls, values: dict[str, Any], folder: Path | None = None) -> Config:

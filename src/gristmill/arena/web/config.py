@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from pydantic import Field
 
 from gristmill.arena.contestants import Contestant, checked
 from gristmill.errors import ConfigError
-from gristmill.parts import Options, build, read_yaml
+from gristmill.parts import Options, build
+from gristmill.settings import configured
 
 
 class Limits(Options):
@@ -80,15 +82,12 @@ class PageConfig(Options):
     """For a draw and answers that repeat; by default random."""
 
     @classmethod
-    def load(cls, path: Path) -> PageConfig:
+    def load(cls, path: Path, settings: Sequence[str] = ()) -> PageConfig:
         """Read a YAML file; `votes` becomes a path from where we are.
 
-        Raises ConfigError naming the file, and the field or line.
+        settings: as of `--set`. Raises ConfigError naming the file, and the field or line.
         """
-        try:
-            config = cls.of(read_yaml(path))
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
+        config = configured(path, settings, cls.of)
         return config.model_copy(update={"votes": str(path.parent / config.votes)})
 
     @classmethod

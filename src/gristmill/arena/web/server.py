@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,16 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 7860,
     ready: Callable[[str], None] | None = None,
+    settings: Sequence[str] = (),
 ) -> None:
     """Serve the arena of a config until interrupted.
 
     port: 0 takes a free one. ready: called with the page's address once it can be reached.
+    settings: as of `--set`.
     Raises ConfigError, DataError (`votes` is another file), InputError (the port is taken),
     MissingExtra; KeyboardInterrupt when interrupted.
     """
-    config = PageConfig.load(config_path)
+    config = PageConfig.load(config_path, settings)
     _without_telemetry()
     try:
         import gradio  # noqa: F401

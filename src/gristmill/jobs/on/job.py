@@ -12,7 +12,7 @@ from gristmill.mill.shard import Shard
 @dataclass(frozen=True)
 class Job:
     """A run in shards. file, folder: of its config and its data, from anywhere; name: of the run.
-    quiet: whether nothing is to be shown."""
+    quiet: whether nothing is to be shown. settings: what `--set` says of the config."""
 
     file: Path
     folder: Path
@@ -20,6 +20,7 @@ class Job:
     of: int
     limit: int | None = None
     quiet: bool = False
+    settings: tuple[str, ...] = ()
 
     @property
     def shards(self) -> list[Shard]:
@@ -30,7 +31,8 @@ class Job:
         """The command of the run that decides."""
         limit = [] if self.limit is None else ["--limit", str(self.limit)]
         command = [sys.executable, "-P", "-m", "gristmill.cli", "run", str(self.file)]
-        return [*command, "--out", str(self.folder), *limit]
+        settings = [f"--set={setting}" for setting in self.settings]
+        return [*command, "--out", str(self.folder), *limit, *settings]
 
     def command(self, shard: str) -> list[str]:
         """The command of one shard, `3/16`."""
