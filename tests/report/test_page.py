@@ -287,7 +287,7 @@ def test_no_folder_and_no_room(normal: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StorageError, match="No space left"):
         write_report(normal)
     assert (normal / "report.html").read_text() == before

@@ -109,6 +109,10 @@ def run(
             metavar="PORT",
         ),
     ] = None,
+    export: Annotated[
+        str | None,
+        typer.Option(help="`jsonl`: the data sets as JSON lines, too, beside the Parquet files."),
+    ] = None,
     shard: Annotated[
         str,
         typer.Option(
@@ -156,7 +160,9 @@ def run(
                 "--log and --metrics are of one process: leave them out of shards, and give them "
                 "to the run that decides"
             )
-        if preview and (shard or shards or limit):
+        if shard and export:
+            raise ConfigError("--export: a shard writes no data; give it to the run that decides")
+        if preview and (shard or shards or limit or export):
             raise ConfigError(
                 "--preview is of one process, and says how many lines: leave out the others"
             )
@@ -166,12 +172,13 @@ def run(
             show_shard(OUT, made)
             raise typer.Exit({"interrupted": INTERRUPTED, "budget": SHORT}.get(made.status, 0))
         if shards:
-            told = {"limit": limit, "quiet": quiet, "settings": settings}
+            told = {"limit": limit, "quiet": quiet, "settings": settings, "export": export}
             outcome = run_shards(config, out, shards, on=on, **told)
         elif preview:
             outcome = run_preview(values, out, preview, OUT, quiet=quiet, log=log, metrics=metrics)
         else:
-            outcome = run_config(values, out, limit=limit, quiet=quiet, log=log, metrics=metrics)
+            how = {"limit": limit, "quiet": quiet, "log": log, "metrics": metrics, "export": export}
+            outcome = run_config(values, out, **how)
     if isinstance(outcome, str):
         OUT.print(outcome, markup=False, soft_wrap=True)
         return

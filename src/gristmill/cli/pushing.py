@@ -44,15 +44,27 @@ def export(
         ),
     ],
     trainer: Annotated[
-        str, typer.Option("--for", help="trl, verl, openrlhf, gym or nemo.", show_default=False)
+        str,
+        typer.Option("--for", help="trl, verl, openrlhf, gym, nemo; or jsonl.", show_default=False),
     ],
-    out: Annotated[Path, typer.Option(help="Where to write: a .jsonl or .parquet file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write: a .jsonl or .parquet file; for jsonl a folder, by default the "
+            "run's data/."
+        ),
+    ] = None,
 ) -> None:
-    """Write prompts with answers, tests and constraints as RL trainers read them."""
+    """Write prompts with answers, tests and constraints as RL trainers read them.
+
+    `--for jsonl` writes the data sets of a run, sft, preference, scored and rejected, as JSON
+    lines instead.
+    """
     from gristmill.jobs.export import export as export_prompts
 
     done = export_prompts(source, trainer, out)
     for line in done.refused[:3]:
         OUT.print(f"left out: {line}", markup=False, soft_wrap=True)
     more = f", {len(done.refused):,} left out" if done.refused else ""
-    OUT.print(f"{done.rows:,} prompts{more}: {out}", markup=False, soft_wrap=True)
+    what = "rows" if trainer == "jsonl" else "prompts"
+    OUT.print(f"{done.rows:,} {what}{more}: {done.out}", markup=False, soft_wrap=True)

@@ -1,4 +1,5 @@
-"""`gristmill export`: prompts with what judges need, in the rows that RL trainers read."""
+"""`gristmill export`: prompts with what judges need, in the rows that RL trainers read; and a run's
+data sets as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from gristmill.errors import DataError, InputError, StorageError
 from gristmill.foreign import read_json
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
+from gristmill.jobs.jsonl import write_jsonl
 from gristmill.judges._answers import right_answers
 from gristmill.mill.config import Config
 from gristmill.mill.folder import Folder
@@ -39,19 +41,28 @@ class Exported:
     refused: list[str]
 
 
-def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
+def export(source: str | Path, trainer: str, out: str | Path | None = None) -> Exported:
     """Write every prompt of a source as a trainer's row: of the folder of a run all that the run
     reads, with the same ids, or of a file, a folder of files, `tutor:200`, `hf:...`.
 
     trainer: `trl`, `verl`, `openrlhf`, `gym` (NeMo Gym) or `nemo` (NeMo RL); docs/rl.md has the
     columns of each. out: a `.jsonl` or `.parquet` file. Answers, tests, constraints and rubrics go
     along; all rows have the columns that any of them needs.
+
+    `jsonl` is no trainer: it writes the data sets of a run's folder as they are, `sft.jsonl` and so
+    on, into the folder `out`, or beside the Parquet files.
+
     Raises InputError for another trainer or ending and where `out` is among the files that are
     read, DataError where nothing is a prompt.
     """
-    path = Path(out)
+    if trainer == "jsonl":
+        counts = write_jsonl(Path(source), Path(out) if out else None)
+        return Exported(Path(out) if out else Path(source) / "data", sum(counts.values()), [])
     if trainer not in _ROWS:
-        raise InputError(f"--for {trainer}: write one of {', '.join(_ROWS)}")
+        raise InputError(f"--for {trainer}: write one of {', '.join(_ROWS)}, jsonl")
+    if not out:
+        raise InputError("--out: missing; name a .jsonl or a .parquet file")
+    path = Path(out)
     if path.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{path}: name a .jsonl or a .parquet file")
     if trainer == "gym" and path.suffix != ".jsonl":
@@ -80,7 +91,7 @@ def export(source: str | Path, trainer: str, out: str | Path) -> Exported:
     except OSError as error:
         raise StorageError(f"{path}: cannot write: {error.strerror}") from None
     if path.suffix == ".jsonl":
-        write_atomically(path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+        write_atomically(path, (orjson.dumps(row) + b"\n" for row in rows))
     else:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=BATCH)

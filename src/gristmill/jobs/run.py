@@ -10,7 +10,9 @@ import orjson
 
 from gristmill import mill, report
 from gristmill.backends import loop
+from gristmill.errors import InputError
 from gristmill.jobs.display import Display
+from gristmill.jobs.jsonl import write_jsonl
 from gristmill.jobs.log import RunLog
 from gristmill.jobs.watching import Told, Watcher, Watchers
 from gristmill.mill.config import Config, Given
@@ -30,6 +32,7 @@ def run(
     quiet: bool = False,
     log: str | Path | None = None,
     metrics: str | int | None = None,
+    export: str | None = None,
 ) -> mill.Outcome:
     """Run a config into a folder and write its card and report: `gristmill run`.
 
@@ -37,10 +40,12 @@ def run(
     name; with the same folder again, it resumes. limit: look at the first so many lines of the
     prompt files only. watch: see `gristmill.mill.run`, in place of the display; quiet: show
     nothing. log: a file that gets a line of JSON for whatever happens (`jobs.log`). metrics: a port
-    or HOST:PORT where Prometheus may ask (`jobs.exposing`). Raises InputError for what the user
+    or HOST:PORT where Prometheus may ask (`jobs.exposing`). export: `jsonl` for the data sets as
+    JSON lines, too, beside the Parquet files. Raises InputError for what the user
     must put right and RunError for what failed; whatever was finished by then stays in the
     checkpoint.
     """
+    check_export(export)
     config = Config.read(config)
     folder = folder_of(out, config.name)
     console = speaker(quiet)
@@ -56,6 +61,8 @@ def run(
             console.print(f"metrics: {port.address}", markup=False, soft_wrap=True)
         outcome = mill.run(config, folder, limit=limit, watch=seen)
         outcome = finished(outcome)
+        if export:
+            write_jsonl(outcome.folder)
         seen.ended(outcome)
     return outcome
 
@@ -69,6 +76,7 @@ async def arun(
     quiet: bool = False,
     log: str | Path | None = None,
     metrics: str | int | None = None,
+    export: str | None = None,
 ) -> mill.Outcome:
     """`run`, awaited: what else runs in the caller's loop goes on meanwhile, other runs too.
 
@@ -77,7 +85,16 @@ async def arun(
     raised; cancelled again, they are dropped.
     """
     options = {"limit": limit, "watch": watch, "quiet": quiet, "log": log, "metrics": metrics}
-    return await loop.awaited(lambda: run(config, out, **options))
+    return await loop.awaited(lambda: run(config, out, **options, export=export))
+
+
+def check_export(export: str | None) -> None:
+    """Raise InputError for what a run cannot export to."""
+    if export not in (None, "jsonl"):
+        raise InputError(
+            f"--export {export}: a run writes `jsonl` besides Parquet; for trainers' formats see "
+            "`gristmill export`"
+        )
 
 
 def finished(outcome: mill.Outcome, **more: Any) -> mill.Outcome:

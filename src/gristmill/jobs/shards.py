@@ -12,7 +12,7 @@ from gristmill.backends import caching
 from gristmill.errors import ConfigError
 from gristmill.jobs.display import Display
 from gristmill.jobs.on.job import Job
-from gristmill.jobs.run import run
+from gristmill.jobs.run import check_export, run
 from gristmill.mill.config import Config, Given
 from gristmill.mill.ready import check
 from gristmill.mill.run import Outcome, Watch
@@ -48,19 +48,22 @@ def run_shards(
     limit: int | None = None,
     quiet: bool = False,
     settings: Sequence[str] = (),
+    export: str | None = None,
 ) -> Outcome | str:
     """Start all shards of a run, and decide over them: `gristmill run --shards N --on local`.
 
     config: a file, which every process reads, with the settings as of `--set`. on: where, `local`,
-    `ray` or `slurm`. Returns what the run left behind or, where nothing is waited for, a line that
-    says what was started. Raises what `run` raises, and ConfigError for a place that there is not.
+    `ray` or `slurm`. export: see `run`. Returns what the run left behind or, where nothing is
+    waited for, a line that says what was started. Raises what `run` raises, and ConfigError for a
+    place that there is not.
     """
+    check_export(export)
     values, file = Config.load(config, settings), Path(config).resolve()
     # What every shard would find is found before one is started.
     check(values)
     folder = folder_of(out, values.name).resolve()
     if not on.isidentifier() or on == "job" or find_spec(f"gristmill.jobs.on.{on}") is None:
         raise ConfigError(f"--on: shards cannot be started on '{on}'; there are local, ray, slurm")
-    job = Job(file, folder, values.name, shards, limit, quiet, tuple(settings))
+    job = Job(file, folder, values.name, shards, limit, quiet, tuple(settings), export)
     said = import_module(f"gristmill.jobs.on.{on}").start(job)
-    return said or run(values, folder, limit=limit, quiet=quiet)
+    return said or run(values, folder, limit=limit, quiet=quiet, export=export)

@@ -12,7 +12,7 @@ import yaml
 
 from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
-from gristmill.mill.config import Config
+from gristmill.mill.config import DATASETS, Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
 from gristmill.mill.slots import end_round
 from gristmill.parts import identity_in, name_of
@@ -29,6 +29,7 @@ from gristmill.storage import (
 WRITTEN = (
     *("run.yaml", "README.md", "report.html", "metrics.json"),
     *("prompts/items.jsonl", "data/**/*.parquet"),
+    *(f"data/{name}.jsonl" for name in (*DATASETS, "rejected")),
 )
 """What a run writes, beside its checkpoint."""
 

@@ -18,7 +18,7 @@ from gristmill.errors import StorageError
 from gristmill.filters import changed, decide, survey
 from gristmill.intake.cells import Refused
 from gristmill.mill import rows
-from gristmill.mill.config import Config
+from gristmill.mill.config import DATASETS, Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import opened_filters
@@ -131,14 +131,17 @@ class Passage:
 def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     """Write `sft`, `preference`, `scored` (as `export` names them) and `rejected` to `folder`.
 
-    Each is replaced when it is whole; a large one is a folder of parts (`storage.tables`). Raises
-    StorageError.
+    Each is replaced when it is whole; a large one is a folder of parts (`storage.tables`). What an
+    earlier one was exported to beside it goes. Raises StorageError.
     """
     config = passage.config
     grades = config.grades
     counts = Counts()
     names = [*config.export, "rejected"]
     try:
+        for name in (*DATASETS, "rejected"):
+            # Made of what is replaced here (`jobs.jsonl`).
+            (folder / f"{name}.jsonl").unlink(missing_ok=True)
         with Writers(folder, names, origin) as out:
             for item in passage.decided():
                 counts.prompts_read += 1
@@ -156,7 +159,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
         raise StorageError(
             f"{folder}: cannot write: {reason}; make room and run again: the checkpoint is whole"
         ) from None
-    for name in ("sft", "preference", "scored"):
+    for name in DATASETS:
         if name not in names:
             tables.remove(folder / f"{name}.parquet")
     return counts

@@ -37,14 +37,14 @@ class Table:
 
     def batches(
         self,
-        columns: list[str],
+        columns: list[str] | None,
         size: int = BATCH,
         row_groups: list[int] | None = None,
         dictionary: list[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some columns, batch by batch.
 
-        columns: names or dotted paths into structs (`provenance.model`).
+        columns: names or dotted paths into structs (`provenance.model`); None is all.
         dictionary: string columns with few values, read as codes.
         Raises DataError when a page of the file cannot be read.
         """

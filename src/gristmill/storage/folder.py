@@ -147,13 +147,18 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_atomically(path: Path, text: str | bytes) -> None:
-    """Replace a file in one step: a reader, or a crash, sees the old or the new, never half."""
+def write_atomically(path: Path, text: str | bytes | Iterable[bytes]) -> None:
+    """Replace a file in one step: a reader, or a crash, sees the old or the new, never half.
+
+    text: whole, or piece by piece, for what is too large for the memory. Raises StorageError."""
     fresh = path.with_name(path.name + ".new")
+    whole = text.encode("utf-8") if isinstance(text, str) else text
     try:
-        fresh.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
+        with fresh.open("wb") as file:
+            file.writelines([whole] if isinstance(whole, bytes) else whole)
         fresh.replace(path)
     except OSError as error:
+        raise StorageError(f"{path}: cannot write: {os.strerror(error.errno or 0)}") from None
+    finally:
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot write: {os.strerror(error.errno or 0)}") from None
