@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from gristmill.backends import ChatBackend, open_chat
-from gristmill.backends.calling import Calling
+from gristmill.backends.calling import Sampled
 from gristmill.errors import ConfigError
 from gristmill.records import Message, Sampling
 
 
-class Contestant(Calling):
+class Contestant(Sampled):
     """One model: how it is called, and under which name its battles are counted."""
 
     name: str = ""
@@ -45,7 +45,7 @@ class Contestant(Calling):
 
     def sampling(self, seed: int) -> Sampling:
         """How it is sampled."""
-        return Sampling(self.temperature, self.top_p, self.max_tokens, seed)
+        return Sampling(self.temperature, self.top_p, self.max_tokens, seed, stop=self.stop)
 
     def asked(self, turns: Sequence[Message]) -> tuple[Message, ...]:
         """The conversation as the model gets it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -176,3 +176,17 @@ class Calling(Options):
         except TypeError as error:
             raise ValueError(f"it is sent as JSON, and this is none: {error}") from None
         return body
+
+
+class Sampled(Calling):
+    """How a chat model is called, and where its answers end. Temperature and length are each part's
+    own, since each has other defaults."""
+
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=16)
+    """Words that end an answer, and are not in it: for a base model, which goes on with the next
+    question of its own. Providers take 4, as a rule."""
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_or_many(cls, words: Any) -> Any:
+        return [words] if isinstance(words, str) else words

@@ -27,8 +27,8 @@ read as a whole."""
 def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
     """The settings that matter but those `left_out`, and the stamps of files that lie here."""
     models = [settings.model, *([settings.reference] if settings.reference else [])]
-    # What was written down before there was a precision knows nothing of it.
-    beside = () if settings.precision else ("precision",)
+    # What was written down before there were these knows nothing of them.
+    beside = [name for name in ("precision", "stop") if not getattr(settings, name, None)]
     return {
         **settings.model_dump(mode="json", exclude={*NO_MATTER, *beside, *left_out}),
         "files": [stamp for model in models for stamp in stamps(model)],

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.base import Backend
-from gristmill.backends.calling import Calling
+from gristmill.backends.calling import Sampled
 from gristmill.records import Message, Prompt, Response, Sampling, prompt_id
 
 Turns = tuple[Message, ...]
@@ -45,7 +45,7 @@ class Said:
     rating: float | None = None
 
 
-class Asking(Calling):
+class Asking(Sampled):
     """How a chat model is asked to judge."""
 
     temperature: float = Field(default=0.0, ge=0)
@@ -72,7 +72,7 @@ class Asking(Calling):
     async def ask(self, backend: Backend, text: str) -> Response:
         """The reply to one request. Raises BackendError."""
         messages = (Message("user", text),)
-        sampling = Sampling(self.temperature, 1.0, self.max_tokens, self.seed)
+        sampling = Sampling(self.temperature, 1.0, self.max_tokens, self.seed, stop=self.stop)
         asked = Prompt(prompt_id(messages), messages)
         return await cast(ChatBackend, backend).sample(asked, 0, sampling)
 

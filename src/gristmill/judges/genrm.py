@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.base import Backend
-from gristmill.backends.calling import Calling
+from gristmill.backends.calling import Sampled
 from gristmill.backends.use import PER_MESSAGE, Asked, Use, tokens_in
 from gristmill.errors import BackendError
 from gristmill.judges._asking import Turns, end_of
@@ -48,7 +48,7 @@ class Heard:
     failure: BackendError | None = None
 
 
-class Genrm(Calling, GroupJudge):
+class Genrm(Sampled, GroupJudge):
     """Asks a generative reward model. Responses with the same text are asked about once.
 
     The reward is the mean of the scores that a response got, 1 to 5, over all its comparisons and
@@ -147,7 +147,8 @@ class Genrm(Calling, GroupJudge):
         self, backend: Backend, prompt: Turns, texts: Sequence[str], shown: tuple[int, ...], n: int
     ) -> Heard:
         messages = (*prompt, *self._judged([texts[place] for place in shown]))
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+        how = self.temperature, self.top_p, self.max_tokens, self.seed
+        sampling = Sampling(*how, stop=self.stop)
         asked = Prompt(prompt_id(messages), messages)
         try:
             reply = await cast(ChatBackend, backend).sample(asked, n, sampling)

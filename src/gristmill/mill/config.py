@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SkipValidation, field_validator, model_validator
 
-from gristmill.backends.calling import Calling
+from gristmill.backends.calling import Calling, Sampled
 from gristmill.backends.identity import NO_MATTER, fingerprint
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
@@ -24,7 +24,7 @@ DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
 """What `export` may name. `rejected` is always written."""
 
 
-class Generate(Calling):
+class Generate(Sampled):
     """Which model answers, and how it samples."""
 
     responses: int = Field(default=4, ge=1, le=256)
@@ -35,9 +35,6 @@ class Generate(Calling):
     """Nucleus sampling; 1 leaves all tokens in."""
     max_tokens: int = Field(default=512, ge=1)
     """Longest response, in new tokens."""
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=16)
-    """Words that end a response, and are not in it: for a base model, which goes on with the next
-    question of its own. Providers take 4, as a rule."""
     system: str | None = None
     """A system message put before every prompt that has none."""
     reasoning: Literal["keep", "drop"] = "keep"

@@ -108,7 +108,8 @@ async def shared_by(
     made: Callable[[Item], None],
 ) -> Shared:
     """What the turns of a recipe share, its personas thought of. Raises as `synthesize`."""
-    sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_tokens, recipe.seed)
+    how = recipe.temperature, recipe.top_p, recipe.max_tokens, recipe.seed
+    sampling = Sampling(*how, stop=recipe.stop)
     shared = Shared(
         chat=chat,
         templates=recipe.open_templates(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
-from gristmill.backends.calling import Calling
+from gristmill.backends.calling import Sampled
 from gristmill.backends.use import AROUND, Asked, Use, tokens_in
 from gristmill.errors import ConfigError
 from gristmill.intake.places import located
@@ -50,7 +50,7 @@ class Novel(Options):
             Source(file=file).check(PROMPT)
 
 
-class Recipe(Calling):
+class Recipe(Sampled):
     """A validated config with one method. To add one, override `drafts` and name the templates.
 
     The class of `recipes/my_recipe.py` is called `MyRecipe`; the config names it `my_recipe`, and
