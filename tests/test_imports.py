@@ -22,7 +22,7 @@ HEAVY = (
 FLOORS = {
     # room or module: floor; imports go to lower floors only, or stay in the room.
     "foreign": -1,
-    "records": 0, "errors": 0, "keys": 0,
+    "records": 0, "errors": 0, "keys": 0, "aliases": 0,
     "parts": 1, "storage": 1, "intervals": 1, "page": 1,
     "nemotron": 1, "tutor": 1, "packing": 1,
     "lists": 1, "sandbox": 1, "languages": 1,

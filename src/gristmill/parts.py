@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from gristmill.aliases import ALIASES, HERE
 from gristmill.errors import CheckpointError, ConfigError
 
 
@@ -53,8 +54,8 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
         path = [str(step) for step in item["loc"]]
         field = ".".join([p for p in [where, *path] if p])
         if item["type"] == "extra_forbidden":
-            known = _known_keys(options, path[:-1])
-            lines.append(f"{field}: unknown key; {nearest(path[-1], known)}")
+            hint = _meant(path[-1], _model_at(options, path[:-1]))
+            lines.append(f"{field}: unknown key; {hint}")
         elif item["type"] == "missing":
             lines.append(f"{field}: missing; add it")
         else:
@@ -66,16 +67,35 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
     return lines
 
 
-def _known_keys(options: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys of the model that `path` leads to, as far as annotations tell."""
+def _model_at(options: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The model that `path` leads to, as far as annotations tell."""
     for step in path:
-        field = options.model_fields.get(step)
-        inner = getattr(field, "annotation", None)
-        candidates = [inner, *getattr(inner, "__args__", ())]
-        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if models:
-            options = models[0]
-    return list(options.model_fields)
+        options = _model_of(options, step) or options
+    return options
+
+
+def _model_of(options: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """What a field holds, where that is a model, or a list of such."""
+    inner = getattr(options.model_fields.get(name), "annotation", None)
+    candidates = [inner, *getattr(inner, "__args__", ())]
+    models = (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return next(models, None)
+
+
+def _meant(key: str, options: type[BaseModel]) -> str:
+    """What an unknown key was probably meant to be: what other tools call one of ours, one of a
+    model below, or one that is spelled like it."""
+    known = list(options.model_fields)
+    below = {n: list(m.model_fields) for n in known if (m := _model_of(options, n))}
+    inside = [f"{name}.{inner}" for name, keys in below.items() for inner in keys]
+    meanings = ALIASES.get(key, ((key, HERE),))
+    for ours, said in meanings:
+        if ours in (*known, *inside):
+            return said.format(ours)
+    for ours, said in meanings:
+        if place := next((place for place in inside if place.endswith(f".{ours}")), None):
+            return said.format(place)
+    return nearest(key, known)
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
