@@ -21,6 +21,8 @@ from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
 from gristmill.train.sources import TrainingSource
 
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
+
 
 class Batch(Options):
     """How much is learned from at once."""
@@ -103,17 +105,21 @@ class TrainConfig(Options):
     """Steps between checkpoints. A run that was killed goes on from the last."""
     measure_every: int = Field(default=50, ge=1)
     """Steps between measurements on the validation data."""
+    report_to: list[TrackerName] = Field(default_factory=list)
+    """Where the figures of each step go besides `log.jsonl`: `tensorboard` (event files under
+    `tensorboard/`), `wandb` (Weights & Biases), `trackio`. Keys come from their own environment
+    variables; one that fails does not end the training."""
     tensorboard: bool = False
-    """Also write TensorBoard event files, under `tensorboard/`."""
+    """The same as `report_to: tensorboard`."""
     licence: str | None = None
     """SPDX name for the model's card; by default what the starting model's card says."""
     seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Of the order of the data, of dropout, and of what is new in the model."""
 
-    @field_validator("data", mode="before")
+    @field_validator("data", "report_to", mode="before")
     @classmethod
-    def _one_or_many(cls, sources: Any) -> Any:
-        return [sources] if isinstance(sources, dict) else sources
+    def _one_or_many(cls, given: Any) -> Any:
+        return [given] if isinstance(given, dict | str) else given
 
     @field_validator("validation")
     @classmethod
@@ -121,6 +127,12 @@ class TrainConfig(Options):
         if isinstance(share, float) and not 0 <= share <= 0.5:
             raise ValueError("a share from 0 to 0.5, or a list of sources")
         return share
+
+    @property
+    def trackers(self) -> list[TrackerName]:
+        """Who is told of each step, each once."""
+        also: list[TrackerName] = ["tensorboard"] if self.tensorboard else []
+        return list(dict.fromkeys([*self.report_to, *also]))
 
     def located(self, folder: Path) -> TrainConfig:
         """The same with relative paths of files starting from `folder`."""

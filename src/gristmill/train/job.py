@@ -24,7 +24,10 @@ from gristmill.storage import (
 )
 from gristmill.train.config import KINDS, TrainConfig
 
-PACE = {"save_every", "measure_every", "tensorboard", "checkpointing", "sharding", "licence"}
+PACE = {
+    *("save_every", "measure_every", "report_to", "tensorboard"),
+    *("checkpointing", "sharding", "licence"),
+}
 """Settings that change neither what is learned nor from what: a resumed run may have others."""
 
 WRITTEN = (

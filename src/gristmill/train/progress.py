@@ -117,6 +117,8 @@ def show_result(console: Console, trained: Any) -> None:
         say(f"pair accuracy: {pairs['accuracy']:.3f}{within} of {pairs['n']:,} {kind}", **options)
     for warning in m["warnings"]:
         say(f"note: {warning}", **options)
+    for name, where in m.get("trackers", {}).items():
+        say(f"{name}: {where}", **options)
     say(f"model: hf:{trained.model}", **options)
     say(f"report: {trained.folder / 'report.html'}", **options)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from gristmill.errors import CheckpointError, MissingExtra, StorageError
+from gristmill.errors import CheckpointError, StorageError
 from gristmill.intake.cells import Refused
 from gristmill.storage import versions, write_atomically
-from gristmill.train import curves, finish, model, parallel
+from gristmill.train import curves, finish, model, parallel, trackers
 from gristmill.train.card import model_card
 from gristmill.train.config import PreferenceConfig, TrainConfig
 from gristmill.train.data import unused_columns
@@ -26,11 +27,13 @@ from gristmill.train.objectives import LanguageObjective, Objective, PreferenceO
 from gristmill.train.page import training_page
 from gristmill.train.parallel import World
 from gristmill.train.prepare import Work, prepare, rate_of
+from gristmill.train.trackers import tracked
 
 
 def train(config: TrainConfig, folder: Path, world: World, watch: Watch) -> dict[str, Any]:
     """Do the run, from its checkpoint on; returns the metrics, written with model and pages."""
     curves.check()
+    trackers.check(config)
     work = prepare(config)
     if world.first:
         _write_refused(folder / "refused.jsonl", work.data.refused)
@@ -38,19 +41,27 @@ def train(config: TrainConfig, folder: Path, world: World, watch: Watch) -> dict
     trainer = Trainer(work.learner, work.objective or LanguageObjective(), config, folder, world)
     trainer.objective = work.objective or _preference(trainer, work, config)
     begun = finish.validation(trainer, held) if held else {}
-    lines = _tensorboard(folder, watch) if config.tensorboard and world.first else watch
-    trainer.run(
-        work.steps(config),
-        rate_of(config, work.total),
-        work.fingerprint,
-        lines,
-        (lambda: finish.validation(trainer, held)) if held else None,
-    )
-    validation = finish.validation(trainer, held, whole=True) if held else {}
-    weights = parallel.whole_state(trainer.module)
-    metrics = _metrics(config, work, trainer, begun, validation)
-    if world.first:
-        _write_model(config, work, trainer, weights, folder, metrics)
+    with tracked(config, folder) if world.first else nullcontext() as told:
+
+        def lines(line: dict[str, Any]) -> None:
+            if told is not None:
+                told(line)
+            watch(line)
+
+        trainer.run(
+            work.steps(config),
+            rate_of(config, work.total),
+            work.fingerprint,
+            lines,
+            (lambda: finish.validation(trainer, held)) if held else None,
+        )
+        validation = finish.validation(trainer, held, whole=True) if held else {}
+        weights = parallel.whole_state(trainer.module)
+        metrics = _metrics(config, work, trainer, begun, validation)
+        if told is not None:
+            metrics["warnings"] = [*metrics["warnings"], *told.failures]
+            metrics["trackers"] = told.where
+            _write_model(config, work, trainer, weights, folder, metrics)
     world.wait()
     return metrics
 
@@ -167,24 +178,3 @@ def _write_model(
 def _write_refused(path: Path, refused: Sequence[Refused]) -> None:
     rows = (json.dumps(asdict(row), ensure_ascii=False) for row in refused)
     write_atomically(path, "".join(f"{row}\n" for row in rows))
-
-
-def _tensorboard(folder: Path, watch: Watch) -> Callable[[dict[str, Any]], None]:
-    """Also write each line's numbers as TensorBoard events."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise MissingExtra("tensorboard: true", "tensorboard") from None
-    writer = SummaryWriter(str(folder / "tensorboard"))
-
-    def both(line: dict[str, Any]) -> None:
-        part, values = (
-            ("validation", line["validation"]) if "validation" in line else ("train", line)
-        )
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                writer.add_scalar(f"{part}/{name}", value, line["step"])
-        writer.flush()
-        watch(line)
-
-    return both
