@@ -16,6 +16,9 @@ from gristmill.parts import parse_yaml, read_yaml
 
 T = TypeVar("T")
 
+DEEPEST = 100
+"""Steps of a key at most."""
+
 
 def configured(
     source: Path | Mapping[str, Any], settings: Sequence[str], build: Callable[[dict[str, Any]], T]
@@ -43,7 +46,7 @@ def _read(setting: str) -> tuple[list[str], Any]:
     key, equals, value = setting.partition("=")
     # Errors write `judges[0]`, and so may users.
     steps = re.sub(r"\[(\d+)\]", r".\1", key.strip()).split(".")
-    if not equals or not all(steps):
+    if not equals or not all(steps) or len(steps) > DEEPEST:
         raise ConfigError(f"--set {key}: write it as KEY=VALUE, KEY as in generate.temperature")
     try:
         return steps, parse_yaml(value)
@@ -91,7 +94,13 @@ def _given(node: Any, steps: list[str]) -> list[str]:
 
 def _told(error: str, keys: list[list[str]]) -> str:
     """An error that names its fields, those that were set as their `--set`."""
-    for steps in keys:
-        path = r"[\].:\[ ]+".join(map(re.escape, steps))
-        error = re.sub(rf"(^|; )({path})(?=[\].:\[ ]|$)", r"\1--set \2", error)
-    return error
+    given = [_plain(".".join(steps)) for steps in keys]
+    return "; ".join(
+        f"--set {part}" if any(_plain(part).startswith(key) for key in given) else part
+        for part in error.split("; ")
+    )
+
+
+def _plain(field: str) -> str:
+    """A field as all spell it: errors write `judges[0].reward` and `prompts: [0]: file`."""
+    return re.sub(r"[\].:\[ ]+", ".", field).strip(".") + "."

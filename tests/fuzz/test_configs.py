@@ -28,7 +28,6 @@ from gristmill.bench.choose import Request, judge_of
 from gristmill.cli.arena import _anchor
 from gristmill.cli.caching import _age
 from gristmill.cli.columns import columns_of
-from gristmill.cli.prompts import _settings
 from gristmill.errors import (
     BackendError,
     BackendFatal,
@@ -46,6 +45,7 @@ from gristmill.parts import parse_yaml
 from gristmill.plan.known import _from_file
 from gristmill.precision.weights import left_alone, weights_of
 from gristmill.records import ATTRIBUTES
+from gristmill.settings import configured
 from gristmill.storage import digest
 from gristmill.train.config import KINDS
 from gristmill.train.job import config_of
@@ -227,6 +227,9 @@ def test_configs_of_judges(place, raw, scores):
 
 OPTIONS = (
     "a=1",
+    "keep.0.x={a: [1]}",
+    "judges[0].math.x=1",
+    "generate.temperature=1",
     "=",
     "a",
     "a=",
@@ -242,7 +245,8 @@ OPTIONS = (
 @fuzzed
 @given(st.one_of(st.sampled_from(OPTIONS), texts, st.text(alphabet="0123456789²:=,.[]smhdw-+_ ")))
 def test_options(text):
-    tried(lambda: _settings([text]), ConfigError)
+    run = {"generate": {"model": "tiny:instruct"}, "judges": [{"math": {}}], "keep": ["dedup"]}
+    tried(lambda: configured(run, [text], Config.of), InputError)
     tried(lambda: columns_of(text, COLUMNS), ConfigError)
     tried(lambda: _age(text), ConfigError)
     tried(lambda: _host_and_port(text), ConfigError)

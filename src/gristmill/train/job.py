@@ -32,7 +32,7 @@ PACE = {
 
 WRITTEN = (
     *("model", "checkpoint", "README.md", "metrics.json", "log.jsonl"),
-    *("refused.jsonl", "curves.png", "report.html"),
+    *("refused.jsonl", "curves.png", "report.html", "trackers.json"),
 )
 """What a training writes, beside its `run.yaml`."""
 
