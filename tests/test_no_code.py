@@ -61,8 +61,8 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"judges": [{"mine_x1:All": {}}]}, "judges[0]: 'mine_x1:All'"),
     ({"judges": [{"reward": {"model": ANSWER}}]}, f"judges[0].reward.model: '{ANSWER}'"),
     ({"keep": [{"mine_x1:All": {}}]}, "keep[0]: 'mine_x1:All'"),
-    ({"prompts": {"recipe": "mine_x1:All", "count": 2}}, "prompts: 'mine_x1:All'"),
-    ({"prompts": {"mix": [{"recipe": "mine_x1:All"}], "count": 2}}, "prompts: 'mine_x1:All'"),
+    ({"prompts": {"recipe": "mine_x1:All", "count": 2}}, "recipe: 'mine_x1:All'"),
+    ({"prompts": {"mix": [{"recipe": "mine_x1:All"}], "count": 2}}, "recipe: 'mine_x1:All'"),
     (
         {"generate": {"model": "tiny:instruct", "fleet": {"flags": ["--vllm=./evil"]}}},
         "generate.fleet.flags: '--vllm=./evil'",
