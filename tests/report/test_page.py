@@ -351,7 +351,7 @@ def test_what_was_not_used_and_unknown_endings_are_said(normal: Path) -> None:
 
 def small(folder: Path, *graded: Graded) -> Path:
     """A run of these, as the mill writes its tables."""
-    origin = Origin("m", ["judge"], ["MIT"], 0)
+    origin = Origin(["m"], ["judge"], [["MIT"]], 0)
     names = ["sft", "preference", "scored", "rejected"]
     (folder / "data").mkdir()
     with Writers(folder / "data", names, origin) as out:

@@ -107,7 +107,11 @@ def message_fields(json: pa.DataType) -> dict[str, pa.DataType]:
 
 MORE = {
     "sft": {"tools": "messages"},
-    "preference": {"tools": "rejected"},
+    "preference": {
+        "tools": "rejected",
+        "chosen_model": "rejected_score",
+        "rejected_model": "rejected_score",
+    },
     "scored": {"reasoning": "response", "tool_calls": "response"},
     "rejected": {"reasoning": "response", "tool_calls": "response"},
 }

@@ -57,17 +57,19 @@ class Session:
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
         generate = self.config.generate
         spent, elsewhere = self.journal.spent, self.journal.elsewhere
-        self.purse = Purse(self.config.budget, spent, prices([generate, *judges]), elsewhere)
+        paid = prices(generate), prices(judges)
+        self.purse = Purse(self.config.budget, spent, *paid, elsewhere)
         self.judges: list[tuple[Judge, Backend]] = [
             (judge, self._opened(judge, number)) for number, judge in enumerate(judges)
         ]
-        self.chat: ChatBackend = open_chat(generate)
-        self.chat.folder = self.journal.folder
+        self.chats: list[ChatBackend] = [open_chat(entry) for entry in generate]
+        for chat in self.chats:
+            chat.folder = self.journal.folder
         filters = opened_filters(self.config, self.journal)
         self.tally = Tally(filters, self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit, self.shard)
         self.executor = Executor(
-            self.config, self.journal, self.purse, self.tally, self.chat, self.judges
+            self.config, self.journal, self.purse, self.tally, self.chats, self.judges
         )
         self.started = time.monotonic()
 
@@ -87,9 +89,12 @@ class Session:
         return Remembered(backend, self.journal.calls, paid, calling)
 
     def backends(self) -> list[Backend]:
-        """The generating one first; not those in whose place rules decide."""
-        models = (b for _, b in self.judges if not isinstance(b, Rules))
-        return [self.chat, *models]
+        """Those that answer first; not those in whose place rules decide."""
+        return [*self.chats, *self.grading()]
+
+    def grading(self) -> list[Backend]:
+        """Those of judges that ask a model."""
+        return [b for _, b in self.judges if not isinstance(b, Rules)]
 
     @property
     def traffic(self) -> Traffic:
@@ -205,20 +210,21 @@ def calm_collector() -> Iterator[None]:
 
 def _origin(session: Session, recipes: list[str | None]) -> Origin:
     """recipes: licences of the models that wrote prompts."""
-    licences = [*(b.licence for b in session.backends()), *recipes]
+    beside = [*(b.licence for b in session.grading()), *recipes]
     judges = [str(getattr(judge, "model", name_of(judge))) for judge, _ in session.judges]
     return Origin(
-        session.config.generate.model,
+        [entry.model for entry in session.config.generate],
         judges,
         # None stays: a row made by a model of unknown licence must not look free.
-        list(dict.fromkeys(licences)),
+        [list(dict.fromkeys([chat.licence, *beside])) for chat in session.chats],
         session.config.seed,
+        session.config.lineup().owners,
     )
 
 
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
-    if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
+    if counts.finished and counts.failed == sum(one.asked for one in counts.models):
         what = "verdicts" if counts.sampled else "responses"
         return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
@@ -253,7 +259,6 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         budget = any(r.stopped.startswith("budget") for w in written for r in w.reports)
         status = "budget" if budget else "failed"
     spent = session.purse.total()
-    priced = any(p.input or p.output for p in session.purse.prices)
     metrics = {
         "name": session.config.name,
         "status": status,
@@ -266,7 +271,7 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
             "judge": spent.judge_tokens,
         },
         "recipes": [w.as_json() for w in written],
-        "cost_usd": round(spent.usd, 6) if priced else None,
+        "cost_usd": round(spent.usd, 6) if session.purse.priced else None,
         "seconds": round(time.monotonic() - session.started, 3),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "truth": None,
