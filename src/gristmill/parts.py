@@ -62,7 +62,9 @@ def _lines(error: ValidationError, options: type[BaseModel], values: Any, where:
             secret = path[-1:] == ["key_env"]  # where some write the key itself
             shown = "" if secret or isinstance(given, dict | list) else f" (got {given!r:.60})"
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{field}: {message}{shown}" if field else message)
+            # What a list's own check says begins with which of its entries it speaks of.
+            colon = "" if not field or message.startswith("[") else ": "
+            lines.append(f"{field}{colon}{message}{shown}")
     return lines
 
 
@@ -73,7 +75,10 @@ def _as_written(path: Sequence[int | str], values: Any) -> list[str]:
     for step in path:
         if isinstance(step, int) and isinstance(values, Mapping):
             continue
-        steps.append(str(step))
+        if isinstance(step, int) and steps:
+            steps[-1] += f"[{step}]"
+        else:
+            steps.append(str(step))
         try:
             values = values[step]
         except (LookupError, TypeError):
@@ -83,7 +88,7 @@ def _as_written(path: Sequence[int | str], values: Any) -> list[str]:
 
 def _known_keys(options: type[BaseModel], path: list[str]) -> list[str]:
     """The keys of the model that `path` leads to, as far as annotations tell."""
-    for step in path:
+    for step in (step.partition("[")[0] for step in path):
         field = options.model_fields.get(step)
         inner = getattr(field, "annotation", None)
         candidates = [inner, *getattr(inner, "__args__", ())]

@@ -17,7 +17,7 @@ import gristmill
 from gristmill.errors import StorageError
 from gristmill.flywheel.answers import texts
 from gristmill.mill import feed, parquet
-from gristmill.mill.rows import Origin
+from gristmill.mill.rows import Made, Origin
 from gristmill.records import Message, Prompt
 from gristmill.report import write_card, write_report
 from gristmill.report.folder import open_run

@@ -76,7 +76,7 @@ class Config(Options):
     prompts: list[SkipValidation[PromptSource]]
     """Where the prompts come from: `{file: ...}`, `{recipe: ...}` or `{mix: [...]}`; one entry or
     a list, read in order."""
-    generate: tuple[Generate, ...] = Field(min_length=1)
+    generate: tuple[Generate, ...]
     """Which model answers; several, as a list: each answers every prompt, or with `weight` its
     share of them."""
     judges: list[Any] = Field(default_factory=list)
@@ -107,6 +107,13 @@ class Config(Options):
         keys = ("prompts", "generate")
         one = {key: [values[key]] for key in keys if isinstance(values.get(key), dict | Generate)}
         return {**values, **one}
+
+    @field_validator("generate", mode="before")
+    @classmethod
+    def _some_models(cls, entries: Any) -> Any:
+        if not isinstance(entries, list | tuple) or not entries:
+            raise ValueError("name a model, for instance {model: tiny:instruct}, or a list of them")
+        return entries
 
     @field_validator("generate")
     @classmethod

@@ -7,8 +7,6 @@ from typing import Any
 
 from gristmill.errors import ConfigError, DataError
 from gristmill.intake.cells import Refused, Row, Unusable
-from gristmill.intake.forms import recognise
-from gristmill.intake.reading import record_of
 from gristmill.intake.record import CONVERSATION, Record
 from gristmill.intake.source import Source
 from gristmill.intake.turns import Turns
@@ -34,6 +32,8 @@ def open_example(entry: Any, where: str) -> Example:
         _turns(_record(entry, where))
     except Unusable as error:
         raise ConfigError(f"{where}: {error.detail}") from None
+    except DataError as error:
+        raise ConfigError(str(error)) from None
     return entry
 
 
@@ -46,16 +46,13 @@ def read_examples(examples: Sequence[Example], where: str) -> list[Turns]:
     found: list[Turns] = []
     for number, entry in enumerate(examples):
         key = f"{where}[{number}]"
-        before = len(found)
-        for record in _records(entry, key):
-            if isinstance(record, Refused):
-                raise DataError(f"{key}: {record}")
-            try:
-                found.append(_turns(record))
-            except Unusable as error:
-                raise DataError(f"{key}: {record.where}: {error}") from None
-        if len(found) == before:
+        try:
+            turns = [_turns(record) for record in _records(entry, key)]
+        except DataError as error:
+            raise DataError(f"{key}: {error}") from None
+        if not turns:
             raise DataError(f"{key}: there is no row in it; write one example a line")
+        found += turns
     return found
 
 
@@ -76,14 +73,17 @@ def _records(entry: Example, where: str) -> Iterator[Record | Refused]:
 
 
 def _record(row: Row, where: str) -> Record:
-    return record_of(row, where, recognise(row), (CONVERSATION,))
+    # As a row of a file is read; the file itself is never opened.
+    return Source(file="-").record(row, where, (CONVERSATION,))
 
 
-def _turns(record: Record) -> Turns:
+def _turns(record: Record | Refused) -> Turns:
+    if isinstance(record, Refused):
+        raise DataError(str(record))
     turns = record.content.turns
     if turns[0].role == "system":
-        raise Unusable(
-            "bad_turns",
-            "an example has a system message; put it into `system`, or leave it out",
+        raise DataError(
+            f"{record.where}: an example has a system message; put it into `system`, or leave it "
+            "out"
         )
     return turns

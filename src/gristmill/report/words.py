@@ -79,7 +79,8 @@ def generators(config: dict[str, Any]) -> list[dict[str, Any]]:
 def sampling(entry: dict[str, Any]) -> str:
     """How a model was asked, in one line: `responses 4, temperature 0.8, few-shot examples`."""
     names = ("responses", "weight", "temperature", "top_p", "max_tokens")
-    said = [f"{name} {entry[name]}" for name in names if entry.get(name) is not None]
+    unset = {"weight": None, "top_p": 1}
+    said = [f"{n} {entry[n]}" for n in names if entry.get(n, unset.get(n)) != unset.get(n)]
     return ", ".join([*said, *(["few-shot examples"] if entry.get("examples") else [])])
 
 
