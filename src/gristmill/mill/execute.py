@@ -157,7 +157,8 @@ class Executor:
 
         alone: whether the prompt gets no other response.
         """
-        known = work.known.get(index)
+        lineup, known = self._lineup, work.known.get(index)
+        prompt = work.prompt if lineup.plain else lineup.shown(work.prompt, index)
         response = known.response if known else None
         # What was said of the responses together is said anew: they may be others now.
         before = known.verdicts[: self._alone] if known else ()
@@ -165,8 +166,8 @@ class Executor:
         stage = "generate"
         try:
             if response is None:
-                by = self._lineup.owners[index]
-                asked = self._lineup.asked(work.prompt, index)
+                by = lineup.owners[index]
+                asked = prompt if lineup.plain else lineup.asked(work.prompt, index)
                 response = await self.chats[by].sample(asked, index, self._sampling[by])
                 self.purse.add_response(*response.paid, by)
                 self._save(work, index, response, verdicts, alone)
@@ -182,7 +183,6 @@ class Executor:
                     continue
                 stage = name_of(judge)
                 with doubting():
-                    prompt = self._lineup.shown(work.prompt, index)
                     verdict = await judge.judge(backend, prompt, response)
                 self._pay(number, verdict)
                 verdicts.append(verdict)

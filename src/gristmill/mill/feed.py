@@ -101,8 +101,8 @@ class Feed:
                 self._unseen -= 1
                 if key not in self._journal.failed:
                     samples, facts = self._journal.finished_at(place, key)
-                    wanted = len(self._lineup.numbers(prompt))
-                    if len(samples) >= wanted and facts == facts_id(prompt, self._facts):
+                    same = facts == facts_id(prompt, self._facts)
+                    if same and self._lineup.whole(prompt, samples):
                         self._tally.add(Graded(position, prompt, samples))
                         continue
             return Work(position, key, prompt, self._journal.take_partial(key, place))

@@ -127,8 +127,8 @@ class Journal:
 
     def _note(self, key: int, place: int, count: int, failed: bool) -> None:
         if not failed:
-            before = None if key in self.failed else self.finished.get(key)
-            if before is not None and len(self.samples(before, key)) > count:
+            again = key in self.finished and key not in self.failed
+            if again and len(self.samples(self.finished[key], key)) > count:
                 return  # another process has added the responses of one more model
             self.failed.discard(key)
         elif key in self.finished and key not in self.failed:

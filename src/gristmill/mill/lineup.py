@@ -12,7 +12,7 @@ from gristmill.backends.use import AROUND, PER_MESSAGE, tokens_in, tokens_of
 from gristmill.intake.turns import Turns
 from gristmill.mill.examples import read_examples
 from gristmill.mill.generate import Generate
-from gristmill.records import Graded, Message, Prompt, sample_seed
+from gristmill.records import Graded, Message, Prompt, Sample, sample_seed
 
 Placed = Sequence[tuple[str, Generate]]
 """The entries of `generate`, each with the key where it stands."""
@@ -24,7 +24,8 @@ class Lineup:
 
     entries: as `Config.entries` has them. owners: the entry of each number. groups: the entries
     that answer the same prompts, all together, or with weights each alone; shares: of the prompts,
-    those of each group.
+    those of each group. most, least: responses that a prompt gets. apart: whether each entry has a
+    system message of its own; plain: whether every model gets a prompt as it is.
     """
 
     def __init__(self, entries: Placed, seed: int) -> None:
@@ -38,8 +39,11 @@ class Lineup:
         self.shares = [weight / self._bounds[-1] for weight in weights or [1.0]]
         ends = accumulate(sum(self.each[k].responses for k in group) for group in self.groups)
         self._numbers = [range(a, b) for a, b in pairwise([0, *ends])]
+        self.most, self.least = max(map(len, self._numbers)), min(map(len, self._numbers))
         systems = [entry.system for entry in self.each]
-        self._systems = systems if common(systems) is None else [None] * len(systems)
+        self.apart = len(set(systems)) > 1
+        self._systems = systems if self.apart else [None] * len(systems)
+        self.plain = not self.apart and not any(entry.examples for entry in self.each)
 
     @property
     def names(self) -> list[str]:
@@ -49,16 +53,6 @@ class Lineup:
             entry.model if models.count(entry.model) == 1 else f"{entry.model} ({key})"
             for key, entry in self._entries
         ]
-
-    @property
-    def most(self) -> int:
-        """Responses that a prompt gets at most."""
-        return max(map(len, self._numbers))
-
-    @property
-    def least(self) -> int:
-        """Responses that every prompt gets."""
-        return min(map(len, self._numbers))
 
     def group(self, prompt: Prompt) -> int:
         """Which group answers a prompt: drawn by weight, from the seed and the prompt alone."""
@@ -71,18 +65,23 @@ class Lineup:
         """The numbers of a prompt's responses."""
         return self._numbers[self.group(prompt)]
 
+    def whole(self, prompt: Prompt, samples: Sequence[Sample]) -> bool:
+        """Whether a finished prompt has all its responses: an entry may have been added since."""
+        return len(samples) >= self.most or len(samples) >= len(self.numbers(prompt))
+
     def shown(self, prompt: Prompt, number: int) -> Prompt:
-        """The prompt behind the system message that this response was asked for with, where each
-        entry has its own; as judges and data have it."""
-        system = self._systems[self.owners[number]]
+        """The prompt as judges and data have it: where each entry has a system message of its own,
+        behind that of this response's."""
+        system = self._systems[self.owners[number]] if self.apart else None
         if system is None or prompt.messages[0].role == "system":
             return prompt
         return replace(prompt, messages=(Message("system", system), *prompt.messages))
 
     def shown_in(self, graded: Graded, number: int) -> Graded:
         """The same of a finished prompt."""
-        prompt = self.shown(graded.prompt, number)
-        return graded if prompt is graded.prompt else replace(graded, prompt=prompt)
+        if not self.apart:
+            return graded
+        return replace(graded, prompt=self.shown(graded.prompt, number))
 
     def asked(self, prompt: Prompt, number: int) -> Prompt:
         """The prompt as the model of this response gets it: with its examples, too."""

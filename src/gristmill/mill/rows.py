@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -25,12 +25,8 @@ from gristmill.records import (
     response_id,
 )
 
-
-class Made(NamedTuple):
-    """What the `provenance` of a row is made of: the prompt, and the numbers of the responses."""
-
-    prompt: Prompt
-    responses: tuple[int, ...]
+Made = tuple[Prompt, tuple[int, ...]]
+"""What the `provenance` of a row is made of: the prompt, and the numbers of the responses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,12 @@ class Origin:
         Built column by column: most of it is the same in every row.
         """
         n, texts = len(made), pa.list_(pa.string())
-        prompts = [m and m.prompt for m in made]
+        prompts = [m and m[0] for m in made]
         if len(self.models) == 1:
             model = pa.repeat(pa.scalar(self.models[0], pa.string()), n)
             licences = pa.repeat(pa.scalar(self.licences[0], texts), n)
         else:
-            whose = [m and [self.owners[number] for number in m.responses] for m in made]
+            whose = [m and [self.owners[number] for number in m[1]] for m in made]
             model = pa.array([by and _joined(self.models[k] for k in by) for by in whose])
             licences = pa.array([by and self._licences(by) for by in whose], texts)
         return pa.StructArray.from_arrays(
@@ -133,7 +129,7 @@ def sft_row(graded: Graded, sample: Sample, thoughts: bool = True) -> Row:
         "reward": score_of(sample.verdicts, "reward"),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
-        "provenance": Made(graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample.index,)),
     }
 
 
@@ -151,7 +147,7 @@ def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> dict[st
         "prompt_id": graded.prompt.id,
         "chosen_id": response_id(graded.prompt.id, pair.chosen.index),
         "rejected_id": response_id(graded.prompt.id, pair.rejected.index),
-        "provenance": Made(graded.prompt, (pair.chosen.index, pair.rejected.index)),
+        "provenance": (graded.prompt, (pair.chosen.index, pair.rejected.index)),
     }
 
 
@@ -188,7 +184,7 @@ def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
         "kept": kept,
-        "provenance": Made(graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample.index,)),
         "judgements": _judgements(sample),
     }
 
@@ -205,7 +201,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) 
         **(_beside(sample.response) if sample.response else {}),
         **_scores(sample),
         "source": graded.prompt.source,
-        "provenance": Made(graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample.index,)),
         "judgements": _judgements(sample),
     }
 

@@ -224,9 +224,10 @@ def _origin(session: Session, recipes: list[str | None]) -> Origin:
 
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
-    if counts.finished and counts.failed == sum(one.asked for one in counts.models):
-        what = "verdicts" if counts.sampled else "responses"
-        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
+    failed = counts.responses("failed")
+    if counts.finished and failed == counts.responses("asked"):
+        what = "verdicts" if counts.responses("sampled") else "responses"
+        return "failed", f"all {failed} {what} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):

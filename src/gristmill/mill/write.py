@@ -11,7 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,15 @@ ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
 
 @dataclass
 class Answered:
-    """What came of the responses of one entry of `generate`. name: what it is called. asked: calls
-    for a response, failed ones among them. rewards, total: of those in `scored`, how many have a
-    reward, and their sum. sft, chosen, rejected: rows of `sft`, and sides of preference pairs."""
+    """What came of the responses of one entry of `generate`. name: what it is called. rewards,
+    total: of the rows of `scored`, how many have a reward, and their sum. sft, chosen, rejected:
+    rows of `sft`, and sides of preference pairs."""
 
     name: str
     asked: int = 0
+    """Calls for a response, failed ones among them."""
     sampled: int = 0
+    scored: int = 0
     kept: int = 0
     failed: int = 0
     rewards: int = 0
@@ -68,12 +70,8 @@ class Counts:
     finished: int = 0
     accepted: int = 0
     rejected: int = 0
-    sampled: int = 0
-    scored: int = 0
-    kept: int = 0
-    failed: int = 0
     models: list[Answered] = field(default_factory=list)
-    """The same by who answered, in the order of `generate`."""
+    """Of responses, by who gave them, in the order of `generate`."""
     said: str = ""
     """What the first call that failed was told."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -82,6 +80,10 @@ class Counts:
     unused_columns: Counter[str] = field(default_factory=Counter)
     """Columns of the user's rows that nothing used, and in how many rows."""
     rows: dict[str, int] = field(default_factory=dict)
+
+    def responses(self, what: str) -> int:
+        """Responses of all models together: `asked`, `sampled`, `scored`, `kept`, `failed`."""
+        return sum(getattr(one, what) for one in self.models)
 
 
 class Unfinished(Exception):
@@ -123,8 +125,7 @@ class Passage:
             if (place := self._place(position, key)) != UNFINISHED:
                 samples, facts = self._journal.finished_at(place, key)
                 if self._places is None and (
-                    facts != facts_id(prompt, self._facts)
-                    or len(samples) < len(self.lineup.numbers(prompt))
+                    facts != facts_id(prompt, self._facts) or not self.lineup.whole(prompt, samples)
                 ):
                     raise Unfinished
                 yield weighed(Graded(position, prompt, samples), self.config.select.weights)
@@ -210,33 +211,32 @@ def _write_prompt(
     text = rows.prompt_text(graded.prompt)
     graded = changed(graded, decisions)
     for sample, decision in zip(graded.samples, decisions, strict=True):
-        own = lineup.shown_in(graded, sample.index)
-        said = text if own is graded else rows.prompt_text(own.prompt)
         by = counts.models[lineup.owners[sample.index]]
         by.asked += 1
-        by.kept += decision.keep
+        own = graded
+        if lineup.apart:
+            own = lineup.shown_in(graded, sample.index)
+            text = rows.prompt_text(own.prompt)
         if sample.response is not None:
-            counts.sampled += 1
             by.sampled += 1
             if (ending := sample.response.finish_reason) not in ENDINGS:
                 counts.endings[str(ending)] += 1
         if sample.failure is not None:
-            counts.failed += 1
             by.failed += 1
             counts.said = counts.said or sample.failure.message
-        counts.kept += decision.keep
+        by.kept += decision.keep
         over_target = decision.reason == "over_target"
         if grades and _graded(sample) and sample.failure is None:
-            counts.scored += 1
+            by.scored += 1
             if not (over_target or decision.barred):
-                row = rows.scored_row(own, sample, said, decision.keep)
+                row = rows.scored_row(own, sample, text, decision.keep)
                 out.add("scored", row)
-                if (reward := row["reward"]) is not None and isfinite(reward):
+                if (reward := row["reward"]) is not None and -inf < reward < inf:
                     by.rewards += 1
                     by.total += reward
         if not decision.keep:
             counts.reasons[decision.reason] += 1
-            out.add("rejected", rows.rejected_row(own, sample, said, decision))
+            out.add("rejected", rows.rejected_row(own, sample, text, decision))
     if accepted:
         # Without a judge there is no best one, and what is not picked would be in no table.
         most = config.select.best if grades and any(map(_graded, graded.samples)) else None
@@ -278,7 +278,7 @@ def as_metrics(counts: Counts, target: int | None) -> dict[str, Any]:
     responses = ("sampled", "scored", "kept", "failed")
     return {
         "prompts": {"read": c["prompts_read"], **{n: c[n] for n in prompts}, "target": target},
-        "responses": {n: c[n] for n in responses},
+        "responses": {name: counts.responses(name) for name in responses},
         "models": [one.as_json() for one in counts.models],
         "reasons": dict(counts.reasons.most_common()),
         "endings": dict(counts.endings.most_common()),
