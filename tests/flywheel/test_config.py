@@ -114,6 +114,7 @@ def test_an_arm_without_pairs_goes_without_the_preference_stages(tmp_path: Path)
         ({"human": {"fil": "x"}}, {}, r"flywheel\.human\.fil: unknown key"),
         ({"rounds": 0}, {}, r"flywheel\.rounds"),
         ({}, {"seed": (1 << 31) - 2}, "seed: 2147483646 is too large"),
+        ({}, {"generate": [{"model": f"tiny:{m}"} for m in ("base", "instruct")]}, "name one, and"),
     ],
 )
 def test_errors(tmp_path: Path, wheel: Any, mill: dict[str, Any], said: str) -> None:
