@@ -17,6 +17,7 @@ from gristmill import mill
 from gristmill.errors import CheckpointError, ConfigError, RunError
 from gristmill.mill import Config, forecast
 from gristmill.mill.generate import Generate
+from gristmill.mill.journal import Journal
 from gristmill.mill.lineup import Lineup
 from gristmill.mill.shard import Shard
 from gristmill.mill.shards import run_shard
@@ -250,7 +251,11 @@ def test_a_server_that_is_gone_stops_the_run_while_another_answers(tmp_path: Pat
 def test_two_of_one_model_are_told_apart(tmp_path: Path) -> None:
     prompts = write_prompts(tmp_path, 2)
     warm = {**FIRST, "temperature": 1.2}
+    values = own(prompts, FIRST, warm, OTHER)
+    first, second, other = mill.Session(values, Journal(tmp_path)).chats
+    assert first is second is not other  # Weights that are here are loaded once.
     metrics = mill.run(own(prompts, FIRST, warm), tmp_path / "out").metrics
+    assert metrics["requests"]["sent"] == 16
     names = [f"{FIRST['model']} (generate[{i}])" for i in range(2)]
     assert [one["name"] for one in metrics["models"]] == names
     assert {r["provenance"]["model"] for r in tables(tmp_path / "out")["scored"]} == {

@@ -396,7 +396,7 @@ def test_models_that_answered_stand_side_by_side(tmp_path: Path) -> None:
     assert "responses 2, temperature 1.5, max_tokens 512, few-shot examples" in page.text
     for model in outcome.metrics["models"]:
         assert f"{model['reward']:.2f}" in page.text
-        assert percent(model["kept"] / model["sampled"]) in page.text
+        assert " ".join(percent(model["kept"] / model["sampled"]).split()) in page.text
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| sampling of `scripted:scripts:other` | responses 2, temperature 1.5" in card
     assert "chosen_model" in card and "gpl-3.0-and-mit" in card

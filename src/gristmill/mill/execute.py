@@ -83,7 +83,7 @@ class Executor:
             return  # nothing to do: no model need be loaded for that
         try:
             async with AsyncExitStack() as stack:
-                for backend in (*self.chats, *(b for _, b in self.judges)):
+                for backend in (*dict.fromkeys(self.chats), *(b for _, b in self.judges)):
                     backend.meter = self.purse
                     await stack.enter_async_context(backend)
                 ticker = asyncio.create_task(ticking(tick))

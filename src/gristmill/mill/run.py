@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.execute import Executor
 from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
+from gristmill.mill.generate import Generate
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
 from gristmill.mill.outcome import Outcome
@@ -62,7 +63,7 @@ class Session:
         self.judges: list[tuple[Judge, Backend]] = [
             (judge, self._opened(judge, number)) for number, judge in enumerate(judges)
         ]
-        self.chats: list[ChatBackend] = [open_chat(entry) for entry in generate]
+        self.chats = _opened_chats(generate)
         for chat in self.chats:
             chat.folder = self.journal.folder
         filters = opened_filters(self.config, self.journal)
@@ -90,7 +91,7 @@ class Session:
 
     def backends(self) -> list[Backend]:
         """Those that answer first; not those in whose place rules decide."""
-        return [*self.chats, *self.grading()]
+        return [*dict.fromkeys(self.chats), *self.grading()]
 
     def grading(self) -> list[Backend]:
         """Those of judges that ask a model."""
@@ -104,6 +105,17 @@ class Session:
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
         return Passage(self.config, self.journal, self.feed.places)
+
+
+def _opened_chats(entries: Sequence[Generate]) -> list[ChatBackend]:
+    """The backend of each entry of `generate`; entries that call one model alike, and only sample
+    otherwise, have one together, for its weights may be here."""
+    opened: dict[str, ChatBackend] = {}
+    called = [entry.model_dump_json(include=set(Calling.model_fields)) for entry in entries]
+    for how, entry in zip(called, entries, strict=True):
+        if how not in opened:
+            opened[how] = open_chat(entry)
+    return [opened[how] for how in called]
 
 
 Watch = Callable[[Session | Writing | Progress], None]
