@@ -73,9 +73,7 @@ class BatchChat(ChatEndpoint):
     _kind = Batches
     _end: Batches
 
-    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
-        """See ChatBackend."""
-        body = self._request(prompt, index, sampling)
+    async def _ask(self, prompt: Prompt, index: int, body: bytes) -> Response:
         # Of a server that is told no seed, the responses to a prompt have the same body.
         key = _key(body, prompt.id, index)
         return await self._end.ask(key, body, self._read, _tokens)
@@ -86,16 +84,16 @@ class BatchChat(ChatEndpoint):
         """One piece: nothing of a batch is there before all of it."""
         return ChatBackend.stream(self, prompt, index, sampling)
 
-    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
-        return self._body(prompt, index, sampling, b"}")
-
 
 class BatchMessages(BatchChat):
     """A chat model of Anthropic's, or behind a server with its batch API."""
 
     _reader = staticmethod(read_message)
 
-    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+    def _body(self, prompt: Prompt, index: int, sampling: Sampling, gone: Set[str]) -> bytes:
+        if SCHEMA in gone:
+            sampling = replace(sampling, schema=None)
+        self._sent = {SCHEMA} if sampling.schema is not None else set()
         return params(self._end.address.name, prompt, sampling, self._end.calling.body)
 
 

@@ -1,6 +1,6 @@
 """A loopback server that has an engine's limits: so many requests at once, and a prefix cache.
 
-    python benchmarks/engines.py --port 0 --slots 16 --seconds 0.1 --prefill 0.02
+    python benchmarks/loopback_engine.py --port 0 --slots 16 --seconds 0.1 --prefill 0.02
 
 A request takes `--seconds`, and `--prefill` more for each 256 bytes of its messages that the
 server has not read lately; what comes beyond `--slots` waits. It answers as `loopback.py` does,
