@@ -306,8 +306,8 @@ def judged(url: str, work: Path, engine: Engine) -> str:
     where = "" if engine.reward else " (in this process: a server has one model)"
     failures = told["requests"]["failures"]
     return (
-        f"{told['responses']['sampled']} answers, {counts}{where}, llm 16 replies of which {replies} "
-        f"could be read, {sum(failures.values()) or 'no'} failed calls"
+        f"{told['responses']['sampled']} answers, {counts}{where}, llm in both orders with "
+        f"{replies} choices of this model, {sum(failures.values()) or 'no'} failed calls"
     )
 
 

@@ -15,7 +15,7 @@ from gristmill.backends.calling import Calling
 from gristmill.backends.fields import field_named
 from gristmill.errors import BackendError, BackendFatal
 from gristmill.records import Message, Prompt, Response, Sampling
-from tests.servers import FaultyServer
+from servers import FaultyServer
 
 HELD = Sampling(temperature=0.7, schema={"type": "array"})
 
@@ -116,9 +116,9 @@ def test_a_schema_that_was_held_to_before_is_not_given_up_for_one_bad_moment() -
 
 
 def test_a_server_that_fails_with_all_and_every_field_is_the_error() -> None:
-    with FaultyServer(status=500, error="no memory") as server:
-        with pytest.raises(BackendError, match="no memory") as raised:
-            asked(server, retries=0)
+    server = FaultyServer(status=500, error="no memory")
+    with server, pytest.raises(BackendError, match="no memory") as raised:
+        asked(server, retries=0)
     assert raised.value.kind == "server" and len(server.bodies) == 2
 
 
@@ -132,9 +132,9 @@ def test_a_server_that_fails_with_all_and_every_field_is_the_error() -> None:
     ],
 )
 def test_what_the_user_meant_is_not_left_out(status: int, said: str, how: dict[str, Any]) -> None:
-    with FaultyServer(status=status, error=said) as server:
-        with pytest.raises(BackendError, match=said[:9]) as raised:
-            asked(server, how.pop("sampling", Sampling()), **how)
+    server = FaultyServer(status=status, error=said)
+    with server, pytest.raises(BackendError, match=said[:9]) as raised:
+        asked(server, how.pop("sampling", Sampling()), **how)
     assert raised.value.kind == "bad_request" and len(server.bodies) == 1
 
 

@@ -6,7 +6,8 @@ calls sees nothing of that but the time (`batch_collect`). `Calling.batch_api` n
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from gristmill.backends.batch_line import Line
 from gristmill.backends.batch_openai import OpenAi
 from gristmill.backends.calling import Calling
 from gristmill.backends.endpoint import ChatEndpoint, Endpoint, RewardEndpoint
+from gristmill.backends.fields import SCHEMA
 from gristmill.backends.pool import Parsed
 from gristmill.backends.wire import spoken_messages
 from gristmill.errors import ConfigError

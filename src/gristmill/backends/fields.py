@@ -25,7 +25,8 @@ _NAMED = {
     ),
     # Without it a run cannot be repeated to the letter, which such a server cannot do anyway.
     "seed": re.compile(
-        r"[`'\".]seed[`'\".:]|\bseed (is|must|param|field)|(param\w*|field|argument)\W+(\w+\W+)?seed\b",
+        r"[`'\".]seed[`'\".:]|\bseed (is|must|param|field)"
+        r"|(param\w*|field|argument)\W+(\w+\W+)?seed\b",
         re.IGNORECASE,
     ),
     # 1, which says nothing, is refused by text-generation-inference, and beside a temperature by
