@@ -233,7 +233,7 @@ class Passing(BaseHTTPRequestHandler):
             reply = error
         said = reply.read()
         with contextlib.suppress(OSError):  # whoever asked may be killed by now
-            self.send_response(reply.status)
+            self.send_response(reply.status or 502)
             self.send_header("Content-Type", reply.headers["Content-Type"])
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
