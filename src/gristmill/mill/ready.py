@@ -62,9 +62,10 @@ def check_truths(config: Config) -> None:
     judges = config.open_judges()
     silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
     looking = [judge.look for judge in judges if judge.looks]
-    there = False
+    there, aside = False, None
     for item in items(config, None):
         if isinstance(item, Refused):
+            aside = aside or item
             continue
         there = True
         for look in looking:
@@ -76,4 +77,5 @@ def check_truths(config: Config) -> None:
         raise DataError(
             f"judges.{name}: no prompt has '{fact}', so that it could say nothing of any response; "
             f"add the column, name it (columns: {{{fact}: yours}}), or leave the judge out"
+            + (f" (rows are put aside, the first: {aside})" if aside else "")
         )
