@@ -125,7 +125,7 @@ def loaded(mill: Config, folder: Path) -> Loaded:
             f"flywheel: write its keys below it, indented (got {mill.flywheel!r:.60})"
         )
     wheel = _placed(build(FlywheelConfig, mill.flywheel, "flywheel"), mill, folder)
-    if len(mill.generate) > 1:
+    if len(mill.generate) != 1:
         raise ConfigError(
             "generate: the rounds of a flywheel are answered by the model that they train; name "
             "one, and make pairs of several models' answers with `gristmill run`"
