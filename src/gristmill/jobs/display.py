@@ -113,7 +113,7 @@ class Display(LiveLine, Watcher):
             parts.append(f"{traffic.retries:,} retries")
         if traffic.used:
             parts.append(f"{sum(traffic.used.values())} of {len(traffic.used)} servers")
-        if any(p.input or p.output for p in session.purse.prices):
+        if session.purse.priced:
             parts.append(f"${session.purse.usd:,.2f}")
         return ", ".join(parts)
 
