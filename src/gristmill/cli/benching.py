@@ -10,6 +10,7 @@ import typer
 from gristmill.cli.caching import CacheFolder
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
+from gristmill.page.text import plural
 
 _Models = Annotated[
     list[str] | None,
@@ -176,7 +177,7 @@ def rows(
     from gristmill.bench.export import write_rows
 
     count = write_rows(source, out)
-    OUT.print(f"{count:,} rows: {out}", markup=False, soft_wrap=True)
+    OUT.print(f"{plural(count, 'row')}: {out}", markup=False, soft_wrap=True)
 
 
 def _show(found: Any) -> None:

@@ -23,6 +23,7 @@ from gristmill.cli.pushing import export, push
 from gristmill.cli.serving import serve
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, InputError, RunError
+from gristmill.page.text import plural
 from gristmill.parts import no_code
 from gristmill.terminal.console import show_warnings
 
@@ -226,8 +227,8 @@ def score(
         named = columns_of(columns, COLUMNS)
         done = score_file(file, model, out, columns=named, cache=cache, **given)
     graded = done.rows - done.failed
-    known = f", {done.cached:,} answers out of the cache" if done.cached else ""
-    said = f"{graded:,} rows graded, {done.failed:,} with an error{known}: {out}"
+    known = f", {plural(done.cached, 'answer')} out of the cache" if done.cached else ""
+    said = f"{plural(graded, 'row')} graded, {done.failed:,} with an error{known}: {out}"
     OUT.print(said, markup=False, soft_wrap=True)
 
 

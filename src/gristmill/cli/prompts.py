@@ -10,6 +10,7 @@ import typer
 from gristmill.cli.caching import CacheFolder
 from gristmill.cli.console import OUT, SHORT, interruptible
 from gristmill.errors import ConfigError, RunError
+from gristmill.page.text import plural
 
 
 def prompts(
@@ -90,8 +91,9 @@ def _settings(given: list[str]) -> dict[str, Any]:
 
 def _show(writing: Any, out: Path) -> None:
     wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
-    calls = f"{writing.calls:,} call{'' if writing.calls == 1 else 's'}"
-    said = f"{writing.delivered:,}{wanted} prompts in {calls}: {out}"
+    said = (
+        f"{plural(writing.delivered, 'prompt')}{wanted} in {plural(writing.calls, 'call')}: {out}"
+    )
     OUT.print(said, markup=False, soft_wrap=True, highlight=False)
     if writing.short and writing.delivered:
         OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli.console import OUT
+from gristmill.page.text import plural
 
 
 def push(
@@ -55,4 +56,4 @@ def export(
     for line in done.refused[:3]:
         OUT.print(f"left out: {line}", markup=False, soft_wrap=True)
     more = f", {len(done.refused):,} left out" if done.refused else ""
-    OUT.print(f"{done.rows:,} prompts{more}: {out}", markup=False, soft_wrap=True)
+    OUT.print(f"{plural(done.rows, 'prompt')}{more}: {out}", markup=False, soft_wrap=True)

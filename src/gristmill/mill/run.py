@@ -37,6 +37,7 @@ from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Counts, Passage, Unfinished, as_metrics, write
+from gristmill.page.text import plural
 from gristmill.parts import name_of
 from gristmill.records import Response
 from gristmill.storage import tables, versions, write_atomically
@@ -245,7 +246,9 @@ def _traffic(session: Session) -> dict[str, Any]:
 def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Writing]) -> Outcome:
     status, detail = _status(session, counts)
     short = [
-        f"{w.name}: {w.delivered:,} of {w.wanted:,} prompts ({w.short})" for w in written if w.short
+        f"{w.name}: {w.delivered:,} of {plural(w.wanted, 'prompt')} ({w.short})"
+        for w in written
+        if w.short
     ]
     if any(w.short for w in written):
         detail = "; ".join([*([detail] if detail else []), *short])

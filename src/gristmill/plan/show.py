@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.page.text import plural
 from gristmill.plan.layout import Layout
 from gristmill.plan.model import SHOWN, Plan
 from gristmill.plan.precision import SCHEMES, weight_bytes
@@ -17,7 +18,7 @@ BILLION = 1_000_000_000
 def show_plan(console: Console, plan: Plan) -> None:
     """Print all of a plan."""
     shape = plan.shape
-    _head(console, f"{shape.name} ({shape.model_type}, {len(shape.layers)} layers)")
+    _head(console, f"{shape.name} ({shape.model_type}, {plural(len(shape.layers), 'layer')})")
     console.print(_model_table(plan))
     y = plan.layout
     _head(console, f"\n{y.gpus} x {plan.gpu.name}, {plan.scheme.name}: {cut(y)}")

@@ -17,6 +17,7 @@ from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
 from gristmill.languages.detect import DETECTED, elsewhere
+from gristmill.page.text import plural
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._calls import Ended, Shared
 from gristmill.recipes._flow import Wanted
@@ -96,8 +97,8 @@ def _why(turn: int, gained: int, calls: int) -> str:
     """Why a recipe goes on no further."""
     if not calls:
         return "not one call was answered"
-    what = "nothing" if not gained else f"only {gained:,} prompts"
-    return f"the model brought {what} new in {calls:,} calls (turn {turn})"
+    what = "nothing" if not gained else f"only {plural(gained, 'prompt')}"
+    return f"the model brought {what} new in {plural(calls, 'call')} (turn {turn})"
 
 
 async def shared_by(

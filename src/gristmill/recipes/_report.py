@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from gristmill.page.text import plural
+
 
 @dataclass
 class Stage:
@@ -71,5 +73,5 @@ class Report:
                     for kind, n in stage.failed.items()
                 ),
             ]
-            parts += [f"{name}: {n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+            parts += [f"{name}: {plural(n, one, many)}" for n, one, many in counts if n]
         return "; ".join(parts)

@@ -147,7 +147,7 @@ def rate(count: int, seconds: float | None) -> str:
 def cost(run: Run, tokens: int) -> tuple[str, str]:
     """The cost and what it was for. No price given is not the same as free."""
     usd = run.number("cost_usd")
-    note = f"{whole(tokens)} tokens" if tokens else ""
+    note = plural(tokens, "token") if tokens else ""
     if usd is None:
         return "–", ", ".join(part for part in ("no price set", note) if part)
     return dollars(usd) if usd else "$0", note
