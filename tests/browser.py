@@ -1,4 +1,4 @@
-"""Pages in a real browser: on a wide and a narrow screen, light and dark, with what hinders reading.
+"""Pages in a real browser, on a wide and a narrow screen, light and dark: what hinders reading.
 
 Skips where there is no browser.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,16 @@ HINDERS = r"""() => {
   const cramped = document.documentElement.scrollWidth > innerWidth;
   if (cramped) found.add(`the page is ${document.documentElement.scrollWidth} wide`);
   const dot = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = new Map();
   // A colour as the browser paints it, over another.
   const over = (colour, below) => {
-    dot.fillStyle = `rgb(${below})`; dot.fillRect(0, 0, 1, 1);
-    dot.fillStyle = colour; dot.fillRect(0, 0, 1, 1);
-    return [...dot.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    const key = `${colour} over ${below}`;
+    if (!known.has(key)) {
+      dot.fillStyle = `rgb(${below})`; dot.fillRect(0, 0, 1, 1);
+      dot.fillStyle = colour; dot.fillRect(0, 0, 1, 1);
+      known.set(key, [...dot.getImageData(0, 0, 1, 1).data].slice(0, 3));
+    }
+    return known.get(key);
   };
   const light = (colour) => {
     const [r, g, b] = colour.map((v) => v / 255)
@@ -82,17 +88,13 @@ def hinders(*files: Path) -> list[str]:
     """What hinders reading on each of the pages, with everything that folds opened."""
     found = []
     with browser() as opened:
-        for file in files:
+        for file, scheme in product(files, ("light", "dark")):
+            page = opened.new_page(color_scheme=scheme)
+            page.goto(file.resolve().as_uri())
+            page.evaluate("document.querySelectorAll('details').forEach((one) => one.open = true)")
             for width in (1280, 400):
-                for scheme in ("light", "dark"):
-                    page = opened.new_page(
-                        viewport={"width": width, "height": 900}, color_scheme=scheme
-                    )
-                    page.goto(file.resolve().as_uri())
-                    page.evaluate(
-                        "for (const each of document.querySelectorAll('details')) each.open = true"
-                    )
-                    seen = page.evaluate(HINDERS)
-                    found += [f"{file.name}, {width} px, {scheme}: {one}" for one in seen]
-                    page.close()
+                page.set_viewport_size({"width": width, "height": 900})
+                seen = page.evaluate(HINDERS)
+                found += [f"{file}, {width} px, {scheme}: {one}" for one in seen]
+            page.close()
     return found

@@ -10,6 +10,7 @@ import typer
 from gristmill.cli.caching import CacheFolder
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
+from gristmill.errors import RunError
 from gristmill.page.text import plural
 
 _Models = Annotated[
@@ -184,3 +185,8 @@ def _show(found: Any) -> None:
     from gristmill.bench.show import show_scores
 
     show_scores(OUT, found.metrics, found.folder)
+    if not any(judge["num_prompts"] for judge in found.metrics["judges"]):
+        raise RunError(
+            "no judge gave a verdict, see above; put it right and run again: only what failed is "
+            "asked again"
+        )

@@ -175,10 +175,10 @@ def run(
     (show_line if quiet or preview else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         first = f", the first: {outcome.said}" if outcome.said else ""
-        raise RunError(
-            f"{outcome.detail}{first}; {outcome.folder}/data/rejected.parquet says why; put it "
-            "right and run again: only they are tried again"
-        )
+        rows = outcome.metrics["rows"].get("rejected")
+        all_ = f"; {outcome.folder}/data/rejected.parquet says why of each" if rows else ""
+        again = "put it right and run again: only what failed is tried again"
+        raise RunError(f"{outcome.detail}{first}{all_}; {again}")
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if outcome.short and not preview:

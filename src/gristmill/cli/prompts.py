@@ -69,7 +69,8 @@ def prompts(
         )
     _show(writing, out)
     if not writing.delivered:
-        raise RunError(f"no prompt was written: {writing.short}")
+        first = f", the first: {writing.said}" if writing.said else ""
+        raise RunError(f"no prompt was written: {writing.short}{first}")
     if writing.short:
         raise typer.Exit(SHORT)
 
@@ -90,10 +91,10 @@ def _settings(given: list[str]) -> dict[str, Any]:
 
 
 def _show(writing: Any, out: Path) -> None:
-    wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
-    said = (
-        f"{plural(writing.delivered, 'prompt')}{wanted} in {plural(writing.calls, 'call')}: {out}"
-    )
+    there = plural(writing.delivered, "prompt")
+    if writing.delivered < writing.wanted:
+        there = f"{writing.delivered:,} of {plural(writing.wanted, 'prompt')}"
+    said = f"{there} in {plural(writing.calls, 'call')}: {out}"
     OUT.print(said, markup=False, soft_wrap=True, highlight=False)
     if writing.short and writing.delivered:
         OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)

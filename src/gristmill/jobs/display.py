@@ -80,13 +80,15 @@ class Display(LiveLine, Watcher):
 
     def _head(self, session: Session) -> str:
         goal, done = self._goal(session), self._done(session)
-        what = "accepted" if session.config.target else "prompts"
-        of = f" of {goal:,}" if goal else ""
         stopping = ""
         if session.executor.stopped == "interrupted":
             stopping = f", finishing {session.executor.in_flight} (Ctrl-C again drops them)"
         shown = min(done, goal) if goal else done
-        return f"{shown:,}{of} {what}{self._eta(goal)}{stopping}"
+        if session.config.target:
+            what = f"{shown:,} of {goal:,} accepted"
+        else:
+            what = f"{shown:,} of {plural(goal, 'prompt')}" if goal else plural(shown, "prompt")
+        return f"{what}{self._eta(goal)}{stopping}"
 
     def _eta(self, goal: int | None) -> str:
         rate = self._rate(1)

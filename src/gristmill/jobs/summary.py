@@ -76,15 +76,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     for name, found in outcome.lines:
         table.add_row(Text(name), Text(found))
     console.print(table)
-    responses = outcome.metrics["responses"]
-    if outcome.detail:
-        console.print(outcome.detail, markup=False, soft_wrap=True)
-    if responses["failed"]:
-        console.print(
-            f"{plural(responses['failed'], 'response')} failed; run again, and only what "
-            "failed is tried again.",
-            soft_wrap=True,
-        )
+    failed = outcome.metrics["responses"]["failed"]
+    # What failed altogether is an error, and told as such by whoever called.
+    if outcome.status != "failed":
+        if outcome.detail:
+            console.print(outcome.detail, markup=False, soft_wrap=True)
+        if failed:
+            again = "run again, and only what failed is tried again"
+            console.print(f"{plural(failed, 'response')} failed; {again}.", soft_wrap=True)
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
 
 

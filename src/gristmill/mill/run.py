@@ -220,8 +220,9 @@ def _origin(session: Session, recipes: list[str | None]) -> Origin:
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
     if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
-        what = "verdicts" if counts.sampled else "responses"
-        return "failed", f"all {counts.failed} {what} failed ({', '.join(counts.reasons)})"
+        what = "verdict" if counts.sampled else "response"
+        failed = f"all {plural(counts.failed, what)}" if counts.failed > 1 else f"the only {what}"
+        return "failed", f"{failed} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):
@@ -280,7 +281,9 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
         rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
-    said = counts.said if status == "failed" else ""
+    said = ""
+    if status == "failed":
+        said = counts.said or next((w.said for w in written if w.said), "")
     return Outcome(folder.path, status, detail, metrics, said)
 
 

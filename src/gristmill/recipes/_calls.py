@@ -72,6 +72,7 @@ class Shared:
             if error.kind == "budget":
                 raise Ended(f"budget: {error}") from None
             counts.failed[error.kind] += 1
+            self.report.said = self.report.said or str(error)
             self._note_failure(error)
             return None
         self.failed_in_row = 0

@@ -14,7 +14,7 @@ def battle_lines(summary: dict[str, Any]) -> list[str]:
         lines.append(f"prompts that could not be used: {_reasons(bad)} (refused.jsonl)")
     for name, row in summary["models"].items():
         if row["failures"]:
-            lines.append(f"{label(name, 60)}: no answer: {_reasons(row['failures'])}")
+            lines.append(f"{label(name, 60)}: no answer: {_failures(row)}")
         if row["cut_off"]:
             lines.append(
                 f"{label(name, 60)}: {plural(row['cut_off'], 'answer')} cut off at max_tokens"
@@ -31,7 +31,7 @@ def battle_lines(summary: dict[str, Any]) -> list[str]:
             *([f"{row['equal']:,} equal answers"] if row["equal"] else []),
         ]
         line += f" ({', '.join(causes)})" if causes else ""
-        line += f"; no verdict: {_reasons(row['failures'])}" if row["failures"] else ""
+        line += f"; no verdict: {_failures(row)}" if row["failures"] else ""
         lines.append(line)
     if summary["cached"]:
         lines.append(f"{plural(summary['cached'], 'answer')} out of the cache")
@@ -41,6 +41,11 @@ def battle_lines(summary: dict[str, Any]) -> list[str]:
     if any(row["failures"] for row in failed):
         lines.append("run again to try what failed once more")
     return [*map(visible, lines), visible(f"votes: {summary['votes']}")]
+
+
+def _failures(row: dict[str, Any]) -> str:
+    first = f"; the first: {label(row['first_failure'], 200)}" if row["first_failure"] else ""
+    return f"{_reasons(row['failures'])}{first}"
 
 
 def agreement_lines(found: dict[str, Any]) -> list[str]:
