@@ -196,7 +196,7 @@ def _notes(
     notes = []
     if target is not None and prompts > there.prompts:
         notes.append(
-            f"{plural(there.prompts, 'prompt')} of the {prompts:,} that are needed: at this share "
+            f"{plural(there.prompts, 'prompt')} there of the {prompts:,} needed: at this share "
             f"they give about {int(there.prompts * share):,} accepted ones"
         )
     if found is None:
