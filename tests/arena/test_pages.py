@@ -130,7 +130,7 @@ class TestHeat:
         # A corner, and nine cells.
         assert titles[0] is None and len(titles) == 10
         assert titles[1] == "a: the same model"
-        assert titles[2].startswith("a against b: 70\u202f% of 10 battles (")
+        assert str(titles[2]).startswith("a against b: 70\u202f% of 10 battles (")
         assert titles[3] == "a and c: never met"
 
     def test_a_cell_says_what_it_is_without_being_pointed_at(self) -> None:
