@@ -3,9 +3,9 @@
     python benchmarks/servers.py                    all of it, about two minutes
     python benchmarks/servers.py killed sticky      some of it
 
-Servers are processes (`engines.py`) with 16 slots and 100 ms a request each, so that four of them
-answer 640 requests a second; whole runs of the mill go against them. What is expected is the sum of
-what the servers that live can answer, by the rate that four alike were measured at.
+Servers are processes (`loopback_engine.py`) with 16 slots and 100 ms a request each, so that four
+of them answer 640 requests a second; whole runs of the mill go against them. What is expected is
+the sum of what the servers that live can answer, by the rate that four alike were measured at.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        script = Path(__file__).with_name("engines.py")
+        script = Path(__file__).with_name("loopback_engine.py")
         options = {"port": self.port, **self._options}
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         self._process = subprocess.Popen(

@@ -25,7 +25,7 @@ fatal: list[str] = []
 
 
 def forget() -> None:
-    for memory in (asked, graded, failing, ungradable, fatal):
+    for memory in (asked, graded, failing, ungradable, fatal, heard, judged):
         memory.clear()
 
 
@@ -41,6 +41,27 @@ def answer(messages: list[dict[str, Any]], index: int, seed: int) -> str:
     if "blank" in text and index == 0:
         return "  "
     return name
+
+
+heard: dict[str, list[dict[str, Any]]] = {}
+"""What `other` was asked last, by its answer."""
+
+
+def other(messages: list[dict[str, Any]], index: int, seed: int) -> str:
+    """As `answer`, of a model that says so, and which is heard."""
+    said = f"other {answer(messages, index, seed)}"
+    heard[said] = messages
+    return said
+
+
+judged: dict[str, list[dict[str, Any]]] = {}
+"""What `listen` was asked last, by the response."""
+
+
+def listen(messages: list[dict[str, Any]]) -> float:
+    """As `grade`, and what it hears is kept."""
+    judged[messages[-1]["content"]] = messages
+    return grade(messages)
 
 
 def code(messages: list[dict[str, Any]], index: int, seed: int) -> str:

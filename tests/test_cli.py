@@ -158,7 +158,7 @@ class TestBadInput:
             ({"target": 0}, "target: Input should be greater than or equal to 1 (got 0)"),
             ({"prompts": []}, "prompts: name at least one source"),
             ({"prompts": [{"recipe": "open_qa"}]}, "open_qa: give it a count, or the run a target"),
-            ({"export": ["stf"]}, "export.0: Input should be 'sft', 'preference' or 'scored'"),
+            ({"export": ["stf"]}, "export[0]: Input should be 'sft', 'preference' or 'scored'"),
             ({"judges": [], "export": ["preference"]}, "export: preference needs a judge"),
             ({"budget": {"usd": -1}}, "budget.usd: Input should be greater than 0"),
         ],

@@ -56,6 +56,20 @@ def test_a_dry_run_shows_three_prompts_and_nothing_in_them_acts(
     assert "back 3?" not in text
 
 
+def test_of_several_models_each_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = yaml.safe_load(config.read_text())
+    other = {**values["generate"], "model": "scripted:scripts:other", "system": "Be brief."}
+    config.write_text(yaml.safe_dump({**values, "generate": [values["generate"], other]}))
+    text = said(monkeypatch, capsys, config, "--dry-run")
+    for model, system in (("answer", "Be kind."), ("other", "Be brief.")):
+        assert f"prompt 3, as scripted:scripts:{model} gets it:\n  [system]\n  {system}" in text
+    text = said(monkeypatch, capsys, config, "--preview", 2, "--out", "out")
+    for model in ("answer", "other"):
+        assert text.count(f"by scripted:scripts:{model}: ") == 4
+
+
 def test_a_preview_shows_what_came_and_is_not_paid_for_again(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,5 +66,5 @@ def test_the_examples_are_valid_configs() -> None:
     for file in files:
         config = Config.load(file)
         assert config.name == file.stem
-        if config.generate.model.startswith("tiny:"):
+        if config.generate[0].model.startswith("tiny:"):
             assert forecast(config).prompts > 0

@@ -115,7 +115,7 @@ def said(tmp_path: Path) -> Path:
         (Prompt("q", CALLED, tools=TOOLS), Response("One.", "m", reasoning="It is one."),
          Response("", "m", tool_calls=CALLED[1].tool_calls)),
     )  # fmt: skip
-    with Writers(tmp_path, ["sft", "preference"], Origin("m", [], ["MIT"], 0)) as out:
+    with Writers(tmp_path, ["sft", "preference"], Origin(["m"], [], [["MIT"]], 0)) as out:
         for prompt, chosen, rejected in rows:
             graded = Graded(0, prompt, (Sample(0, chosen), Sample(1, rejected)))
             out.add("sft", sft_row(graded, graded.samples[0]))

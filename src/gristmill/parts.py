@@ -44,13 +44,13 @@ def build(options: type[P], values: Any, where: str) -> P:
     try:
         return options.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_lines(error, options, where))) from None
+        raise ConfigError("; ".join(_lines(error, options, values, where))) from None
 
 
-def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list[str]:
+def _lines(error: ValidationError, options: type[BaseModel], values: Any, where: str) -> list[str]:
     lines = []
     for item in error.errors(include_url=False):
-        path = [str(step) for step in item["loc"]]
+        path = _as_written(item["loc"], values)
         field = ".".join([p for p in [where, *path] if p])
         if item["type"] == "extra_forbidden":
             known = _known_keys(options, path[:-1])
@@ -62,13 +62,33 @@ def _lines(error: ValidationError, options: type[BaseModel], where: str) -> list
             secret = path[-1:] == ["key_env"]  # where some write the key itself
             shown = "" if secret or isinstance(given, dict | list) else f" (got {given!r:.60})"
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{field}: {message}{shown}" if field else message)
+            # What a list's own check says begins with which of its entries it speaks of.
+            colon = "" if not field or message.startswith("[") else ": "
+            lines.append(f"{field}{colon}{message}{shown}")
     return lines
+
+
+def _as_written(path: Sequence[int | str], values: Any) -> list[str]:
+    """The steps to a field as the user wrote it: where one entry stands in the place of a list,
+    there is no number of it."""
+    steps: list[str] = []
+    for step in path:
+        if isinstance(step, int) and isinstance(values, Mapping):
+            continue
+        if isinstance(step, int) and steps:
+            steps[-1] += f"[{step}]"
+        else:
+            steps.append(str(step))
+        try:
+            values = values[step]
+        except (LookupError, TypeError):
+            values = None
+    return steps
 
 
 def _known_keys(options: type[BaseModel], path: list[str]) -> list[str]:
     """The keys of the model that `path` leads to, as far as annotations tell."""
-    for step in path:
+    for step in (step.partition("[")[0] for step in path):
         field = options.model_fields.get(step)
         inner = getattr(field, "annotation", None)
         candidates = [inner, *getattr(inner, "__args__", ())]

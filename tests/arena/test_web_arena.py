@@ -532,7 +532,7 @@ def test_a_config_from_a_file(tmp_path):
         ({"leaderboard": {"refresh": 1}}, "leaderboard.refresh: unknown key"),
         ({"models": TWO[:1]}, "models: a battle needs at least two"),
         ({"models": [TWO[0], TWO[0]]}, "models: the name 'wheel' is there twice"),
-        ({"models": [TWO[0], {"name": "x"}]}, "models.1.model: missing"),
+        ({"models": [TWO[0], {"name": "x"}]}, "models[1].model: missing"),
         ({"weights": {"whel": 1}}, "weights.whel: no such model; known: wheel, stone"),
         ({"weights": {"wheel": -1}}, "weights.wheel: must be 0 or more"),
         ({"weights": {"wheel": 0}}, "weights: a battle needs two models"),

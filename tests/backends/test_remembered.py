@@ -119,23 +119,6 @@ def test_a_failure_is_tried_again(tmp_path: Path) -> None:
     assert model.calls == 1
 
 
-def test_that_a_schema_is_refused_is_kept(tmp_path: Path) -> None:
-    def refuses(*_: Any) -> str:
-        raise BackendError("bad_request", "no response_format here")
-
-    for schema, again in (({"type": "array"}, 0), (None, 1)):
-        call = (prompt(f"Why {schema}?"), 0, Sampling(schema=schema))
-        with pytest.raises(BackendError, match="response_format"):
-            ask(tmp_path, refuses, call)
-        model = Counted()
-        if again:
-            ask(tmp_path, model, call)
-        else:
-            with pytest.raises(BackendError, match="response_format"):
-                ask(tmp_path, model, call)
-        assert model.calls == again
-
-
 def test_a_model_is_opened_only_when_it_is_asked(tmp_path: Path) -> None:
     opened: list[str] = []
 

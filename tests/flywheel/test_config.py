@@ -104,16 +104,17 @@ def test_an_arm_without_pairs_goes_without_the_preference_stages(tmp_path: Path)
         ({"reward": {"labels": "tutor", "model": "x"}}, {}, r"reward\.model: it goes on from"),
         ({"filter": "none", "reward": {"labels": "tutor"}}, {"judges": []}, "needs a reward model"),
         ({"evaluate": {"prompts": {"file": "x"}, "response": 3}}, {}, "did you mean 'responses'"),
-        ({"evaluate": {"prompts": {"fil": "x"}}}, {}, r"evaluate\.prompts\.0\.fil: unknown key"),
+        ({"evaluate": {"prompts": {"fil": "x"}}}, {}, r"evaluate\.prompts\.fil: unknown key"),
         ({"evaluate": {"prompts": []}}, {}, r"flywheel\.evaluate\.prompts"),
         (
             {"filter": "none", "evaluate": {"prompts": {"file": "x"}}},
             {"judges": []},
             r"flywheel\.evaluate\.truth: missing, and no judges either",
         ),
-        ({"human": {"fil": "x"}}, {}, r"flywheel\.human\.0\.fil: unknown key"),
+        ({"human": {"fil": "x"}}, {}, r"flywheel\.human\.fil: unknown key"),
         ({"rounds": 0}, {}, r"flywheel\.rounds"),
         ({}, {"seed": (1 << 31) - 2}, "seed: 2147483646 is too large"),
+        ({}, {"generate": [{"model": f"tiny:{m}"} for m in ("base", "instruct")]}, "name one, and"),
     ],
 )
 def test_errors(tmp_path: Path, wheel: Any, mill: dict[str, Any], said: str) -> None:
@@ -184,9 +185,9 @@ def test_models_are_whole_paths_and_start_from_the_working_directory(
     (tmp_path / "folder").mkdir()
     found = config(tmp_path / "folder", {"student": "hf:./weak"}, generate={"model": "hf:folder"})
     assert found.student == f"hf:{tmp_path / 'weak'}"
-    assert found.mill.generate.model == f"hf:{tmp_path / 'folder'}"
+    assert found.mill.generate[0].model == f"hf:{tmp_path / 'folder'}"
     arm = config(tmp_path, {"ablations": ["none"]}, generate={"model": "hf:./strong"}).arms[1]
-    assert arm.mill.generate.model == f"hf:{tmp_path / 'strong'}"
+    assert arm.mill.generate[0].model == f"hf:{tmp_path / 'strong'}"
     assert config(tmp_path, {"student": "hf:org/name"}).student == "hf:org/name"
 
 

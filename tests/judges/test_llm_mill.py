@@ -78,8 +78,8 @@ class TestInTheMill:
 
     def test_one_response_has_no_reward_and_is_kept(self, tmp_path: Path) -> None:
         settings = self.settings(tmp_path, 2)
-        generate = settings.generate.model_copy(update={"responses": 1})
-        run(settings.model_copy(update={"generate": generate}), tmp_path / "out")
+        generate = settings.generate[0].model_copy(update={"responses": 1})
+        run(settings.model_copy(update={"generate": (generate,)}), tmp_path / "out")
         found = tables(tmp_path / "out")
         assert [row["reward"] for row in found["scored"]] == [None, None]
         assert len(found["sft"]) == 2 and not found["preference"] and not llm_judges.asked

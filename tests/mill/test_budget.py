@@ -113,9 +113,10 @@ def test_the_purse_refuses_before_it_counts(limit: int, before: int, kinds: list
 
 
 def test_prices_are_per_million_and_what_a_judge_writes_costs_as_output() -> None:
-    prices = [Price(input=2, output=8), Price(input=1, output=4)]
-    purse = Purse(Budget(), Spent(usd=1.0), prices)
+    answering, judging = [Price(input=2, output=8), Price(output=2)], [Price(input=1, output=4)]
+    purse = Purse(Budget(), Spent(usd=1.0), answering, judging)
     purse.add_response(1_000_000, 500_000)
+    purse.add_response(0, 500_000, by=1)
     purse.add_judging(0, 250_000, 250_000)
-    spent: dict[str, Any] = {"prompt_tokens": 1_000_000, "completion_tokens": 500_000}
-    assert purse.spent() == Spent(0, **spent, judge_tokens=500_000, usd=1 + 2 + 4 + 0.25 + 1)
+    spent: dict[str, Any] = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    assert purse.spent() == Spent(0, **spent, judge_tokens=500_000, usd=1 + 2 + 4 + 1 + 0.25 + 1)

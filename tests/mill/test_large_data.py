@@ -25,7 +25,7 @@ from gristmill.storage.tables import parts_of, place_of, read_table
 from mills import TABLES, write_prompts
 from mills import settings as mill_settings
 
-ORIGIN = Origin("m", ["j"], ["MIT"], 0)
+ORIGIN = Origin(["m"], ["j"], [["MIT"]], 0)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def row_of(number: int, beside: set[str]) -> dict[str, Any]:
     if "weight" in beside:
         turns[0]["weight"] = 0
     prompt = Prompt(f"p{number}", (Message("user", f"Q{number}"),), source="f.jsonl")
-    found = {"messages": turns, "prompt_id": prompt.id, "provenance": prompt}
+    found = {"messages": turns, "prompt_id": prompt.id, "provenance": (prompt, (0,))}
     return found | ({"tools": "[]"} if "tools" in beside else {})
 
 

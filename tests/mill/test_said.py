@@ -154,7 +154,7 @@ def called() -> tuple[Graded, Sample]:
 
 
 def test_a_conversation_with_tools_is_written_whole(tmp_path: Path) -> None:
-    with parquet.Writers(tmp_path, ["sft"], Origin("m", [], [], 0)) as out:
+    with parquet.Writers(tmp_path, ["sft"], Origin(["m"], [], [[]], 0)) as out:
         out.add("sft", sft_row(*called()))
         out.add("sft", sft_row(Graded(1, Prompt("q", CALLED[:1]), ()), called()[1], thoughts=False))
     table = pq.read_table(tmp_path / "sft.parquet")

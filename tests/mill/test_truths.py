@@ -32,6 +32,14 @@ def test_a_judge_that_could_say_nothing_of_any_prompt_is_an_error(
     assert not scripts.asked and not (tmp_path / "run").exists()
 
 
+def test_a_row_that_would_have_it_and_is_put_aside_is_named(tmp_path: Path) -> None:
+    prompts = write_prompts(tmp_path, 2)
+    with prompts.open("a") as out:
+        out.write(json.dumps({"prompt": "Shout!", "constraints": [{"shouting": {}}]}) + "\n")
+    with pytest.raises(DataError, match=r"put aside, the first: prompts.jsonl:3: .*shouting"):
+        mill.forecast(config(prompts, judges=["format"], keep=[], **ASKING))
+
+
 @pytest.mark.parametrize("beside", [{"answer": "7"}, {"ground_truth": 7}])
 def test_where_some_have_it_the_run_begins(tmp_path: Path, beside: dict[str, Any]) -> None:
     ours = config(write_prompts(tmp_path, 5, **beside), judges=["truth"], keep=[], **ASKING)

@@ -64,6 +64,24 @@ class TestAgainstARealRun:
         assert found.calls == pytest.approx(calls, rel=0.15)
         assert sum(expected(found)[1:]) == pytest.approx(tokens, rel=0.15)
 
+    @pytest.mark.parametrize("weights", [(None, None), (1, 3)])
+    def test_several_models_that_answer(self, tmp_path: Path, weights: tuple[Any, Any]) -> None:
+        values = scripted(tmp_path)
+        one = {**values["generate"], "max_tokens": 3}
+        values["generate"] = [
+            {**one, "weight": w, "responses": 1 + i} for i, w in enumerate(weights)
+        ]
+        found = plan(values, tried=150)
+        assert [w.role for w in found.works] == ["generate", "generate-2", "reward"]
+        outcome = made(values, tmp_path / "out")
+        for work, model in zip(found.works, outcome.metrics["models"], strict=False):
+            assert work.calls == pytest.approx(model["sampled"], rel=0.3)
+        assert plan(values, like=tmp_path / "out").calls == spent(outcome)[0]
+        assert plan(values, tried=0).calls == pytest.approx(spent(outcome)[0], rel=0.3)
+        values["generate"] = [one | {"responses": 1}, one | {"responses": 1}]
+        with pytest.raises(ConfigError, match="more responses to a prompt"):
+            plan(values, like=tmp_path / "out")
+
     def test_a_run_that_was_made_is_measured_as_it_was(self, tmp_path: Path) -> None:
         values = scripted(tmp_path)
         outcome = made(values, tmp_path / "out")

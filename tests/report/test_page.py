@@ -23,6 +23,7 @@ from gristmill.errors import DataError, StorageError
 from gristmill.mill.parquet import Writers
 from gristmill.mill.rows import Origin, preference_row, scored_row, sft_row
 from gristmill.mill.select import pair
+from gristmill.page.text import percent
 from gristmill.records import (
     KEPT,
     Graded,
@@ -356,7 +357,7 @@ def test_what_was_not_used_and_unknown_endings_are_said(normal: Path) -> None:
 
 def small(folder: Path, *graded: Graded) -> Path:
     """A run of these, as the mill writes its tables."""
-    origin = Origin("m", ["judge"], ["MIT"], 0)
+    origin = Origin(["m"], ["judge"], [["MIT"]], 0)
     names = ["sft", "preference", "scored", "rejected"]
     (folder / "data").mkdir()
     with Writers(folder / "data", names, origin) as out:
@@ -382,3 +383,33 @@ def test_a_run_without_a_judge_speaks_of_none(tmp_path: Path) -> None:
     assert "This run has no judge." in page
     for said in ("Preference pairs", "does not export", "not scored", ">Scored<"):
         assert said not in page
+
+
+def test_models_that_answered_stand_side_by_side(tmp_path: Path) -> None:
+    from gristmill.jobs.run import run
+    from mills import settings, write_prompts
+
+    values = settings(write_prompts(tmp_path, 40))
+    one = {**values["generate"], "licence": "MIT"}
+    other = {**one, "model": "scripted:scripts:other", "temperature": 1.5}
+    examples = [{"prompt": "<b>", "response": "Bold."}]
+    values["generate"] = [one, {**other, "examples": examples, "licence": "GPL-3.0"}]
+    outcome = run(values, tmp_path / "out", quiet=True)
+    _, page = page_of(tmp_path / "out")
+    assert "scripted:echo and scripted:scripts:other answered 40 prompts" in page.text
+    assert "The models that answered" in page.text
+    assert "responses 2, temperature 1.5, max_tokens 512, few-shot examples" in page.text
+    for model in outcome.metrics["models"]:
+        assert f"{model['reward']:.2f}" in page.text
+        assert " ".join(percent(model["kept"] / model["sampled"]).split()) in page.text
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| sampling of `scripted:scripts:other` | responses 2, temperature 1.5" in card
+    assert "chosen_model" in card and "gpl-3.0-and-mit" in card
+    change(tmp_path / "out", models=[{"name": 3}, "x"])
+    assert "The models that answered" in page_of(tmp_path / "out")[1].text
+    change(tmp_path / "out", models=None)
+    assert "The models that answered" not in page_of(tmp_path / "out")[1].text
+
+
+def test_one_model_has_no_table_of_its_own(normal: Path) -> None:
+    assert "The models that answered" not in page_of(normal)[1].text

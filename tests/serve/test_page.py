@@ -59,7 +59,8 @@ def test_its_config_is_valid_and_names_what_the_command_prints() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "yaml"]
     config = Config.of(yaml.safe_load(text))
     printed = next(text for kind, text in BLOCKS if kind == "").split()
-    assert [config.generate.model, text.split("reward: {model: ")[1].split('"')[1]] == printed[1::2]
+    (generate,) = config.generate
+    assert [generate.model, text.split("reward: {model: ")[1].split('"')[1]] == printed[1::2]
 
 
 def test_every_option_is_on_it() -> None:

@@ -6,7 +6,8 @@ calls sees nothing of that but the time (`batch_collect`). `Calling.batch_api` n
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from gristmill.backends.batch_line import Line
 from gristmill.backends.batch_openai import OpenAi
 from gristmill.backends.calling import Calling
 from gristmill.backends.endpoint import ChatEndpoint, Endpoint, RewardEndpoint
+from gristmill.backends.fields import SCHEMA
 from gristmill.backends.pool import Parsed
 from gristmill.backends.wire import spoken_messages
 from gristmill.errors import ConfigError
@@ -73,9 +75,7 @@ class BatchChat(ChatEndpoint):
     _kind = Batches
     _end: Batches
 
-    async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
-        """See ChatBackend."""
-        body = self._request(prompt, index, sampling)
+    async def _ask(self, prompt: Prompt, index: int, body: bytes) -> Response:
         # Of a server that is told no seed, the responses to a prompt have the same body.
         key = _key(body, prompt.id, index)
         return await self._end.ask(key, body, self._read, _tokens)
@@ -86,16 +86,16 @@ class BatchChat(ChatEndpoint):
         """One piece: nothing of a batch is there before all of it."""
         return ChatBackend.stream(self, prompt, index, sampling)
 
-    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
-        return self._body(prompt, index, sampling, b"}")
-
 
 class BatchMessages(BatchChat):
     """A chat model of Anthropic's, or behind a server with its batch API."""
 
     _reader = staticmethod(read_message)
 
-    def _request(self, prompt: Prompt, index: int, sampling: Sampling) -> bytes:
+    def _body(self, prompt: Prompt, index: int, sampling: Sampling, gone: Set[str]) -> bytes:
+        if SCHEMA in gone:
+            sampling = replace(sampling, schema=None)
+        self._sent = {SCHEMA} if sampling.schema is not None else set()
         return params(self._end.address.name, prompt, sampling, self._end.calling.body)
 
 

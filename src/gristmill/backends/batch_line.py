@@ -122,7 +122,7 @@ class Line:
         on; empty for one call."""
         said = fault.message if len(fault.message) <= 300 else fault.message[:300] + "..."
         if not what and not (fault.fatal or fault.offline):
-            return BackendError(fault.kind, f"{model}: {said}")
+            return BackendError(fault.kind, f"{model}: {said}", fault.field)
         where = f"{model}: {what}: {said}" if what else f"{model}: {said}"
         if fault.advice:
             advice = fault.advice

@@ -12,7 +12,7 @@ it. Keys reach the Authorization header and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol, cast
@@ -22,6 +22,7 @@ from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.endpoint_stream import Pieces
+from gristmill.backends.fields import LENGTH, NEW_LENGTH, SCHEMA, Fields
 from gristmill.backends.group import Group
 from gristmill.backends.pool import Caller, Parsed, Pool
 from gristmill.backends.reply import Reader
@@ -30,7 +31,7 @@ from gristmill.backends.servers import also_known, is_address
 from gristmill.backends.session import proxy_of
 from gristmill.backends.sticky import beginning
 from gristmill.backends.wire import around, chat_messages, spoken_messages
-from gristmill.errors import ConfigError
+from gristmill.errors import BackendError, ConfigError
 from gristmill.records import Message, Prompt, Response, Sampling, Score, sample_seed
 
 _READERS: dict[str, Callable[[Any, str], Score]] = {
@@ -129,7 +130,8 @@ class Served(Backend):
 
 
 class ChatEndpoint(Served, ChatBackend):
-    """A chat model behind a server. `sample` sends one request, and again while it fails."""
+    """A chat model behind a server. `sample` sends one request, and again while it fails, without
+    what its server does not take."""
 
     takes_schema = True
     _reader: Callable[[Any, str], Response] = staticmethod(read_chat)
@@ -141,13 +143,40 @@ class ChatEndpoint(Served, ChatBackend):
                 f"model '{self.model}': only a reward model has a route other than chat"
             )
         self.also = also_known(calling.model, calling.servers)
-        self._sampling: Sampling | None = None
+        self._fields = Fields(self.model)
+        self._prepared: tuple[Sampling, Set[str]] | None = None
         self._head = self._tail = b""
-        self._seeded = self._tooled = True
+        self._sent: Set[str] = frozenset()
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
         """See ChatBackend. What the model wrote is kept whole, without the key."""
-        body = self._body(prompt, index, sampling, b"}")
+        return await self._sample(prompt, index, sampling, self._ask)
+
+    async def _sample(
+        self,
+        prompt: Prompt,
+        index: int,
+        sampling: Sampling,
+        ask: Callable[[Prompt, int, bytes], Awaitable[Response]],
+    ) -> Response:
+        """The reply to a request, or to one with fewer fields. ask: sends one."""
+        gone, doubt = self._fields.gone, None
+        while True:
+            body = self._body(prompt, index, sampling, gone)
+            sent = self._sent
+            try:
+                response = await ask(prompt, index, body)
+            except BackendError as error:
+                left = None if doubt else self._fields.without(sent, error)
+                if left is None:
+                    raise
+                doubt = error if left != self._fields.gone else None
+                gone = left
+            else:
+                self._fields.took(sent, doubt)
+                return response
+
+    async def _ask(self, prompt: Prompt, index: int, body: bytes) -> Response:
         return await self._end.call(prompt.messages, body, self._read)
 
     async def stream(
@@ -155,25 +184,30 @@ class ChatEndpoint(Served, ChatBackend):
     ) -> AsyncGenerator[str | Response]:
         """See ChatBackend. Asks for server-sent events; a server that answers as a whole all the
         same gives one piece. Tried again as `sample` is, until the first piece has come."""
-        end = b"}" if "stream" in self._end.calling.body else b',"stream":true}'
-        body = self._body(prompt, index, sampling, end)
         pieces = Pieces(self._end.address.server.key)
-        call = self._end.call(prompt.messages, body, self._read, pieces)
+
+        def ask(prompt: Prompt, index: int, body: bytes) -> Awaitable[Response]:
+            if "stream" not in self._end.calling.body:
+                body = body[:-1] + b',"stream":true}'
+            return self._end.call(prompt.messages, body, self._read, pieces)
+
+        call = self._sample(prompt, index, sampling, ask)
         async with aclosing(pieces.until(call)) as told:
             async for piece in told:
                 yield piece
 
-    def _body(self, prompt: Prompt, index: int, sampling: Sampling, end: bytes) -> bytes:
-        """The request, with `end` as its last bytes."""
-        if sampling is not self._sampling:
-            self._prepare(sampling)
+    def _body(self, prompt: Prompt, index: int, sampling: Sampling, gone: Set[str]) -> bytes:
+        """The request, without the fields that are `gone`."""
+        if self._prepared != (sampling, gone):
+            self._prepare(sampling, gone)
         seed = sample_seed(sampling.seed, prompt.id, index)
-        seeded = b',"seed":%d' % seed if self._seeded else b""
-        tools = b',"tools":' + prompt.tools.encode() if prompt.tools and self._tooled else b""
+        seeded = b',"seed":%d' % seed if "seed" in self._sent else b""
+        tooled = prompt.tools and "tools" not in self._end.calling.body
+        tools = b',"tools":' + prompt.tools.encode() if tooled else b""
         said = chat_messages(prompt.messages)
-        return b"".join((self._head, said, self._tail, tools, seeded, end))
+        return b"".join((self._head, said, self._tail, tools, seeded, b"}"))
 
-    def _prepare(self, sampling: Sampling) -> None:
+    def _prepare(self, sampling: Sampling, gone: Set[str]) -> None:
         """Serialise what is the same in every request: all but messages and seed."""
         extra = self._end.calling.body
         fields: dict[str, Any] = {
@@ -185,11 +219,16 @@ class ChatEndpoint(Served, ChatBackend):
             fields["stop"] = sampling.stop
         if sampling.schema is not None:
             schema = {"name": "answer", "strict": True, "schema": sampling.schema}
-            fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+            fields[SCHEMA] = {"type": "json_schema", "json_schema": schema}
+        if LENGTH in gone:
+            fields[NEW_LENGTH] = fields[LENGTH]
+        fields = {k: v for k, v in fields.items() if k not in gone}
         rest = {k: v for k, v in {**fields, **extra}.items() if v is not None}
         self._head, self._tail = around(self._end.address.name, rest)
-        self._seeded, self._tooled = "seed" not in extra, "tools" not in extra
-        self._sampling = sampling
+        # Ours to leave out: not what the user put into `body`, nor a `top_p` that says something.
+        ours = {*fields, "seed"} - extra.keys() - gone
+        self._sent = ours - {"top_p"} if sampling.top_p != 1 else ours
+        self._prepared = (sampling, gone)
 
     def _read(self, reply: Any) -> Response:
         response = self._reader(reply, self.model)

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.decoding import NotJson, decoded
+from gristmill.backends.fields import field_named
 from gristmill.backends.too_long import is_too_long
 
 PATIENCE = 600.0
@@ -25,6 +26,9 @@ EVER = 1e9
 _FATAL = frozenset((401, 402, 403, 404, 405, 410))
 _AGAIN = frozenset((408, 409, 425, 429))
 _OVERLOADED = frozenset((429, 503, 529))
+_REFUSALS = frozenset((400, 422, 500, 501))
+_NO_ROUTE = "can handle the requested parameters"
+"""OpenRouter's 404, where no provider of a model takes all fields."""
 _FILTERED = re.compile(
     # Azure, OpenAI; DashScope; Z.ai, Moonshot; DeepSeek.
     r"content.?(?:filter|policy|management)|responsible.?ai|data.?inspection"
@@ -40,7 +44,7 @@ class Fault(Exception):
     kind: as in BackendError. again: another attempt may succeed. overload: the server had too
     many requests. fatal: no call can succeed. after: seconds the server asked to wait.
     status: of the HTTP reply, 0 where there was none. offline: nothing listens there. advice: what
-    to do, where that is known.
+    to do, where that is known. field: of the request, which the server says it does not take.
     """
 
     def __init__(self, kind: str, message: str, *, again: bool = True, status: int = 0) -> None:
@@ -54,6 +58,7 @@ class Fault(Exception):
         self.after: float | None = None
         self.offline = False
         self.advice = ""
+        self.field = ""
 
     def waits(self, answered: bool) -> bool:
         """Whether time cures it: the server is busy, or gone after it has `answered` before."""
@@ -72,6 +77,7 @@ def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Faul
     """The fault that a reply other than 200 stands for."""
     said, codes = _said(raw)
     text = f"HTTP {status}" + (f": {said}" if said else "")
+    field = field_named(said) if status in _REFUSALS else ""
     if (status in (400, 413, 422, 429) or status >= 500) and (
         status == 413 or is_too_long(f"{said} {codes}", busy=status == 429)
     ):
@@ -84,6 +90,10 @@ def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Faul
         fault.fatal = "insufficient_quota" in f"{said} {codes}".lower()
     elif status == 408:
         fault = Fault("timeout", text, status=status)
+    elif field or _NO_ROUTE in said:
+        fault = Fault("bad_request", text, again=False, status=status)
+        fault.fatal = False
+        fault.field = field
     elif status in _AGAIN or status >= 500:
         fault = Fault("server", text, status=status)
     elif status < 300:
@@ -141,12 +151,15 @@ def _said(raw: bytes) -> tuple[str, str]:
     """What the server said of its refusal, on one line, '' if nothing; and its codes for it.
 
     OpenAI: {"error": {"message", "type", "code"}}; vLLM before 0.10: {"message"}; FastAPI:
-    {"detail"}, a text, or a list of {"loc", "msg"} that says the request back.
+    {"detail"}, a text, or a list of {"loc", "msg"} that says the request back; Gemini: a list of
+    one {"error"}.
     """
     try:
         said = decoded(raw)
     except NotJson:
         said = raw[:2000].decode("utf-8", "replace")
+    if isinstance(said, list) and len(said) == 1 and isinstance(said[0], dict):
+        said = said[0] if "error" in said[0] else said
     codes = []
     for key in ("error", "message", "detail"):
         if isinstance(said, dict):

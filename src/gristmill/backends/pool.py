@@ -252,7 +252,7 @@ def verdict(
         return BackendFatal(f"{said}; no answer for {silent:,.0f} s, run again later")
     if fault.fatal:
         return BackendFatal(f"{said}; {_advice(caller, fault, where)}")
-    return BackendError(fault.kind, said)
+    return BackendError(fault.kind, said, fault.field)
 
 
 def _advice(caller: Caller, fault: Fault, where: str) -> str:

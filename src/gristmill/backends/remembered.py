@@ -19,7 +19,6 @@ from gristmill.backends.base import ChatBackend
 from gristmill.backends.behind import Behind
 from gristmill.backends.calling import Calling
 from gristmill.backends.identity import known_as
-from gristmill.errors import BackendError
 from gristmill.records import Message, Prompt, Response, Sampling, ToolCall, prompt_id
 from gristmill.storage.logs import Logs
 
@@ -62,24 +61,17 @@ class Calls:
         return len(self._offsets)
 
     def find(self, key: bytes) -> Response | None:
-        """The answer to a call, if it is known. Raises the BackendError that was kept of it."""
+        """The answer to a call, if it is known."""
         offset = self._offsets.get(key)
         if offset is None:
             return None
         _, answer, _ = self._log.read(offset)
-        if len(answer) == 2:
-            raise BackendError(*answer)
-        return unpack(answer)
+        # Two say that a schema was refused, which logs held until the backend asked without it.
+        return None if len(answer) == 2 else unpack(answer)
 
-    def keep(
-        self, key: bytes, answer: Response | BackendError, spent: list[float] | None = None
-    ) -> None:
+    def keep(self, key: bytes, answer: Response, spent: list[float] | None = None) -> None:
         """Keep the answer to a call, and what was spent until then. Raises StorageError."""
-        if isinstance(answer, BackendError):
-            kept: list[Any] = [answer.kind, str(answer)]
-        else:
-            kept = pack(answer)
-        self._offsets[key] = self._log.append([key.hex(), kept, spent])
+        self._offsets[key] = self._log.append([key.hex(), pack(answer), spent])
 
     def close(self) -> None:
         self._log.close()
@@ -137,17 +129,11 @@ class Remembered(Behind[ChatBackend], ChatBackend):
         ]
 
     async def sample(self, prompt: Prompt, index: int, sampling: Sampling) -> Response:
-        """See ChatBackend. That a server refuses a schema is kept, too; other failures are not:
-        they are tried again."""
+        """See ChatBackend. Failures are not kept: they are tried again."""
         key, *others = (call_key(name, prompt, index, sampling) for name in self._names)
         for one in (key, *others):
             if (known := self._calls.find(one)) is not None:
                 return known
-        try:
-            answer = await (await self._opened()).sample(prompt, index, sampling)
-        except BackendError as error:
-            if error.kind == "bad_request" and sampling.schema is not None:
-                self._calls.keep(key, error)
-            raise
+        answer = await (await self._opened()).sample(prompt, index, sampling)
         self._calls.keep(key, answer, self._paid(answer) if self._paid else None)
         return answer

@@ -70,7 +70,7 @@ class Loaded:
     @property
     def student(self) -> str:
         """The model that round 1 trains."""
-        return self.flywheel.student or self.mill.generate.model
+        return self.flywheel.student or self.mill.generate[0].model
 
     def identity(self) -> dict[str, Any]:
         """What decides the result: another identity needs another folder.
@@ -125,8 +125,14 @@ def loaded(mill: Config, folder: Path) -> Loaded:
             f"flywheel: write its keys below it, indented (got {mill.flywheel!r:.60})"
         )
     wheel = _placed(build(FlywheelConfig, mill.flywheel, "flywheel"), mill, folder)
-    generate = mill.generate.model_copy(update={"model": absolute(mill.generate.model)})
-    mill = mill.model_copy(update={"generate": generate})
+    if len(mill.generate) != 1:
+        raise ConfigError(
+            "generate: the rounds of a flywheel are answered by the model that they train; name "
+            "one, and make pairs of several models' answers with `gristmill run`"
+        )
+    generate = mill.generate[0]
+    generate = generate.model_copy(update={"model": absolute(generate.model)})
+    mill = mill.model_copy(update={"generate": (generate,)})
     _check_measure(mill, wheel, folder)
     # Each round's seed is its own, and a training takes one of 31 bits.
     if mill.seed + wheel.rounds >= 1 << 31:

@@ -56,7 +56,7 @@ def key(prompt: Prompt) -> str:
 
 def deal_all(loaded: Loaded) -> Dealt:
     """Read and deal all that a config names. Raises DataError."""
-    wheel, system = loaded.flywheel, loaded.mill.generate.system
+    wheel, system = loaded.flywheel, loaded.mill.system
     evaluation, bad = _read(wheel.evaluate.prompts, system)
     prompts, worse = _read(wheel.prompts, system)
     rounds, leaked = deal(evaluation, prompts, wheel.rounds, loaded.mill.seed)

@@ -32,14 +32,14 @@ def measure(loaded: Loaded, file: Path, model: str, out: Path, show: Show) -> No
 
 def _config(loaded: Loaded, file: Path, model: str, responses: int, temperature: float) -> Config:
     mill = loaded.mill
-    generate = mill.generate.model_copy(
-        update={"model": model, "responses": responses, "temperature": temperature}
-    )
+    # What was learned from few-shot examples has to be there without them.
+    how = {"responses": responses, "temperature": temperature, "examples": ()}
+    generate = mill.generate[0].model_copy(update={"model": model, **how})
     return mill.model_copy(
         update={
             "name": f"{mill.name}, evaluation",
             "prompts": [Source(file=str(file))],
-            "generate": generate,
+            "generate": (generate,),
             "keep": [],
             "target": None,
             "export": ["scored"] if mill.grades else ["sft"],

@@ -39,7 +39,7 @@ def results(
         "evaluation_prompts": len(dealt.evaluation),
         "responses": wheel.evaluate.responses,
         "temperature": wheel.evaluate.temperature,
-        "sampled_at": loaded.mill.generate.temperature,
+        "sampled_at": loaded.mill.generate[0].temperature,
         "leaked": dealt.leaked + dealt.leaked_human,
         "unusable": dealt.unusable,
         "synthetic": synthetic(rounds[main]),

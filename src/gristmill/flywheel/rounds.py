@@ -55,7 +55,7 @@ def turn(
         what = f"{plural(len(prompts), 'prompt')} to {models.generator}"
         milled = show.mill(config, place.mill, what).metrics
     found = responses(loaded, prompts, place)
-    picked = pick(arm.filter, place.mill, found, seed, loaded.mill.generate.reasoning == "keep")
+    picked = pick(arm.filter, place.mill, found, seed, loaded.mill.generate[0].reasoning == "keep")
     write_rows(picked.sft, place.folder / "rows" / "sft.jsonl")
     write_rows(picked.preference, place.folder / "rows" / "preference.jsonl")
     _check_pairs(arm, number, picked)
@@ -111,11 +111,11 @@ def _trained(stages: list[Stage], student: str, place: Place, where: str) -> lis
 
 
 def _mill_config(mill: Config, models: Models, prompts: Path, seed: int) -> Config:
-    generate = mill.generate.model_copy(update={"model": models.generator})
+    generate = mill.generate[0].model_copy(update={"model": models.generator})
     return mill.model_copy(
         update={
             "prompts": [Source(file=str(prompts))],
-            "generate": generate,
+            "generate": (generate,),
             "judges": [_judged(spec, mill, i, models.judge) for i, spec in enumerate(mill.judges)],
             "seed": seed,
             "export": ["sft", "preference", "scored"] if mill.grades else ["sft"],

@@ -62,7 +62,7 @@ class Wheel:
     def _turn_all(self, arm: Arm, most: int) -> None:
         arms = self.loaded.arms
         beside = f" (arm {arms.index(arm) + 1} of {len(arms)})" if len(arms) > 1 else ""
-        models = Models(self.loaded.mill.generate.model, self.loaded.student, None)
+        models = Models(self.loaded.mill.generate[0].model, self.loaded.student, None)
         for number in range(1, most + 1):
             self.show.at(f"{arm.name}{beside}, round {number} of {most}")
             place = place_of(self.loaded, arm, number, self.root, self.show)

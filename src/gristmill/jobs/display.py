@@ -116,7 +116,7 @@ class Display(LiveLine, Watcher):
             parts.append(f"{plural(traffic.retries, 'retry', 'retries')}")
         if traffic.used:
             parts.append(f"{sum(traffic.used.values())} of {plural(len(traffic.used), 'server')}")
-        if any(p.input or p.output for p in session.purse.prices):
+        if session.purse.priced:
             parts.append(f"${session.purse.usd:,.2f}")
         return ", ".join(parts)
 

@@ -99,7 +99,7 @@ def _sources(source: str) -> tuple[list[Source], str | None]:
     config = Config.of({key: values[key] for key in Config.model_fields if key in values})
     # What recipes wrote lies in the folder.
     config = Supply(config, folder, None).as_files()
-    return config.sources, config.generate.system
+    return config.sources, config.system
 
 
 def _read(sources: list[Source]) -> Iterator[Path]:

@@ -83,7 +83,7 @@ class MetricsPort(Watcher):
 
     def text(self) -> str:
         """All figures now."""
-        info = {"name": self._config.name, "model": self._config.generate.model}
+        info = {"name": self._config.name, "model": self._config.models}
         found: dict[str, dict[tuple[tuple[str, str], ...], Any]] = {
             "run_info": {(*_labels(info), ("version", __version__)): 1}
         }

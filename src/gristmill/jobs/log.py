@@ -57,7 +57,7 @@ class RunLog(Watcher):
             "start",
             folder=label(self._folder, 300),
             identity=digest(config.identity()),
-            model=label(config.generate.model),
+            model=label(config.models),
             judges=[label(getattr(j, "model", name_of(j))) for j in config.open_judges()],
             target=config.target,
             limit=self._limit,

@@ -48,12 +48,17 @@ def show_answers(console: Console, folder: Path, count: int) -> None:
     prompts: dict[str, list[Row]] = {}
     for row in _rows(folder, count):
         prompts.setdefault(row["prompt_id"] or "", []).append(row)
+    several = len({_model(row) for rows in prompts.values() for row in rows} - {""}) > 1
     for number, (name, rows) in enumerate(list(prompts.items())[:count], 1):
         title = f"\nprompt {number}: {label(name or rows[0]['source'])}"
         console.print(title, style="bold", markup=False, soft_wrap=True)
         show_text(console, rows[0]["prompt"] or "")
         for row in sorted(rows, key=lambda row: not row["kept"]):
-            _show_answer(console, row)
+            _show_answer(console, row, _model(row) if several else "")
+
+
+def _model(row: Row) -> str:
+    return (row.get("provenance") or {}).get("model") or ""
 
 
 def _rows(folder: Path, count: int) -> list[Row]:
@@ -81,11 +86,12 @@ def _beginning(path: Path, rows: int) -> list[Row]:
     return [] if batch is None else batch.to_pylist()
 
 
-def _show_answer(console: Console, row: Row) -> None:
+def _show_answer(console: Console, row: Row, model: str) -> None:
     grades = [f"{n} {row[n]:.2f}" for n in ("reward", *ATTRIBUTES) if row.get(n) is not None]
     detail = f" ({label(row['detail'], 500)})" if row.get("detail") else ""
     fate = "kept" if row["kept"] else f"dropped: {label(row['reason'])}{detail}"
-    head = f"  {label(row['response_id'] or 'no prompt')}: {fate}"
+    who = f" by {label(model)}" if model else ""
+    head = f"  {label(row['response_id'] or 'no prompt')}{who}: {fate}"
     console.print(head, style="cyan", markup=False, highlight=False, soft_wrap=True)
     if grades:
         console.print(f"    {', '.join(grades)}", style="dim", highlight=False, soft_wrap=True)

@@ -47,7 +47,7 @@ def quickstart(out: Path, console: Console) -> dict[str, Any]:
     config = mill.Config.load(config_file)
     console.print(
         f"{QUESTIONS} questions that the models have never seen, "
-        f"{config.generate.responses} answers each; loading tiny:instruct and tiny:reward",
+        f"{config.generate[0].responses} answers each; loading tiny:instruct and tiny:reward",
         soft_wrap=True,
     )
     with Display(console, config, None) as watch:

@@ -40,9 +40,11 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         table.add_row("judge tokens", f"at most {f.judge_tokens:,}")
     price = "no price given (generate.price, judges.*.price)"
     table.add_row("cost", f"at most ${f.usd:,.2f}" if f.usd is not None else price)
-    time = f"time at {SECONDS_PER_CALL:g} s a call and {config.generate.concurrency} in flight"
-    if config.generate.batch_api:
-        time = f"the cost at batch prices, {config.generate.price.batch:g} of the usual"
+    flying = sum(entry.concurrency for entry in config.generate)
+    batched = [entry for entry in config.generate if entry.batch_api]
+    time = f"time at {SECONDS_PER_CALL:g} s a call and {flying} in flight"
+    if batched:
+        time = f"the cost at batch prices, {batched[0].price.batch:g} of the usual"
         table.add_row("time", "as the provider has some: most promise each batch within a day")
     else:
         table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
@@ -55,8 +57,8 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     )
     for line in f.limits:
         console.print(f"note: {label(line, 1_000)}", markup=False, soft_wrap=True)
-    for number, text in enumerate(f.first, 1):
-        _head(console, f"\nprompt {number}, as {config.generate.model} gets it:")
+    for title, text in f.first:
+        _head(console, f"\n{title}:")
         show_text(console, text)
 
 

@@ -63,13 +63,15 @@ class Purse(Meter):
         self,
         budget: Budget,
         before: Spent,
-        prices: Sequence[Price],
+        answering: Sequence[Price] = (),
+        judging: Sequence[Price] = (),
         elsewhere: Spent = NOTHING,
     ) -> None:
-        """prices: of the generating model, then of each judge in order. before: what this journal
-        has of earlier sessions; elsewhere: what the run's other journals have."""
+        """answering, judging: prices of the models that answer and of the judges, each in order.
+        before: what this journal has of earlier sessions; elsewhere: what the run's other journals
+        have."""
         self._budget = budget
-        self.prices = prices
+        self._answering, self._judging = answering, judging
         self._elsewhere = elsewhere
         self.requests, self.prompt_tokens, self.completion_tokens, self.judge_tokens, self.usd = (
             Spent.total((before, elsewhere))
@@ -89,11 +91,16 @@ class Purse(Meter):
             raise BackendError("budget", "another process took up this work")
         self.requests += 1
 
-    def add_response(self, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count one answer of the generating model."""
+    @property
+    def priced(self) -> bool:
+        """Whether any model has a price."""
+        return any(p.input or p.output for p in (*self._answering, *self._judging))
+
+    def add_response(self, prompt_tokens: int, completion_tokens: int, by: int = 0) -> None:
+        """Count one answer of the `by`-th model that answers."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
-        self.usd += cost(self.prices[0], prompt_tokens, completion_tokens)
+        self.usd += cost(self._answering[by], prompt_tokens, completion_tokens)
 
     def add_call(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
         """Count one answer of a model that writes prompts."""
@@ -116,7 +123,7 @@ class Purse(Meter):
         """Count what one answer of the `judge`-th judge's model took, or a verdict of one that
         writes nothing."""
         self.judge_tokens += read + written
-        self.usd += cost(self.prices[1 + judge], read, written)
+        self.usd += cost(self._judging[judge], read, written)
 
     def exhausted(self, next_calls: int) -> str:
         """Why no new prompt of so many calls may start; empty if it may."""

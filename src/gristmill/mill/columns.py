@@ -17,7 +17,8 @@ from gristmill.foreign import read_json
 from gristmill.records import ATTRIBUTES, ToolCall
 
 Row = Mapping[str, Any]
-"""A value for each column of a schema; `provenance` holds the prompt, absent columns are null."""
+"""A value for each column of a schema; `provenance` holds what it is made of (`rows.Made`), absent
+columns are null."""
 
 PLAIN = (("role", pa.string()), ("content", pa.string()))
 """What every message has."""
@@ -107,7 +108,11 @@ def message_fields(json: pa.DataType) -> dict[str, pa.DataType]:
 
 MORE = {
     "sft": {"tools": "messages"},
-    "preference": {"tools": "rejected"},
+    "preference": {
+        "tools": "rejected",
+        "chosen_model": "rejected_score",
+        "rejected_model": "rejected_score",
+    },
     "scored": {"reasoning": "response", "tool_calls": "response"},
     "rejected": {"reasoning": "response", "tool_calls": "response"},
 }

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, SkipValidation, field_validator, model_validator
+from pydantic import (
+    Field,
+    FieldSerializationInfo,
+    SkipValidation,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from gristmill.backends.calling import Calling
 from gristmill.backends.identity import NO_MATTER, fingerprint
 from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
+from gristmill.intake.turns import Turns
 from gristmill.judges.base import Judge
 from gristmill.mill.cross import cross_check
+from gristmill.mill.generate import Generate
+from gristmill.mill.lineup import Lineup, common
 from gristmill.mill.prompts import PromptSource, open_source
 from gristmill.parts import Options, build, name_of, open_part, read_yaml
+from gristmill.records import prompt_id
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
 """What `export` may name. `rejected` is always written."""
-
-
-class Generate(Calling):
-    """Which model answers, and how it samples."""
-
-    responses: int = Field(default=4, ge=1, le=256)
-    """Responses to each prompt. Best-of-n and preference pairs need several."""
-    temperature: float = Field(default=0.8, ge=0, le=5)
-    """0 is greedy. Below 0.5 the responses to one prompt are too alike to choose from."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Nucleus sampling; 1 leaves all tokens in."""
-    max_tokens: int = Field(default=512, ge=1)
-    """Longest response, in new tokens."""
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=16)
-    """Words that end a response, and are not in it: for a base model, which goes on with the next
-    question of its own. Providers take 4, as a rule."""
-    system: str | None = None
-    """A system message put before every prompt that has none."""
-    reasoning: Literal["keep", "drop"] = "keep"
-    """Whether `sft` and `preference` have the thoughts of a reasoning model, as `reasoning_content`
-    of its messages. `scored` and `rejected` have them either way, so that it can be changed later
-    at no cost."""
 
 
 class Select(Options):
@@ -86,8 +76,9 @@ class Config(Options):
     prompts: list[SkipValidation[PromptSource]]
     """Where the prompts come from: `{file: ...}`, `{recipe: ...}` or `{mix: [...]}`; one entry or
     a list, read in order."""
-    generate: Generate
-    """Which model answers."""
+    generate: tuple[Generate, ...]
+    """Which model answers; several, as a list: each answers every prompt, or with `weight` its
+    share of them."""
     judges: list[Any] = Field(default_factory=list)
     """What grades each response, as `name: {options}`. Without one nothing is scored."""
     keep: list[Any] = Field(default_factory=list)
@@ -110,10 +101,35 @@ class Config(Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_or_many_prompts(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("prompts"), dict):
-            return {**values, "prompts": [values["prompts"]]}
-        return values
+    def _one_or_many(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        keys = ("prompts", "generate")
+        one = {key: [values[key]] for key in keys if isinstance(values.get(key), dict | Generate)}
+        return {**values, **one}
+
+    @field_validator("generate", mode="before")
+    @classmethod
+    def _some_models(cls, entries: Any) -> Any:
+        if not isinstance(entries, list | tuple) or not entries:
+            raise ValueError("name a model, for instance {model: tiny:instruct}, or a list of them")
+        return entries
+
+    @field_validator("generate")
+    @classmethod
+    def _all_weighed(cls, entries: tuple[Generate, ...]) -> tuple[Generate, ...]:
+        weighed = sum(entry.weight is not None for entry in entries)
+        if 0 < weighed < len(entries):
+            raise ValueError(
+                f"{weighed} of {len(entries)} entries have a `weight`; give it to all, so that "
+                "each prompt goes to one of them, or to none, so that each answers every prompt"
+            )
+        return entries
+
+    @field_serializer("generate")
+    def _as_written(self, entries: tuple[Generate, ...], info: FieldSerializationInfo) -> Any:
+        dumped = [entry.model_dump(mode=info.mode) for entry in entries]
+        return dumped if len(dumped) > 1 else dumped[0]
 
     @field_validator("prompts", mode="before")
     @classmethod
@@ -125,6 +141,27 @@ class Config(Options):
             return [open_source(s, "" if only else f"[{i}]") for i, s in enumerate(sources)]
         except ConfigError as error:
             raise ValueError(str(error)) from None
+
+    @property
+    def entries(self) -> list[tuple[str, Generate]]:
+        """The entries of `generate`, each with the key where it stands."""
+        if len(self.generate) == 1:
+            return [("generate", self.generate[0])]
+        return [(f"generate[{i}]", entry) for i, entry in enumerate(self.generate)]
+
+    @property
+    def models(self) -> str:
+        """The models that answer, in one line."""
+        return ", ".join(dict.fromkeys(entry.model for entry in self.generate))
+
+    @property
+    def system(self) -> str | None:
+        """The system message that all prompts are read with; None where each entry has its own."""
+        return common(entry.system for entry in self.generate)
+
+    def lineup(self) -> Lineup:
+        """Who answers which prompt."""
+        return Lineup(self.entries, self.seed)
 
     @property
     def sources(self) -> list[Source]:
@@ -163,7 +200,9 @@ class Config(Options):
         placed = [source.located(folder) for source in config.prompts]
         keep = [_placed(spec, i, folder) for i, spec in enumerate(config.keep)]
         cache = config.cache and str(folder / Path(config.cache).expanduser())
-        return config.model_copy(update={"prompts": placed, "keep": keep, "cache": cache})
+        generate = tuple(entry.located(folder) for entry in config.generate)
+        moved = {"prompts": placed, "generate": generate, "keep": keep, "cache": cache}
+        return config.model_copy(update=moved)
 
     def _with_brought(self, filters: Sequence[Filter]) -> Config:
         """The config with the judges that filters bring along, behind its own."""
@@ -199,9 +238,11 @@ class Config(Options):
         How fast models are called, what is kept, selected and exported, target and budget can
         all change between resumes, and cost nothing anew.
         """
+        each = zip(self.generate, self.lineup().examples, strict=True)
+        generate = [_decisive(entry) | _said(turns) | _files(entry) for entry, turns in each]
         return {
             "seed": self.seed,
-            "generate": _decisive(self.generate) | _files(self.generate),
+            "generate": generate if len(generate) > 1 else generate[0],
             "judges": [{name_of(j): _decisive(j) | _files(j)} for j in self.open_judges()],
         }
 
@@ -211,7 +252,7 @@ Given = Config | Mapping[str, Any] | str | Path
 
 _EXPORTED = {"reasoning"}
 """What changes only which of it is exported."""
-_LATER = {"reference", "precision", "stop"}
+_LATER = {"reference", "precision", "stop", "examples", "weight"}
 """What is in an identity only where it is given."""
 
 
@@ -219,6 +260,11 @@ def _decisive(part: Options) -> dict[str, Any]:
     values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED)
     # Folders from before there were these know nothing of them.
     return {k: v for k, v in values.items() if k not in _LATER or v not in (None, [])}
+
+
+def _said(examples: Sequence[Turns]) -> dict[str, str]:
+    """What examples say, wherever they were read."""
+    return {"examples": prompt_id(tuple(chain.from_iterable(examples)))} if examples else {}
 
 
 def _files(part: Options) -> dict[str, list[str]]:

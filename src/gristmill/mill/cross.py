@@ -6,7 +6,7 @@ for to the end; so it is refused at the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from gristmill.backends.calling import Calling
@@ -15,6 +15,7 @@ from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
 from gristmill.judges.base import Judge
+from gristmill.mill.lineup import Lineup
 from gristmill.mill.weigh import weight_of
 from gristmill.parts import is_own, name_of, nearest
 
@@ -23,16 +24,18 @@ class Parts(Protocol):
     """What is looked at of a `Config`, which itself has this done."""
 
     prompts: list[Any]
-    generate: Any
     select: Any
     budget: Any
     target: int | None
     export: list[Any]
 
     @property
+    def entries(self) -> Sequence[tuple[str, Calling]]: ...
+    @property
     def grades(self) -> bool: ...
     @property
     def model_fields_set(self) -> set[str]: ...
+    def lineup(self) -> Lineup: ...
     def open_judges(self) -> list[Judge]: ...
     def open_filters(self) -> list[Filter]: ...
 
@@ -50,7 +53,7 @@ def cross_check(config: Parts) -> None:
             "every prompt is scored; give fixed bounds, or leave target out"
         )
     for i, judge in enumerate(judges):
-        if lack := judge.lacks(config.generate.responses):
+        if lack := judge.lacks(config.lineup().least):
             raise ConfigError(f"judges[{i}].{name_of(judge)}: {lack}")
     _check_weights(config)
     if config.budget.usd is not None:
@@ -62,7 +65,7 @@ def _check_export(config: Parts) -> None:
         return
     if not config.grades:
         raise ConfigError("export: preference needs a judge that grades; add one, or leave it out")
-    if "export" in config.model_fields_set and config.generate.responses == 1:
+    if "export" in config.model_fields_set and config.lineup().most == 1:
         raise ConfigError(
             "export: preference needs two responses to a prompt, and generate.responses is 1; give "
             "more, or leave it out"
@@ -93,13 +96,14 @@ def _model(judge: object) -> str:
 
 def callings(config: Parts) -> Iterator[tuple[str, Calling]]:
     """Every part of a config that calls a model, and the key where it stands."""
-    yield "generate", config.generate
+    yield from config.entries
     for i, judge in enumerate(config.open_judges()):
         if isinstance(judge, Calling):
             yield f"judges[{i}].{name_of(judge)}", judge
     for source in config.prompts:
         if not isinstance(source, Source):
-            yield from ((f"prompts.{p.name}", p.open(config.generate)) for p in source.parts)
+            default = config.entries[0][1]
+            yield from ((f"prompts.{p.name}", p.open(default)) for p in source.parts)
 
 
 def check_prices(parts: Iterator[tuple[str, Calling]]) -> None:

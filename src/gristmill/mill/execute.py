@@ -27,10 +27,11 @@ from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdi
 
 @dataclass
 class UnderWay:
-    """A prompt whose samples are being made; `left` of them are not there yet."""
+    """A prompt whose samples, of these numbers, are being made; `left` are not there yet."""
 
     work: Work
     feed: Feed
+    numbers: range
     samples: list[Sample | None]
     left: int
 
@@ -39,33 +40,36 @@ class UnderWay:
 class Executor:
     """Runs prompts through generation and judges into the journal.
 
-    `in_flight` counts the samples under way. `stopped` says why no further prompt was
-    started: `target`, `interrupted`, or the limit of the budget; empty if the prompts ran out.
+    chats: the model of each entry of `generate`. `in_flight` counts the samples under way.
+    `stopped` says why no further prompt was started: `target`, `interrupted`, or the limit of the
+    budget; empty if the prompts ran out.
     """
 
     config: Config
     journal: Journal
     purse: Purse
     tally: Tally
-    chat: ChatBackend
+    chats: Sequence[ChatBackend]
     judges: Sequence[tuple[Judge, Backend]]
     stopped: str = ""
     in_flight: int = 0
-    _failed_in_a_row: int = 0
     _room: asyncio.Event = field(default_factory=asyncio.Event)
-    _sampling: Sampling = field(init=False)
 
     def __post_init__(self) -> None:
-        g = self.config.generate
-        how = g.temperature, g.top_p, g.max_tokens, self.config.seed
-        self._sampling = Sampling(*how, stop=g.stop)
+        each, seed = self.config.generate, self.config.seed
+        self._sampling = [
+            Sampling(g.temperature, g.top_p, g.max_tokens, seed, stop=g.stop) for g in each
+        ]
+        self._lineup = self.config.lineup()
+        self._failed_in_a_row = [0] * len(each)
         self._facts = self.config.facts
         self._alone = sum(not isinstance(j, GroupJudge) for j, _ in self.judges)
-        grading = sum(j.may_take(Asked(), g.responses, 0).calls for j, _ in self.judges)
-        self._calls = 1 + ceil(grading / g.responses)
+        self._responses = self._lineup.most
+        grading = sum(j.may_take(Asked(), self._responses, 0).calls for j, _ in self.judges)
+        self._calls = 1 + ceil(grading / self._responses)
         # Where a judge's calls wait in batches, the samples that wait there hold up no others.
         batched = [j for j, _ in self.judges if isinstance(j, Calling) and j.batch_api]
-        self._most = max(g.concurrency, *(j.concurrency for j in batched), 0)
+        self._most = max(sum(g.concurrency for g in each), *(j.concurrency for j in batched), 0)
 
     async def run(self, feed: Feed, need: int | None, tick: Callable[[], None]) -> None:
         """Work until the feed ends, `need` prompts are accepted, or `stopped` is set.
@@ -79,7 +83,7 @@ class Executor:
             return  # nothing to do: no model need be loaded for that
         try:
             async with AsyncExitStack() as stack:
-                for backend in (self.chat, *(b for _, b in self.judges)):
+                for backend in (*dict.fromkeys(self.chats), *(b for _, b in self.judges)):
                     backend.meter = self.purse
                     await stack.enter_async_context(backend)
                 ticker = asyncio.create_task(ticking(tick))
@@ -97,14 +101,15 @@ class Executor:
         A sample has one request in flight at any time, first its own, then its judges'. So the
         server is kept busy without a queue in front of it, however unequal the samples are.
         """
-        responses = self.config.generate.responses
         # What is finished counts before it is asked whether more is wanted.
         while feed.skip_finished() and self._may_start(need):
             work = next(feed)
-            under_way = UnderWay(work, feed, [None] * responses, responses)
-            for index in range(responses):
-                group.create_task(self._follow(under_way, index))
-            self.in_flight += responses
+            numbers = self._lineup.numbers(work.prompt)
+            count = len(numbers)
+            under_way = UnderWay(work, feed, numbers, [None] * count, count)
+            for place in range(count):
+                group.create_task(self._follow(under_way, place))
+            self.in_flight += count
             while self.in_flight >= self._most:
                 self._room.clear()
                 await self._room.wait()
@@ -115,14 +120,16 @@ class Executor:
                 self.stopped = "target"
             else:
                 # Those under way count as if none of their calls was made yet.
-                samples = self.in_flight + self.config.generate.responses
+                samples = self.in_flight + self._responses
                 self.stopped = self.purse.exhausted(samples * self._calls)
         return not self.stopped
 
-    async def _follow(self, under_way: UnderWay, index: int) -> None:
+    async def _follow(self, under_way: UnderWay, place: int) -> None:
         """One sample to its end; the last one of a prompt finishes the prompt."""
         try:
-            under_way.samples[index] = await self._sample(under_way.work, index)
+            alone = len(under_way.numbers) == 1
+            made = await self._sample(under_way.work, under_way.numbers[place], alone)
+            under_way.samples[place] = made
         finally:
             self.in_flight -= 1
             under_way.left -= 1
@@ -143,11 +150,15 @@ class Executor:
         place = self.journal.add_finished(work.key, samples, self.purse.spent(), facts)
         under_way.feed.finish(work, place)
         self.tally.add(Graded(work.position, work.prompt, samples))
-        self._watch(failures, len(samples))
+        self._watch(samples)
 
-    async def _sample(self, work: Work, index: int) -> Sample:
-        """One response and its verdicts; what the checkpoint knows is not asked for again."""
-        known = work.known.get(index)
+    async def _sample(self, work: Work, index: int, alone: bool) -> Sample:
+        """One response and its verdicts; what the checkpoint knows is not asked for again.
+
+        alone: whether the prompt gets no other response.
+        """
+        lineup, known = self._lineup, work.known.get(index)
+        prompt = work.prompt if lineup.plain else lineup.shown(work.prompt, index)
         response = known.response if known else None
         # What was said of the responses together is said anew: they may be others now.
         before = known.verdicts[: self._alone] if known else ()
@@ -155,14 +166,16 @@ class Executor:
         stage = "generate"
         try:
             if response is None:
-                response = await self.chat.sample(work.prompt, index, self._sampling)
-                self.purse.add_response(*response.paid)
-                self._save(work, index, response, verdicts)
+                by = lineup.owners[index]
+                asked = prompt if lineup.plain else lineup.asked(work.prompt, index)
+                response = await self.chats[by].sample(asked, index, self._sampling[by])
+                self.purse.add_response(*response.paid, by)
+                self._save(work, index, response, verdicts, alone)
             if not response.text.strip():
                 # Nothing that a judge could read: of tool calls it has no say, of nothing at all
                 # there is no verdict.
-                alone = self.judges[: self._alone] if response.says else ()
-                return Sample(index, response, tuple(_silent(*one) for one in alone))
+                silent = self.judges[: self._alone] if response.says else ()
+                return Sample(index, response, tuple(_silent(*one) for one in silent))
             for number, (judge, backend) in enumerate(self.judges[: self._alone]):
                 # Rules cost nothing, and what they compare with may have been corrected.
                 if number < len(before) and not judge.needs:
@@ -170,10 +183,10 @@ class Executor:
                     continue
                 stage = name_of(judge)
                 with doubting():
-                    verdict = await judge.judge(backend, work.prompt, response)
+                    verdict = await judge.judge(backend, prompt, response)
                 self._pay(number, verdict)
                 verdicts.append(verdict)
-                self._save(work, index, response, verdicts)
+                self._save(work, index, response, verdicts, alone)
         except BackendError as error:
             failure = Failure(stage, error.kind, str(error))
             return Sample(index, response, tuple(verdicts), failure)
@@ -223,24 +236,31 @@ class Executor:
         if not isinstance(self.judges[number][1], ChatBackend):
             self.purse.add_judging(number, verdict.tokens)
 
-    def _save(self, work: Work, index: int, response: Response, verdicts: list[Verdict]) -> None:
+    def _save(
+        self, work: Work, index: int, response: Response, verdicts: list[Verdict], alone: bool
+    ) -> None:
         # The only sample of a prompt, complete: the finished record follows at once.
         complete = len(verdicts) == self._alone == len(self.judges)
-        if not (complete and self.config.generate.responses == 1):
+        if not (complete and alone):
             sample = Sample(index, response, tuple(verdicts))
             self.journal.add_partial(work.key, sample, self.purse.spent())
 
-    def _watch(self, failures: Sequence[Failure], samples: int) -> None:
-        """Stop when a server is gone, rather than turn every prompt into a failure."""
-        if len(failures) < samples:
-            self._failed_in_a_row = 0
-            return
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= max(100, 2 * self._most):
-            raise RunError(
-                f"the last {self._failed_in_a_row} prompts all failed ({failures[-1].message}); "
-                "put that right and run again: it goes on from here"
-            )
+    def _watch(self, samples: Sequence[Sample]) -> None:
+        """Stop when a server is gone, rather than turn every prompt into a failure: also where
+        other models still answer."""
+        last: dict[int, Failure | None] = {}
+        for sample in samples:
+            by, failure = self._lineup.owners[sample.index], sample.failure
+            last[by] = failure if last.get(by, failure) is not None else None
+        for by, failure in last.items():
+            self._failed_in_a_row[by] = self._failed_in_a_row[by] + 1 if failure else 0
+            if failure and self._failed_in_a_row[by] >= max(100, 2 * self._most):
+                names = self._lineup.names
+                raise RunError(
+                    f"the last {self._failed_in_a_row[by]} prompts all failed"
+                    f"{f' with {names[by]}' if len(names) > 1 else ''} ({failure.message}); "
+                    "put that right and run again: it goes on from here"
+                )
 
 
 def _silent(judge: Judge, backend: Backend) -> Verdict:

@@ -6,10 +6,11 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from gristmill.intake.cells import Refused
 from gristmill.mill.config import Config
+from gristmill.mill.examples import questions
 from gristmill.mill.journal import Journal
 from gristmill.mill.shard import Shard
 from gristmill.mill.source import keyed_prompts
@@ -33,7 +34,8 @@ def items(
     config: Config, limit: int | None, unused: Counter[str] | None = None
 ) -> Iterator[tuple[Prompt, int] | Refused]:
     """All rows of the config's sources, prompts with their keys, the first `limit` of them."""
-    return islice(keyed_prompts(config.sources, config.generate.system, unused), limit)
+    shown = questions(chain.from_iterable(config.lineup().examples))
+    return islice(keyed_prompts(config.sources, config.system, unused, shown), limit)
 
 
 class Feed:
@@ -57,6 +59,7 @@ class Feed:
         self._next: Work | None = None
         self._unseen = len(journal.finished)
         self._facts = config.facts
+        self._lineup = config.lineup()
         self.places: array[int] = array("q")
 
     def __iter__(self) -> Iterator[Work]:
@@ -98,7 +101,8 @@ class Feed:
                 self._unseen -= 1
                 if key not in self._journal.failed:
                     samples, facts = self._journal.finished_at(place, key)
-                    if facts == facts_id(prompt, self._facts):
+                    same = facts == facts_id(prompt, self._facts)
+                    if same and self._lineup.whole(prompt, samples):
                         self._tally.add(Graded(position, prompt, samples))
                         continue
             return Work(position, key, prompt, self._journal.take_partial(key, place))

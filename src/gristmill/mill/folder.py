@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,6 +15,7 @@ from gristmill.backends.identity import alike
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
+from gristmill.mill.lineup import common
 from gristmill.mill.slots import end_round
 from gristmill.parts import identity_in, name_of
 from gristmill.storage import (
@@ -116,8 +118,10 @@ class Folder:
         judges. Where a wrong address brought nothing, another one may follow. at_work: whether
         others are storing something just now, so that what `run.yaml` says holds as it is.
         """
-        here = config.identity()
-        there = alike(identity_in(self.run), here)
+        here, there = config.identity(), identity_in(self.run)
+        if not at_work:
+            here = {**here, "generate": _before(there.get("generate"), here["generate"])}
+        there = alike(there, here)
         if not at_work and there != here:
             answered, judged = stored_in(self.checkpoint)
             held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
@@ -128,6 +132,21 @@ class Folder:
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "
                 "name another folder with --out, or change the config back"
             )
+
+
+def _before(there: Any, here: Any) -> Any:
+    """Of the entries of `generate` those that a folder knows, where others were only added behind
+    them, each of which answers every prompt. With weights prompts would go to other models, and
+    with another common system message be other prompts: then all of them, which it does not know.
+    """
+    if not isinstance(here, list) or not there:
+        return here
+    old = there if isinstance(there, list) else [there]
+    before = here[: len(old)]
+    systems = [common(entry.get("system") for entry in entries) for entries in (old, here)]
+    if len(before) == len(here) or "weight" in here[0] or systems[0] != systems[1]:
+        return here
+    return before if isinstance(there, list) else before[0]
 
 
 def of_run(file: Path) -> bool:

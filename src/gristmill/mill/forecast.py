@@ -13,7 +13,9 @@ from gristmill.intake.cells import Refused
 from gristmill.mill.budget import cost, prices
 from gristmill.mill.config import Config, Given
 from gristmill.mill.feed import items
+from gristmill.mill.generate import Generate
 from gristmill.mill.known import compared
+from gristmill.mill.lineup import Lineup
 from gristmill.mill.prompts import Written
 from gristmill.mill.ready import check, notices, openers
 from gristmill.mill.supply import first_counts
@@ -40,7 +42,8 @@ class Forecast:
     them; what is read is reckoned by its bytes, what is written by `max_tokens`. length: tokens of
     a prompt that is there, on average, and not at most; rubric: of each of its criteria, too. usd:
     None where no price is given. seconds: at SECONDS_PER_CALL and the configured concurrency, or at
-    the request limit. first: the first `SHOWN` prompts that are there, as the model gets them.
+    the request limit. first: the first `SHOWN` prompts that are there, as the models get them,
+    behind a title.
     """
 
     prompts: int
@@ -56,7 +59,7 @@ class Forecast:
     usd: float | None
     seconds: float
     limits: tuple[str, ...]
-    first: tuple[str, ...] = ()
+    first: tuple[tuple[str, str], ...] = ()
     rubric: tuple[int, ...] = ()
 
 
@@ -81,7 +84,7 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
             continue
         there += 1
         characters += _characters(item[0])
-        sums.add(asked := asked_in(item[0]), 1)
+        sums.add(asked := asked_in(item[0]), sums.lineup.group(item[0]), 1)
         criteria += asked.criteria
         if opening and len(shown) < SHOWN:
             shown.append(item[0])
@@ -91,10 +94,12 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
         sums.add_written(place, count)
     sums.add_compared()
     grading = reduce(Use.plus, sums.judging, Use())
-    calls = sums.answering.calls + grading.calls + sums.writing.calls
-    seconds = calls * SECONDS_PER_CALL / config.generate.concurrency
-    if config.generate.requests_per_minute:
-        seconds = max(seconds, 60 * sums.answering.calls / config.generate.requests_per_minute)
+    answering = reduce(Use.plus, sums.answering)
+    calls = answering.calls + grading.calls + sums.writing.calls
+    seconds = calls * SECONDS_PER_CALL / sum(entry.concurrency for entry in config.generate)
+    for entry, use in zip(config.generate, sums.answering, strict=True):
+        if entry.requests_per_minute:
+            seconds = max(seconds, 60 * use.calls / entry.requests_per_minute)
     written, usd = sum(wanted.values()), sums.usd()
     found = Forecast(
         prompts=there + written,
@@ -103,14 +108,14 @@ def forecast(config: Given, limit: int | None = None, *, opening: bool = True) -
         duplicates=duplicates,
         calls=calls,
         writing=sums.writing.calls,
-        prompt_tokens=sums.answering.read + sums.writing.read,
-        completion_tokens=sums.answering.written + sums.writing.written,
+        prompt_tokens=answering.read + sums.writing.read,
+        completion_tokens=answering.written + sums.writing.written,
         judge_tokens=grading.read + grading.written,
         length=characters / CHARACTERS_PER_TOKEN / max(1, there),
         usd=usd or None,
         seconds=seconds,
         limits=(),
-        first=tuple(_as_asked(config, prompt) for prompt in shown),
+        first=tuple(one for n, p in enumerate(shown, 1) for one in _as_asked(sums.lineup, p, n)),
         rubric=(round(fmean(criteria)),) * round(len(criteria) / there) if criteria else (),
     )
     return replace(found, limits=(*_limits(config, found), *lacks))
@@ -121,22 +126,30 @@ class _Sums:
 
     def __init__(self, config: Config) -> None:
         self._config, self._judges = config, config.open_judges()
-        self.answering, self.writing = Use(), Use()
+        self.lineup, self.writing = config.lineup(), Use()
+        self.answering = [Use()] * len(config.generate)
+        self._beside = [self.lineup.beside(k) for k in range(len(config.generate))]
         self.judging = [Use()] * len(self._judges)
         self._paid = 0.0
         """For what recipes write, each at its own price."""
 
-    def add(self, asked: Asked, count: int) -> None:
-        """So many prompts of this size."""
-        n, longest = self._config.generate.responses, self._config.generate.max_tokens
-        self.answering = self.answering.plus(Use(1, asked.tokens, longest).times(n * count))
+    def add(self, asked: Asked, group: int, count: int) -> None:
+        """So many prompts of this size, to a group of the lineup."""
+        members = self.lineup.groups[group]
+        for k in members:
+            entry, tokens = self._config.generate[k], asked.tokens + sum(self._beside[k])
+            use = Use(1, tokens, entry.max_tokens).times(entry.responses * count)
+            self.answering[k] = self.answering[k].plus(use)
+        n = sum(self._config.generate[k].responses for k in members)
+        longest = max(self._config.generate[k].max_tokens for k in members)
+        read = asked.tokens + max(self._beside[k][0] for k in members)
         for i, judge in enumerate(self._judges):
-            use = judge.may_take(asked, n, longest)
+            use = judge.may_take(asked._replace(tokens=read), n, longest)
             self.judging[i] = self.judging[i].plus(use.times(count))
 
     def add_written(self, place: int, count: int) -> None:
         """The prompts of one source that recipes are to write."""
-        source, generate = self._config.prompts[place], self._config.generate
+        source, generate = self._config.prompts[place], self._config.generate[0]
         assert isinstance(source, Written)
         shares = Mix([part.weight for part in source.parts]).shares(count)
         for part, share in zip(source.parts, shares, strict=True):
@@ -144,8 +157,9 @@ class _Sums:
             use = recipe.may_take(share)
             self.writing = self.writing.plus(use)
             self._paid += cost(recipe.paid, use.read, use.written)
-            asked, system = recipe.longest, tokens_in(generate.system or "")
-            self.add(asked._replace(tokens=asked.tokens + system), share)
+            asked, system = recipe.longest, tokens_in(self._config.system or "")
+            for group, part_of in enumerate(Mix(self.lineup.shares).shares(share)):
+                self.add(asked._replace(tokens=asked.tokens + system), group, part_of)
 
     def add_compared(self) -> None:
         """The rows of files that filters compare with."""
@@ -155,17 +169,29 @@ class _Sums:
 
     def usd(self) -> float:
         """All of it by the parts' prices."""
-        uses = [self.answering, *self.judging]
-        paid = zip(prices([self._config.generate, *self._judges]), uses, strict=True)
+        uses = [*self.answering, *self.judging]
+        paid = zip(prices([*self._config.generate, *self._judges]), uses, strict=True)
         return self._paid + sum(cost(price, use.read, use.written) for price, use in paid)
 
 
-def _as_asked(config: Config, prompt: Prompt) -> str:
-    """A prompt as the model gets it; by its roles alone where there is no key to open it with."""
+def _as_asked(lineup: Lineup, prompt: Prompt, number: int) -> list[tuple[str, str]]:
+    """A prompt as each model gets it, those that get the same together."""
+    found: dict[str, list[str]] = {}
+    for k in lineup.groups[lineup.group(prompt)]:
+        text = _rendered(lineup.each[k], lineup.asked(prompt, lineup.owners.index(k)))
+        found.setdefault(text, []).append(lineup.names[k])
+    return [
+        (f"prompt {number}, as {' and '.join(who)} {'get' if len(who) > 1 else 'gets'} it", text)
+        for text, who in found.items()
+    ]
+
+
+def _rendered(entry: Generate, prompt: Prompt) -> str:
+    """A prompt by its model's template; by its roles alone where there is no key to open it."""
     try:
-        return open_chat(config.generate).asked(prompt)
+        return open_chat(entry).asked(prompt)
     except MissingKey:
-        return ChatBackend(config.generate.model).asked(prompt)
+        return ChatBackend(entry.model).asked(prompt)
 
 
 def _lacks(config: Config) -> list[str]:

@@ -115,7 +115,7 @@ class Journal:
         self.elsewhere = Spent() if shard else Spent.total(map(spent_in, others))
         for place, (key, samples, *_) in self._done.scan():
             if shard is None or shard.has(key):
-                self._note(key, place, failed=any(s[FAILURE] for s in samples))
+                self._note(key, place, len(samples), failed=any(s[FAILURE] for s in samples))
         for record in chain(*map(read_log, logs(LOGS[1])), (r for _, r in self._under_way.scan())):
             key = record[0]
             if (
@@ -125,8 +125,11 @@ class Journal:
             ):
                 self._partial.setdefault(key, []).append(record)
 
-    def _note(self, key: int, place: int, failed: bool) -> None:
+    def _note(self, key: int, place: int, count: int, failed: bool) -> None:
         if not failed:
+            again = key in self.finished and key not in self.failed
+            if again and len(self.samples(self.finished[key], key)) > count:
+                return  # another process has added the responses of one more model
             self.failed.discard(key)
         elif key in self.finished and key not in self.failed:
             return  # one process failed with it, and another did not

@@ -44,7 +44,7 @@ def embed_rows(config: Config, journal: Journal, watch: Callable[[Progress], Non
     Raises RunError at the first row of which there is no embedding: what it says would be missed
     in silence. What was embedded by then is kept.
     """
-    purse = Purse(config.budget, journal.spent, prices([config.generate, *config.open_judges()]))
+    purse = Purse(config.budget, journal.spent, judging=prices(config.open_judges()))
     try:
         for number, judge, part in compared(config):
             # Counted first: a file may be far larger than memory.

@@ -66,6 +66,8 @@ class Outcome:
             ("accepted", f"{plural(prompts['accepted'], 'prompt')}{target}"),
             ("responses", f"{responses['sampled']:,}, {responses['kept']:,} kept"),
         ]
+        models = m.get("models", ())  # A folder of before there were several has none.
+        found += [_by(model) for model in models if len(models) > 1]
         found += [(f"  {reason}", f"{count:,}") for reason, count in m["reasons"].items()]
         for name, count in m["rows"].items():
             place = tables.place_of(self.folder / "data" / f"{name}.parquet")
@@ -108,3 +110,11 @@ class Outcome:
         )
         detail = f"<p>{escape(self.detail)}</p>" if self.detail else ""
         return f"<p><b>{escape(self.title)}</b></p>{detail}<table>{rows}</table>"
+
+
+def _by(model: dict[str, Any]) -> tuple[str, str]:
+    """What one of several models that answered came to."""
+    reward = "" if model["reward"] is None else f", mean reward {model['reward']:.2f}"
+    failed = f", {model['failed']:,} failed" if model["failed"] else ""
+    said = f"{model['sampled']:,}, {model['kept']:,} kept{reward}{failed}"
+    return f"  by {label(model['name'], 60)}", said

@@ -21,6 +21,7 @@ def check(config: Config) -> None:
     told from the config alone, `Config.of` has looked at. Raises InputError."""
     for source in config.prompts:
         check_source(source)
+    _ = config.lineup().examples
     check_truths(config)
     for part in config.open_filters():
         part.check()
@@ -29,11 +30,11 @@ def check(config: Config) -> None:
 def openers(config: Config) -> Iterator[Callable[[], Backend]]:
     """What opens each model of a config, which raises InputError for what it lacks here. Opened is
     not entered: nothing is loaded and nobody asked."""
-    yield partial(open_chat, config.generate)
+    yield from (partial(open_chat, entry) for entry in config.generate)
     yield from (judge.open for judge in config.open_judges())
     for source in config.prompts:
         for part in () if isinstance(source, Source) else source.parts:
-            yield partial(open_chat, part.open(config.generate))
+            yield partial(open_chat, part.open(config.generate[0]))
 
 
 def notices(config: Config) -> list[str]:
@@ -61,9 +62,10 @@ def check_truths(config: Config) -> None:
     judges = config.open_judges()
     silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
     looking = [judge.look for judge in judges if judge.looks]
-    there = False
+    there, aside = False, None
     for item in items(config, None):
         if isinstance(item, Refused):
+            aside = aside or item
             continue
         there = True
         for look in looking:
@@ -75,4 +77,5 @@ def check_truths(config: Config) -> None:
         raise DataError(
             f"judges.{name}: no prompt has '{fact}', so that it could say nothing of any response; "
             f"add the column, name it (columns: {{{fact}: yours}}), or leave the judge out"
+            + (f" (rows are put aside, the first: {aside})" if aside else "")
         )

@@ -25,38 +25,54 @@ from gristmill.records import (
     response_id,
 )
 
+Made = tuple[Prompt, tuple[int, ...]]
+"""What the `provenance` of a row is made of: the prompt, and the numbers of the responses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What every row of a run shares: models, licences and seed that made it."""
+    """Who made the rows of a run. models, licences: of each entry of `generate`, and with it all
+    that its rows come under; owners: the entry of each response, by its number."""
 
-    model: str
+    models: Sequence[str]
     judges: list[str]
-    licences: list[str | None]
+    licences: Sequence[list[str | None]]
     seed: int
+    owners: Sequence[int] = ()
 
-    def column(self, prompts: Sequence[Prompt | None]) -> pa.StructArray:
+    def column(self, made: Sequence[Made | None]) -> pa.StructArray:
         """The `provenance` column of a batch of rows; null for a row that has no prompt.
 
         Built column by column: most of it is the same in every row.
         """
-        n = len(prompts)
-
-        def same(values: Sequence[str | None]) -> pa.Array:
-            return pa.repeat(pa.scalar(values, pa.list_(pa.string())), n)
-
+        n, texts = len(made), pa.list_(pa.string())
+        prompts = [m and m[0] for m in made]
+        if len(self.models) == 1:
+            model = pa.repeat(pa.scalar(self.models[0], pa.string()), n)
+            licences = pa.repeat(pa.scalar(self.licences[0], texts), n)
+        else:
+            whose = [m and [self.owners[number] for number in m[1]] for m in made]
+            model = pa.array([by and _joined(self.models[k] for k in by) for by in whose])
+            licences = pa.array([by and self._licences(by) for by in whose], texts)
         return pa.StructArray.from_arrays(
             [
-                pa.repeat(pa.scalar(self.model, pa.string()), n),
-                same(self.judges),
-                same(self.licences),
+                model,
+                pa.repeat(pa.scalar(self.judges, texts), n),
+                licences,
                 pa.array([p and p.source for p in prompts], pa.string()),
                 pa.repeat(pa.scalar(self.seed, pa.int64()), n),
-                pa.array([p and p.parents for p in prompts], pa.list_(pa.string())),
+                pa.array([p and p.parents for p in prompts], texts),
             ],
             fields=list(PROVENANCE),
-            mask=pa.array([p is None for p in prompts]),
+            mask=pa.array([m is None for m in made]),
         )
+
+    def _licences(self, by: Sequence[int]) -> list[str | None]:
+        return list(dict.fromkeys(licence for k in by for licence in self.licences[k]))
+
+
+def _joined(models: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(models))
 
 
 def prompt_text(prompt: Prompt) -> str:
@@ -113,11 +129,11 @@ def sft_row(graded: Graded, sample: Sample, thoughts: bool = True) -> Row:
         "reward": score_of(sample.verdicts, "reward"),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
-        "provenance": graded.prompt,
+        "provenance": (graded.prompt, (sample.index,)),
     }
 
 
-def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> Row:
+def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> dict[str, Any]:
     """Chosen and rejected for one prompt, as message lists; with their thoughts or without."""
     assert pair.chosen.response is not None
     assert pair.rejected.response is not None
@@ -131,7 +147,7 @@ def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> Row:
         "prompt_id": graded.prompt.id,
         "chosen_id": response_id(graded.prompt.id, pair.chosen.index),
         "rejected_id": response_id(graded.prompt.id, pair.rejected.index),
-        "provenance": graded.prompt,
+        "provenance": (graded.prompt, (pair.chosen.index, pair.rejected.index)),
     }
 
 
@@ -168,7 +184,7 @@ def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
         "kept": kept,
-        "provenance": graded.prompt,
+        "provenance": (graded.prompt, (sample.index,)),
         "judgements": _judgements(sample),
     }
 
@@ -185,7 +201,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) 
         **(_beside(sample.response) if sample.response else {}),
         **_scores(sample),
         "source": graded.prompt.source,
-        "provenance": graded.prompt,
+        "provenance": (graded.prompt, (sample.index,)),
         "judgements": _judgements(sample),
     }
 

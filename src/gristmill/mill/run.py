@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.execute import Executor
 from gristmill.mill.feed import Feed
 from gristmill.mill.folder import Folder
+from gristmill.mill.generate import Generate
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import embed_rows, opened_filters
 from gristmill.mill.outcome import Outcome
@@ -58,17 +59,19 @@ class Session:
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
         generate = self.config.generate
         spent, elsewhere = self.journal.spent, self.journal.elsewhere
-        self.purse = Purse(self.config.budget, spent, prices([generate, *judges]), elsewhere)
+        paid = prices(generate), prices(judges)
+        self.purse = Purse(self.config.budget, spent, *paid, elsewhere)
         self.judges: list[tuple[Judge, Backend]] = [
             (judge, self._opened(judge, number)) for number, judge in enumerate(judges)
         ]
-        self.chat: ChatBackend = open_chat(generate)
-        self.chat.folder = self.journal.folder
+        self.chats = _opened_chats(generate)
+        for chat in self.chats:
+            chat.folder = self.journal.folder
         filters = opened_filters(self.config, self.journal)
         self.tally = Tally(filters, self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit, self.shard)
         self.executor = Executor(
-            self.config, self.journal, self.purse, self.tally, self.chat, self.judges
+            self.config, self.journal, self.purse, self.tally, self.chats, self.judges
         )
         self.started = time.monotonic()
 
@@ -88,9 +91,12 @@ class Session:
         return Remembered(backend, self.journal.calls, paid, calling)
 
     def backends(self) -> list[Backend]:
-        """The generating one first; not those in whose place rules decide."""
-        models = (b for _, b in self.judges if not isinstance(b, Rules))
-        return [self.chat, *models]
+        """Those that answer first; not those in whose place rules decide."""
+        return [*dict.fromkeys(self.chats), *self.grading()]
+
+    def grading(self) -> list[Backend]:
+        """Those of judges that ask a model."""
+        return [b for _, b in self.judges if not isinstance(b, Rules)]
 
     @property
     def traffic(self) -> Traffic:
@@ -100,6 +106,17 @@ class Session:
     def passage(self) -> Passage:
         """All that is finished so far, in the input's order."""
         return Passage(self.config, self.journal, self.feed.places)
+
+
+def _opened_chats(entries: Sequence[Generate]) -> list[ChatBackend]:
+    """The backend of each entry of `generate`; entries that call one model alike, and only sample
+    otherwise, have one together, for its weights may be here."""
+    opened: dict[str, ChatBackend] = {}
+    called = [entry.model_dump_json(include=set(Calling.model_fields)) for entry in entries]
+    for how, entry in zip(called, entries, strict=True):
+        if how not in opened:
+            opened[how] = open_chat(entry)
+    return [opened[how] for how in called]
 
 
 Watch = Callable[[Session | Writing | Progress], None]
@@ -206,23 +223,25 @@ def calm_collector() -> Iterator[None]:
 
 def _origin(session: Session, recipes: list[str | None]) -> Origin:
     """recipes: licences of the models that wrote prompts."""
-    licences = [*(b.licence for b in session.backends()), *recipes]
+    beside = [*(b.licence for b in session.grading()), *recipes]
     judges = [str(getattr(judge, "model", name_of(judge))) for judge, _ in session.judges]
     return Origin(
-        session.config.generate.model,
+        [entry.model for entry in session.config.generate],
         judges,
         # None stays: a row made by a model of unknown licence must not look free.
-        list(dict.fromkeys(licences)),
+        [list(dict.fromkeys([chat.licence, *beside])) for chat in session.chats],
         session.config.seed,
+        session.config.lineup().owners,
     )
 
 
 def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
-    if counts.finished and counts.failed == counts.finished * session.config.generate.responses:
-        what = "verdict" if counts.sampled else "response"
-        failed = f"all {plural(counts.failed, what)}" if counts.failed > 1 else f"the only {what}"
-        return "failed", f"{failed} failed ({', '.join(counts.reasons)})"
+    failed = counts.responses("failed")
+    if counts.finished and failed == counts.responses("asked"):
+        what = "verdict" if counts.responses("sampled") else "response"
+        all_ = f"all {plural(failed, what)}" if failed > 1 else f"the only {what}"
+        return "failed", f"{all_} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):
@@ -257,7 +276,6 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         budget = any(r.stopped.startswith("budget") for w in written for r in w.reports)
         status = "budget" if budget else "failed"
     spent = session.purse.total()
-    priced = any(p.input or p.output for p in session.purse.prices)
     metrics = {
         "name": session.config.name,
         "status": status,
@@ -270,7 +288,7 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
             "judge": spent.judge_tokens,
         },
         "recipes": [w.as_json() for w in written],
-        "cost_usd": round(spent.usd, 6) if priced else None,
+        "cost_usd": round(spent.usd, 6) if session.purse.priced else None,
         "seconds": round(time.monotonic() - session.started, 3),
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "truth": None,

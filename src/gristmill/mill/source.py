@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -27,15 +27,19 @@ def read_prompts(
 
 
 def keyed_prompts(
-    sources: Sequence[Source], system: str | None = None, unused: Counter[str] | None = None
+    sources: Sequence[Source],
+    system: str | None = None,
+    unused: Counter[str] | None = None,
+    shown: Collection[str] = (),
 ) -> Iterator[tuple[Prompt, int] | Refused]:
     """Every row of every source in order, as a prompt and its key, or as what is wrong with it.
 
     The key is 64 bits of id and content together: an edited prompt under an old id is a new prompt.
-    A prompt that came before in the same reading is refused as `input:duplicate`. Where two prompts
+    A prompt that came before in the same reading is refused as `input:duplicate`, and so is one
+    that models are shown the answer to. Where two prompts
     have the same id in the files, the later one's is made unique with its content hash, for ids
     name rows. system: put before prompts that have no system message. unused: counts columns that
-    nothing used.
+    nothing used. shown: what is asked in examples (`examples.questions`).
     Raises DataError where a source cannot be read; `Source.check` says so beforehand.
     """
     seen = Keys()
@@ -44,13 +48,23 @@ def keyed_prompts(
             if isinstance(found, Refused):
                 yield _put_aside(found)
                 continue
+            if shown and _question(found.prompt) in shown:
+                yield _twice(found.where, found.prompt, "it is one of `generate.examples`")
+                continue
             prompt, content = _instructed(found.prompt, found.asked, system)
-            yield _unique(prompt, content, seen) or Refused(
-                found.where,
-                "input:duplicate",
-                "the same prompt came before",
-                prompt.messages[-1].content,
+            yield _unique(prompt, content, seen) or _twice(
+                found.where, prompt, "the same prompt came before"
             )
+
+
+def _twice(where: str, prompt: Prompt, why: str) -> Refused:
+    return Refused(where, "input:duplicate", why, prompt.messages[-1].content)
+
+
+def _question(prompt: Prompt) -> str:
+    """What tells a prompt from others, whatever its system message is."""
+    begins = int(prompt.messages[0].role == "system")
+    return prompt_id(prompt.messages[begins:])
 
 
 def _put_aside(found: Refused) -> Refused:

@@ -70,7 +70,7 @@ class Supply:
 
     def licences(self) -> list[str | None]:
         """Of the models that write the prompts, as far as they are given."""
-        default = self._config.generate
+        default = self._config.generate[0]
         return [part.open(default).licence for _, s in self._sources() for part in s.parts]
 
     def as_files(self) -> Config:
@@ -91,9 +91,9 @@ class Supply:
         calls = Calls(self._folder.checkpoint / "recipes.jsonl")
         try:
             before = journal.spent.or_later(calls.spent)
-            purse = Purse(self._config.budget, before, [], journal.elsewhere)
+            purse = Purse(self._config.budget, before, elsewhere=journal.elsewhere)
             items = self._folder.path / "prompts" / "items.jsonl"
-            desk = Desk(calls, purse, items, self._config.generate, watch)
+            desk = Desk(calls, purse, items, self._config.generate[0], watch)
             written = []
             for place, source in self._sources():
                 path, count = self._path(place, source), self._wanted[place]

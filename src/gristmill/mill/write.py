@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,41 @@ from gristmill.mill.config import Config
 from gristmill.mill.feed import UNFINISHED, items
 from gristmill.mill.journal import Journal
 from gristmill.mill.known import opened_filters
+from gristmill.mill.lineup import Lineup
 from gristmill.mill.parquet import Writers
-from gristmill.mill.select import best, pair
+from gristmill.mill.select import Pair, best, pair
 from gristmill.mill.weigh import weighed
 from gristmill.records import Decision, Graded, Sample, facts_id
 from gristmill.storage import tables
 
 ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
 """How a response is known to end; whatever else a server says counts as an answer, and is named."""
+
+
+@dataclass
+class Answered:
+    """What came of the responses of one entry of `generate`. name: what it is called. rewards,
+    total: of the rows of `scored`, how many have a reward, and their sum. sft, chosen, rejected:
+    rows of `sft`, and sides of preference pairs."""
+
+    name: str
+    asked: int = 0
+    """Calls for a response, failed ones among them."""
+    sampled: int = 0
+    scored: int = 0
+    kept: int = 0
+    failed: int = 0
+    rewards: int = 0
+    total: float = 0.0
+    sft: int = 0
+    chosen: int = 0
+    rejected: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """As `metrics.json` has it, with the mean reward."""
+        mean = self.total / self.rewards if self.rewards else None
+        counts = {k: v for k, v in asdict(self).items() if k not in ("asked", "rewards", "total")}
+        return {**counts, "reward": mean}
 
 
 @dataclass
@@ -42,10 +70,8 @@ class Counts:
     finished: int = 0
     accepted: int = 0
     rejected: int = 0
-    sampled: int = 0
-    scored: int = 0
-    kept: int = 0
-    failed: int = 0
+    models: list[Answered] = field(default_factory=list)
+    """Of responses, by who gave them, in the order of `generate`."""
     said: str = ""
     """What the first call that failed was told."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -54,6 +80,10 @@ class Counts:
     unused_columns: Counter[str] = field(default_factory=Counter)
     """Columns of the user's rows that nothing used, and in how many rows."""
     rows: dict[str, int] = field(default_factory=dict)
+
+    def responses(self, what: str) -> int:
+        """Responses of all models together: `asked`, `sampled`, `scored`, `kept`, `failed`."""
+        return sum(getattr(one, what) for one in self.models)
 
 
 class Unfinished(Exception):
@@ -80,6 +110,7 @@ class Passage:
         # The places know how far the feed has read; what lies beyond was never looked at.
         self._end = limit if places is None else len(places)
         self._facts = config.facts
+        self.lineup = config.lineup()
         self.unused: Counter[str] = Counter()
         """Columns of the rows read last that nothing used."""
 
@@ -93,7 +124,9 @@ class Passage:
             prompt, key = item
             if (place := self._place(position, key)) != UNFINISHED:
                 samples, facts = self._journal.finished_at(place, key)
-                if self._places is None and facts != facts_id(prompt, self._facts):
+                if self._places is None and (
+                    facts != facts_id(prompt, self._facts) or not self.lineup.whole(prompt, samples)
+                ):
                     raise Unfinished
                 yield weighed(Graded(position, prompt, samples), self.config.select.weights)
 
@@ -136,7 +169,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
     """
     config = passage.config
     grades = config.grades
-    counts = Counts()
+    counts = Counts(models=[Answered(name) for name in passage.lineup.names])
     names = [*config.export, "rejected"]
     try:
         with Writers(folder, names, origin) as out:
@@ -148,7 +181,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
                     counts.reasons[item.reason] += 1
                     out.add("rejected", rows.bad_line_row(item))
                 else:
-                    _write_prompt(out, counts, config, grades, *item)
+                    _write_prompt(out, counts, passage, grades, *item)
         counts.rows = out.written
         counts.unused_columns = passage.unused
     except OSError as error:
@@ -165,11 +198,12 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
 def _write_prompt(
     out: Writers,
     counts: Counts,
-    config: Config,
+    passage: Passage,
     grades: bool,
     graded: Graded,
     decisions: tuple[Decision, ...],
 ) -> None:
+    config, lineup = passage.config, passage.lineup
     accepted = any(d.keep for d in decisions)
     counts.finished += 1
     counts.accepted += accepted
@@ -177,31 +211,59 @@ def _write_prompt(
     text = rows.prompt_text(graded.prompt)
     graded = changed(graded, decisions)
     for sample, decision in zip(graded.samples, decisions, strict=True):
+        by = counts.models[lineup.owners[sample.index]]
+        by.asked += 1
+        own = graded
+        if lineup.apart:
+            own = lineup.shown_in(graded, sample.index)
+            text = rows.prompt_text(own.prompt)
         if sample.response is not None:
-            counts.sampled += 1
+            by.sampled += 1
             if (ending := sample.response.finish_reason) not in ENDINGS:
                 counts.endings[str(ending)] += 1
         if sample.failure is not None:
-            counts.failed += 1
+            by.failed += 1
             counts.said = counts.said or sample.failure.message
-        counts.kept += decision.keep
+        by.kept += decision.keep
         over_target = decision.reason == "over_target"
         if grades and _graded(sample) and sample.failure is None:
-            counts.scored += 1
+            by.scored += 1
             if not (over_target or decision.barred):
-                row = rows.scored_row(graded, sample, text, decision.keep)
+                row = rows.scored_row(own, sample, text, decision.keep)
                 out.add("scored", row)
+                if (reward := row["reward"]) is not None and -inf < reward < inf:
+                    by.rewards += 1
+                    by.total += reward
         if not decision.keep:
             counts.reasons[decision.reason] += 1
-            out.add("rejected", rows.rejected_row(graded, sample, text, decision))
+            out.add("rejected", rows.rejected_row(own, sample, text, decision))
     if accepted:
         # Without a judge there is no best one, and what is not picked would be in no table.
         most = config.select.best if grades and any(map(_graded, graded.samples)) else None
-        thoughts = config.generate.reasoning == "keep"
         for sample in best(graded, decisions, most):
-            out.add("sft", rows.sft_row(graded, sample, thoughts))
+            counts.models[lineup.owners[sample.index]].sft += 1
+            own = lineup.shown_in(graded, sample.index)
+            out.add("sft", rows.sft_row(own, sample, _thoughts(lineup, sample)))
         if found := pair(graded, decisions, config.select.min_gap):
-            out.add("preference", rows.preference_row(graded, found, thoughts))
+            _write_pair(out, counts, lineup, graded, found)
+
+
+def _write_pair(out: Writers, counts: Counts, lineup: Lineup, graded: Graded, found: Pair) -> None:
+    chosen, rejected = (lineup.owners[one.index] for one in (found.chosen, found.rejected))
+    counts.models[chosen].chosen += 1
+    counts.models[rejected].rejected += 1
+    # Where each entry has a system message of its own, the pair has that of what is to be learned.
+    graded = lineup.shown_in(graded, found.chosen.index)
+    row = rows.preference_row(graded, found, _thoughts(lineup, found.chosen))
+    if len(lineup.each) > 1:
+        names = {"chosen_model": chosen, "rejected_model": rejected}
+        row |= {column: lineup.each[by].model for column, by in names.items()}
+    out.add("preference", row)
+
+
+def _thoughts(lineup: Lineup, sample: Sample) -> bool:
+    """Whether what is learned from has the thoughts of the model that gave a response."""
+    return lineup.each[lineup.owners[sample.index]].reasoning == "keep"
 
 
 def _graded(sample: Sample) -> bool:
@@ -216,7 +278,8 @@ def as_metrics(counts: Counts, target: int | None) -> dict[str, Any]:
     responses = ("sampled", "scored", "kept", "failed")
     return {
         "prompts": {"read": c["prompts_read"], **{n: c[n] for n in prompts}, "target": target},
-        "responses": {n: c[n] for n in responses},
+        "responses": {name: counts.responses(name) for name in responses},
+        "models": [one.as_json() for one in counts.models],
         "reasons": dict(counts.reasons.most_common()),
         "endings": dict(counts.endings.most_common()),
         "unused_columns": dict(counts.unused_columns.most_common()),

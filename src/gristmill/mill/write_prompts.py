@@ -98,7 +98,7 @@ def _write(source: Written, out: Path, budget: Budget, watch: Watch) -> Writing:
     with locked(work, work / "lock"):
         calls = Calls(work / "calls.jsonl")
         try:
-            purse = Purse(budget, Spent().or_later(calls.spent), [])
+            purse = Purse(budget, Spent().or_later(calls.spent))
             desk = Desk(calls, purse, work / "items.jsonl", watch=watch)
             writing = loop.run(desk.write(source, source.count, out))
         finally:

@@ -133,7 +133,7 @@ def _needed(config: Config, there: Forecast, target: int | None, share: float) -
     """Prompts to be done until so many are accepted, those in flight at that moment among them."""
     if target is None:
         return there.prompts
-    in_flight = config.generate.concurrency // config.generate.responses
+    in_flight = sum(entry.concurrency for entry in config.generate) // config.lineup().most
     needed = ceil(round(target / share, 6)) + in_flight
     fixed = not any(getattr(s, "parts", ()) for s in config.prompts)
     return min(needed, there.prompts) if fixed and needed - in_flight <= there.prompts else needed

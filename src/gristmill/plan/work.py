@@ -12,10 +12,11 @@ from gristmill.backends.calling import Calling, Price
 from gristmill.errors import ConfigError, DataError, RunError
 from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill import Config, run
+from gristmill.mill.generate import Generate
 from gristmill.mill.journal import read_calls, read_finished
 from gristmill.page.text import plural
 from gristmill.parts import name_of
-from gristmill.records import Sample
+from gristmill.records import Response, Sample
 from gristmill.storage import read_saved
 
 FREE = ("tiny:", "scripted:")
@@ -65,14 +66,14 @@ class Measured:
 
 def free_to_try(config: Config) -> bool:
     """Whether every model of the config is a tiny or scripted one."""
-    models = [config.generate.model, *_models(config)]
+    models = [*(entry.model for entry in config.generate), *_models(config)]
     return all(model.startswith(FREE) for model in models)
 
 
 def _models(config: Config) -> list[str]:
     judges = [j.model for j in config.open_judges() if isinstance(j, Calling)]
     written = [p for s in config.prompts for p in getattr(s, "parts", ())]
-    return [*judges, *(p.open(config.generate).model for p in written)]
+    return [*judges, *(p.open(config.generate[0]).model for p in written)]
 
 
 def try_out(config: Config, prompts: int, watch: Callable[[Any], None] | None = None) -> Measured:
@@ -102,9 +103,10 @@ def measure(config: Config, folder: Path) -> Measured:
         raise DataError(f"{metrics_file}: not there yet; let the run end, or interrupt it once")
     metrics = read_saved(metrics_file, "run `gristmill run` with the same --out again")
     _same_judges(config, samples, folder)
-    works = [_generation(config, samples)]
+    works = _generation(config, samples, folder)
+    answering = len(works)
     works += _judging(config, samples, folder)
-    works += _writing(config, works, metrics, len(samples))
+    works += _writing(config, works, answering, metrics, len(samples))
     where = f"measured on {plural(len(samples), 'prompt')} of {folder}"
     return Measured(tuple(works), _decided(metrics), metrics["prompts"]["accepted"], where)
 
@@ -131,17 +133,34 @@ def _decided(metrics: dict[str, Any]) -> int:
     return max(1, metrics["prompts"]["accepted"], round(finished - over))
 
 
-def _generation(config: Config, prompts: list[tuple[Sample, ...]]) -> Work:
-    answers = [s.response for samples in prompts for s in samples if s.response]
-    return Work(
-        "generate",
-        config.generate.model,
-        len(answers) / len(prompts),
-        sum(r.prompt_tokens for r in answers) / len(prompts),
-        sum(r.completion_tokens for r in answers) / len(prompts),
-        config.generate.concurrency,
-        config.generate.paid,
-    )
+def _generation(config: Config, prompts: list[tuple[Sample, ...]], folder: Path) -> list[Work]:
+    """One work for each entry of `generate`; responses are told apart by their number."""
+    entries, owners = config.generate, config.lineup().owners
+    several, found = len(entries) > 1, [list[Response]() for _ in entries]
+    for sample in (s for samples in prompts for s in samples):
+        if sample.response is None:
+            continue
+        if several and sample.index >= len(owners):
+            raise ConfigError(
+                f"--like {folder}: it has more responses to a prompt than the entries of "
+                "`generate` ask for; measure on a run with the same ones"
+            )
+        found[owners[sample.index] if several else 0].append(sample.response)
+    return [
+        entry_work(
+            entry,
+            len(answers) / len(prompts),
+            sum(r.prompt_tokens for r in answers) / len(prompts),
+            sum(r.completion_tokens for r in answers) / len(prompts),
+        )
+        for entry, answers in zip(entries, found, strict=True)
+    ]
+
+
+def entry_work(entry: Generate, calls: float, read: float, written: float) -> Work:
+    """What the model of an entry of `generate` does for one prompt."""
+    how = entry.concurrency, entry.paid
+    return Work("generate", entry.model, calls, read, written, *how)
 
 
 def _judging(config: Config, prompts: list[tuple[Sample, ...]], folder: Path) -> list[Work]:
@@ -182,21 +201,25 @@ def _judge_work(judge: Judge, calls: float, read: float, written: float, among: 
     )
 
 
-def _writing(config: Config, works: list[Work], metrics: dict[str, Any], count: int) -> list[Work]:
-    """What recipes asked: what is left of the run's tokens and requests."""
+def _writing(
+    config: Config, works: list[Work], answering: int, metrics: dict[str, Any], count: int
+) -> list[Work]:
+    """What recipes asked: what is left of the run's tokens and requests. answering: how many of
+    the works, the first, are of models that answer."""
     if not metrics["recipes"]:
         return []
     tokens, sent = metrics["tokens"], metrics["requests"]["sent"] - metrics["requests"]["retries"]
     part = next(p for s in config.prompts for p in getattr(s, "parts", ()))
-    model = part.open(config.generate)
+    model = part.open(config.generate[0])
+    answers = works[:answering]
     return [
         Work(
             "recipes",
             model.model,
             max(0.0, sent / count - sum(w.calls for w in works)),
-            max(0.0, tokens["prompt"] / count - works[0].prompt_tokens),
-            max(0.0, tokens["completion"] / count - works[0].completion_tokens),
-            config.generate.concurrency,
-            config.generate.paid,
+            max(0.0, tokens["prompt"] / count - sum(w.prompt_tokens for w in answers)),
+            max(0.0, tokens["completion"] / count - sum(w.completion_tokens for w in answers)),
+            config.generate[0].concurrency,
+            config.generate[0].paid,
         )
     ]

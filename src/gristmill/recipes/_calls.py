@@ -97,18 +97,9 @@ class Shared:
 
     async def _sampled(self, prompt: Prompt, index: int, schema: dict[str, Any] | None) -> Response:
         async with self.room:
-            if schema is not None and self.schema:
-                structured = replace(self.sampling, schema=schema)
-                try:
-                    return await self.chat.sample(prompt, index, structured)
-                except BackendError as error:
-                    if error.kind != "bad_request":
-                        raise
-                reply = await self.chat.sample(prompt, index, self.sampling)
-                # The same without a schema was answered: it is the schema that was refused.
-                self.schema = False
-                return reply
-            return await self.chat.sample(prompt, index, self.sampling)
+            held = schema is not None and self.schema
+            sampling = replace(self.sampling, schema=schema) if held else self.sampling
+            return await self.chat.sample(prompt, index, sampling)
 
     def _note_failure(self, error: BackendError) -> None:
         self.failed_in_row += error.kind not in HOPELESS

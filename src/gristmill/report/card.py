@@ -105,8 +105,7 @@ def _size(rows: int) -> str:
 
 
 def _context(run: Run, origins: Origins, licence: Licence) -> dict[str, Any]:
-    generate = run.config.get("generate")
-    generate = generate if isinstance(generate, dict) else {}
+    generate = words.generators(run.config)
     names = _loadable(run)
     return {
         "name": run.name,
@@ -116,12 +115,16 @@ def _context(run: Run, origins: Origins, licence: Licence) -> dict[str, Any]:
         "fields": {name: _fields(run.tables[name]) for name in names},
         "columns": {name: run.tables[name].columns for name in names},
         "first": names[0] if names else None,
-        "models": origins.names("model") or _some(generate.get("model")),
+        "models": origins.names("model")
+        or [str(one["model"]) for one in generate if one.get("model")],
         "licences": origins.names("licences"),
         "licence": licence,
         "recipes": origins.names("recipe"),
         "seed": run.config.get("seed"),
-        "sampling": _options(generate, ("responses", "temperature", "top_p", "max_tokens")),
+        "sampling": [
+            (str(one.get("model") or "") if len(generate) > 1 else "", words.sampling(one))
+            for one in generate
+        ],
         "judges": _judges(run.config),
         "filters": [(n, _flat(o)) for n, o in words.parts(run.config, "keep")],
         "select": _flat(run.config.get("select")),
@@ -160,14 +163,6 @@ def _judges(config: dict[str, Any]) -> list[tuple[str, str, str]]:
         (name, str(options.get("model") or ""), _flat(options.get("weights")))
         for name, options in words.parts(config, "judges")
     ]
-
-
-def _some(value: Any) -> list[str]:
-    return [str(value)] if value else []
-
-
-def _options(values: dict[str, Any], names: tuple[str, ...]) -> str:
-    return _flat({name: values[name] for name in names if values.get(name) is not None})
 
 
 def _flat(value: Any) -> str:

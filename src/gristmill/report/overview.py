@@ -79,10 +79,11 @@ def lede(run: Run) -> list[tuple[str, bool]]:
     """One paragraph of what was done, as (text, is it a model's name)."""
     prompts, sampled = run.count("prompts", "finished"), run.count("responses", "sampled")
     verb = "answered" if sampled else "was asked"
-    said: list[tuple[str, bool]] = [
-        (model_of(run.config), True),
-        (f" {verb} {plural(prompts, 'prompt')}", False),
-    ]
+    who = models_of(run.config)
+    if len(who) > 1:
+        verb = "answered" if sampled else "were asked"
+    said = [part for name in who for part in ((" and ", False), (name, True))][1:]
+    said.append((f" {verb} {plural(prompts, 'prompt')}", False))
     if not sampled:
         return [*said, (" and gave no response.", False)]
     if sampled > prompts:
@@ -100,11 +101,10 @@ def lede(run: Run) -> list[tuple[str, bool]]:
     return said
 
 
-def model_of(config: dict[str, Any]) -> str:
-    """The model that answered, as the config names it."""
-    generate = config.get("generate")
-    model = generate.get("model") if isinstance(generate, dict) else None
-    return label(model) if model else "the model"
+def models_of(config: dict[str, Any]) -> list[str]:
+    """The models that answered, as the config names them."""
+    found = [label(one["model"]) for one in words.generators(config) if one.get("model")]
+    return list(dict.fromkeys(found))[:MOST] or ["the model"]
 
 
 def filters_of(config: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from gristmill.report.agreement import grades, measure_judges
 from gristmill.report.charts import draw_gaps, draw_scores
 from gristmill.report.folder import AGAIN, Run, open_run, write_page
 from gristmill.report.measure import Scores, measure_gaps, measure_scores
+from gristmill.report.models import models
 from gristmill.report.overview import details, funnel, lede, notes, tiles, truth
 from gristmill.report.pick import pick_pairs, pick_rejected, pick_samples
 from gristmill.report.reasons import explain_reasons
@@ -60,6 +61,7 @@ def _context(run: Run) -> dict[str, Any]:
         "notes": notes(run),
         "scores": _scores(run, scores),
         "recipes": recipes(run),
+        "models": models(run),
         "judges": judges,
         "judge_names": judges and judges.names,
         "reasons": reasons,

@@ -21,6 +21,8 @@ from gristmill.report.turns import Turn, messages, turn, turns
 SHOWN = 12
 """Responses shown of each sort."""
 
+SIDES = ("chosen", "rejected")
+
 RESPONSE = ("response", "reasoning", "tool_calls")
 """The columns of what a model said; only the first is always there."""
 
@@ -49,6 +51,7 @@ class Pair:
     chosen: list[Turn]
     rejected: list[Turn]
     scores: tuple[float, float]
+    models: tuple[str, str] = ("", "")
 
     @property
     def gap(self) -> float:
@@ -115,7 +118,7 @@ def pick_pairs(run: Run) -> list[Pair]:
         wanted["Median gap"] = int(order[order.size // 2])
     if order.size > 1:
         wanted["Narrowest gap"] = int(order[0])
-    names = ["prompt", "chosen", "rejected", "chosen_score", "rejected_score"]
+    names = ["prompt", *(f"{side}{of}" for of in ("", "_score", "_model") for side in SIDES)]
     rows = fetch(table, set(wanted.values()), names)
     return [
         Pair(
@@ -124,9 +127,15 @@ def pick_pairs(run: Run) -> list[Pair]:
             chosen=messages(rows[i]["chosen"]),
             rejected=messages(rows[i]["rejected"]),
             scores=(rows[i]["chosen_score"], rows[i]["rejected_score"]),
+            models=(_named(rows[i], "chosen"), _named(rows[i], "rejected")),
         )
         for label, i in wanted.items()
     ]
+
+
+def _named(row: dict[str, Any], side: str) -> str:
+    """Who gave a side of a pair; empty where one model gave all."""
+    return label(row.get(f"{side}_model") or "", 60)
 
 
 def fetch(

@@ -70,6 +70,20 @@ def parts(config: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+def generators(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of `generate`: one, or a list of them."""
+    found = config.get("generate")
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+
+
+def sampling(entry: dict[str, Any]) -> str:
+    """How a model was asked, in one line: `responses 4, temperature 0.8, few-shot examples`."""
+    names = ("responses", "weight", "temperature", "top_p", "max_tokens")
+    unset = {"weight": None, "top_p": 1}
+    said = [f"{n} {entry[n]}" for n in names if entry.get(n, unset.get(n)) != unset.get(n)]
+    return ", ".join([*said, *(["few-shot examples"] if entry.get("examples") else [])])
+
+
 def state(run: Run) -> tuple[str, str, str]:
     """(label, tone, what to do) of the run's status."""
     status = str(run.metrics.get("status") or "unknown")
