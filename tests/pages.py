@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 
@@ -37,3 +38,16 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+
+_COUNTED = (
+    "prompts|rows|responses|answers|calls|requests|tokens|votes|battles|models|judges|pairs|"
+    "examples|steps|epochs|lines|words|characters|times|items|replies|retries|servers|shards|"
+    "turns|rounds|labels|duplicates|conversations|failures|layers|questions|constraints|tests|"
+    "clusters|categories|sources|attributes|places|ties|were|are|have"
+)
+
+
+def plurals_of_one(text: str) -> list[str]:
+    """What a text says of one thing as if of several."""
+    return re.findall(rf"(?<![\w.,:=#/\u202f-])1 (?:{_COUNTED})\b", text)

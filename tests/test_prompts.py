@@ -122,7 +122,7 @@ def test_fewer_prompts_than_wanted_are_kept_and_it_says_why(gristmill: Gristmill
     result = gristmill(*command, "--max-requests", "20")
     assert result.code == 3
     assert 0 < len(rows("p.jsonl")) < 50
-    assert "fewer than wanted: open_qa: budget: the budget of 20 requests is spent" in result.out
+    assert "fewer than wanted: budget: the budget of 20 requests is spent" in result.out
     assert gristmill(*command, "--max-requests", "500").code == 0
     assert len(rows("p.jsonl")) == 50
     assert max(writers.asked.values()) == 1

@@ -446,8 +446,9 @@ def test_battles_of_people_are_judged_once_more(tmp_path: Path) -> None:
 
 def test_what_is_printed_holds_no_escapes():
     evil = "mill\x1b[31m"
-    models = {evil: {"failures": {"server": 2}, "cut_off": 1}}
-    judges = {evil: {"votes": 1, "ties": 0, "flips": 0, "equal": 0, "failures": {}}}
+    models = {evil: {"failures": {"server": 2}, "first_failure": evil, "cut_off": 1}}
+    none = {"failures": {}, "first_failure": None}
+    judges = {evil: {"votes": 1, "ties": 0, "flips": 0, "equal": 0, **none}}
     nobody = {"people": None, "models": None, "people_with_models": None}
     counts = {"refused": {}, "pairs": 1, "battles": 1, "prompts": 1, "cached": 0}
     summary = {**counts, "models": models, "judges": judges, "agreement": nobody}

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import struct
+from dataclasses import replace
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from browser import browser, hinders
 from fights import decided, fair, row, write_rows
 from gristmill.arena.battles import Battle, Battles, names_of
 from gristmill.arena.export import COLUMNS, as_csv
-from gristmill.arena.heatmap import WRITTEN, fragment, heat, heat_page, heat_picture
+from gristmill.arena.heatmap import INK, SCALE, WRITTEN, fragment, heat, heat_page, heat_picture
 from gristmill.arena.page import leaderboard_page
 from gristmill.arena.rank import rank
 from gristmill.arena.run import heatmap_files
 from gristmill.arena.run import rank as rank_files
 from gristmill.arena.settings import Settings
 from gristmill.arena.show import show_ratings
-from gristmill.arena.stability import stability
+from gristmill.arena.stability import ratings_over_time, stability
 from gristmill.errors import ConfigError, StorageError
 from pages import Page
 from processes import run
@@ -59,6 +62,25 @@ def world(names: list[str], each: int = 3) -> Battles:
 def size_of(picture: bytes) -> tuple[int, int]:
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     return struct.unpack(">II", picture[16:24])
+
+
+WORN = {"down", "even", "up", "ink"}
+
+
+def colour(hexed: str) -> np.ndarray:
+    return np.array([int(hexed[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+
+
+def mixed(first: str, second: str, weight: float) -> np.ndarray:
+    """What CSS makes of `color-mix(in srgb, first weight, second)`."""
+    return weight * colour(first) + (1 - weight) * colour(second)
+
+
+def contrast(one: np.ndarray, other: np.ndarray) -> float:
+    """WCAG's, from 1 to 21."""
+    linear = (np.where(c <= 0.03928, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in (one, other))
+    less, more = sorted(float(c @ (0.2126, 0.7152, 0.0722)) for c in linear)
+    return (more + 0.05) / (less + 0.05)
 
 
 def harmless(html: str) -> Page:
@@ -105,23 +127,41 @@ class TestHeat:
         assert page.open == []
         assert [tag for tag, _ in page.tags].count("style") == 1
         titles = [attributes.get("title") for tag, attributes in page.tags if tag == "td"]
-        # A corner, and nine cells: of five nobody knows anything.
-        assert len(titles) == 10
-        assert sum(title is None for title in titles) == 1 + 5
+        # A corner, and nine cells.
+        assert titles[0] is None and len(titles) == 10
+        assert titles[1] == "a: the same model"
+        assert str(titles[2]).startswith("a against b: 70\u202f% of 10 battles (")
+        assert titles[3] == "a and c: never met"
 
-    def test_cells_that_are_empty_are_blank(self) -> None:
+    def test_a_cell_says_what_it_is_without_being_pointed_at(self) -> None:
         lots = self.lots()
-        html = fragment(lots, rank(lots))
-        assert html.count("<td></td>") == 1 + 5
-        assert ">70</td>" in html
+        page = Page(fragment(lots, rank(lots)))
+        said = page.text.partition("the column's. ")[2].partition(" 0 to 100 %")[0]
+        assert said == (
+            "a b c a same model 70 % never met b 30 % same model 50 % c never met 50 % same model"
+        )
+        heads = [a.get("scope") for tag, a in page.tags if tag == "th"]
+        assert heads.count("col") == heads.count("row") == 3
 
-    def test_a_large_map_has_no_numbers_in_it(self) -> None:
+    def test_the_figures_can_be_read_on_every_colour(self) -> None:
+        css = files("gristmill.page").joinpath("base.css").read_text()
+        heat_css = files("gristmill.arena").joinpath("heat.css").read_text()
+        for place, block in enumerate(re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]):
+            of = dict(re.findall(r"--(\w+):\s*(#\w{6})", block))
+            for end in ("down", "up"):
+                for weight in range(101):
+                    cell = mixed(of[end], of["even"], weight / 100)
+                    assert contrast(cell, colour(of["ink"])) >= 4.5, (place, end, weight)
+            if not place:
+                # The picture, and a page of someone else's, have the light ones.
+                assert (of["down"], of["even"], of["up"], of["ink"]) == (*SCALE, INK)
+                assert all(f"var(--{name}, {of[name]})" in heat_css for name in of.keys() & WORN)
+
+    def test_a_large_map_has_its_numbers_too(self) -> None:
         names = [f"m{n:02d}" for n in range(WRITTEN + 1)]
         lots = world(names, 1)
         html = fragment(lots, rank(lots))
-        assert "heat many" in html
-        assert not re.search(r'<td class="[^>]*>\d', html)
-        assert re.search(r'<td class="[^>]*>\d', fragment(*(lambda x: (x, rank(x)))(self.lots())))
+        assert len(re.findall(r'<td class="(?:up|down)"[^>]*>\d+<', html)) == 27 * 26
 
     @pytest.mark.parametrize(
         "names",
@@ -224,9 +264,30 @@ class TestLeaderboard:
         assert "All boards" not in page.text
         assert "Flagged" not in page.text
 
-    def test_a_file_without_times_says_so(self) -> None:
-        _, page = page_of(fair(4, 200))
-        assert "order of the file, since the votes have no time" in page.text
+    def test_the_order_of_votes_is_said(self) -> None:
+        lots = fair(4, 200)
+        _, page = page_of(lots)
+        assert (
+            "each tenth of the votes, in a random order, since the votes have no time." in page.text
+        )
+        some = replace(lots, time=np.where(np.arange(200) < 199, np.arange(200.0), np.nan))
+        _, page = page_of(some)
+        last = "in order of time, the 1 vote without one last and in a random order."
+        assert last in page.text
+
+    def test_a_file_in_the_order_of_its_models_is_not_told_in_it(self) -> None:
+        lots = fair(6, 3000)
+        pair = 6 * np.minimum(lots.a, lots.b) + np.maximum(lots.a, lots.b)
+        by_pair = lots.take(np.argsort(pair, kind="stable"))
+        # One time for all tells no more than none.
+        for one in (by_pair, replace(by_pair, time=np.ones(len(lots)))):
+            parts = ratings_over_time(one, Settings())
+            assert all(len(part) == 6 for part in parts)
+            assert max(abs(parts[4][m] - parts[-1][m]) for m in parts[-1]) < 40
+            assert parts == ratings_over_time(one, Settings())
+        # A real order of time is kept, whatever it is.
+        timed = ratings_over_time(replace(by_pair, time=np.arange(3000.0)), Settings())
+        assert len(timed[0]) < 6
 
     def test_hostile_names(self) -> None:
         lots = world(HOSTILE, 2)
@@ -462,3 +523,56 @@ class TestFiles:
         text = Page((tmp_path / "board.html").read_text()).text
         assert "votes.csv and 1 more" in text
         assert "400 battles" in text
+
+
+class TestInABrowser:
+    def pages(self, folder: Path) -> list[Path]:
+        few, many = judges_and_boards(), world([f"model-of-some-length-{n}" for n in range(28)], 1)
+        votes = [(lots, rank(lots)) for lots in (few, many)]
+        made = {
+            "board": leaderboard_page("votes.csv", *votes[0], Settings()),
+            "few": heat_page(heat(*votes[0]), votes[0][1], "votes.csv"),
+            "many": heat_page(heat(*votes[1]), votes[1][1], "votes.csv"),
+        }
+        for name, page in made.items():
+            (folder / f"{name}.html").write_bytes(page)
+        return [folder / f"{name}.html" for name in made]
+
+    def test_nothing_hinders_reading(self, tmp_path: Path) -> None:
+        assert hinders(*self.pages(tmp_path)) == []
+
+    def test_the_map_scrolls_in_its_box_and_names_stay(self, tmp_path: Path) -> None:
+        many = self.pages(tmp_path)[2]
+        with browser() as opened:
+            page = opened.new_page(viewport={"width": 400, "height": 800})
+            page.goto(many.as_uri())
+            box = page.locator(".heat-scroll")
+            box.evaluate("box => box.scrollTo(600, 500)")
+            shown = box.bounding_box()
+            for name in (page.locator("tbody th").nth(25), page.locator("thead th").nth(20)):
+                at = name.bounding_box()
+                assert shown["x"] - 1 <= at["x"] <= shown["x"] + shown["width"] - at["width"]
+                assert shown["y"] - 1 <= at["y"] <= shown["y"] + shown["height"] - at["height"]
+            cell = page.locator("tbody td").first.bounding_box()
+            assert cell["width"] >= 24 and cell["height"] >= 24
+
+    def test_cells_are_told_by_pointer_and_keys(self, tmp_path: Path) -> None:
+        many = self.pages(tmp_path)[2]
+        with browser() as opened:
+            page = opened.new_page(viewport={"width": 400, "height": 800})
+            page.goto(many.as_uri())
+            said = page.locator(".heat-said")
+            first = said.inner_text()
+            page.keyboard.press("Tab")
+            page.keyboard.press("ArrowDown")
+            names = page.locator("tbody th").all_text_contents()
+            assert said.inner_text() == f"{names[0]}: the same model"
+            for key in [*["ArrowRight"] * 40, "ArrowDown"]:
+                page.keyboard.press(key)
+            assert said.inner_text().startswith(f"{names[1]} against {names[-1]}: ")
+            at, box = (page.locator(f).bounding_box() for f in ("[data-at]", ".heat-scroll"))
+            assert at["x"] + at["width"] <= box["x"] + box["width"]
+            page.locator("tbody tr").nth(2).locator("td").nth(27).hover()
+            assert said.inner_text().startswith(f"{names[2]} against {names[-1]}: ")
+            page.locator("h1").hover()
+            assert said.inner_text() == first

@@ -12,14 +12,15 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from browser import CHROMIUM
+from browser import browser as opened_browser
 from gristmill.arena.store import Votes, read_votes
 
-CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 60_000
 """Milliseconds until a test gives up on a busy machine."""
 
 pytest.importorskip("gradio", reason="the page needs the extra 'arena'")
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if not CHROMIUM.exists():
     pytest.skip("there is no /usr/bin/chromium", allow_module_level=True)
 
@@ -111,10 +112,8 @@ def server(tmp_path_factory) -> Iterator[SimpleNamespace]:
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
@@ -377,7 +376,7 @@ def test_the_leaderboard(page, server):
     page.wait_for_selector(".ratings")
     board = page.inner_text("#leaderboard")
     assert "Anna" in board and "waterwheel" not in page.content()
-    assert page.locator("#leaderboard .heat td[title]").count() == 2
+    assert page.locator("#leaderboard .heat td[title]").count() == 4
 
 
 def test_a_browser_stays_one_visitor_and_another_is_another(browser, server):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import bench_judges
+from browser import hinders
 from gristmill.bench.boards import REWARDBENCH
 from gristmill.bench.page import reference_rows
 from gristmill.bench.plot import plot
@@ -136,6 +137,12 @@ def test_an_evaluation_without_a_verdict_still_has_a_page(tmp_path: Path) -> Non
     assert "3 rows without a verdict" in page.text
     assert "no judge has an overall score" in page.text
     assert "bad_reply 3" in card
+
+
+def test_nothing_hinders_reading(tmp_path: Path) -> None:
+    models = ("scripted:bench_judges:length", "scripted:bench_judges:equal")
+    evaluated(tmp_path, rows(40) + rows(30, "another subset"), models=models)
+    assert hinders(tmp_path / "out" / "report.html") == []
 
 
 def test_both_orders_show_the_bias(tmp_path: Path) -> None:

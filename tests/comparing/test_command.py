@@ -15,6 +15,7 @@ import pytest
 import typer
 
 import compared
+from browser import hinders
 from commands import Gristmill
 from gristmill import cli
 from gristmill.comparing.plot import scatter
@@ -52,6 +53,12 @@ def test_the_table_and_the_folder(
     assert page.open == [] and "1 of 2" not in page.text
     assert "Each point is one answer. On the line both say the same." in page.text
     assert len([tag for tag, _ in page.tags if tag == "circle"]) == metrics["answers"]
+
+
+def test_nothing_hinders_reading(gristmill: Gristmill, tmp_path: Path) -> None:
+    data = compared.pairs(tmp_path)
+    gristmill("compare", UP, HALF, "--kind", "reward", "--data", data, "--out", "out")
+    assert hinders(Path("out/report.html")) == []
 
 
 def test_several_sources_and_a_chat_model(gristmill: Gristmill, tmp_path: Path) -> None:

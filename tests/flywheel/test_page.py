@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from browser import hinders
 from gristmill.flywheel import loaded, page
 from gristmill.flywheel.chart import NUMBER, SHARE, chart
 from gristmill.flywheel.deal import Dealt
@@ -78,6 +79,12 @@ def test_several_arms(tmp_path: Path) -> None:
     for word in ("Arm against arm", "Round against round", "complete", "and after",
                  "1 row of the prompts", "2 rows of the files", "alert(1)"):  # fmt: skip
         assert word in seen, word
+
+
+def test_nothing_hinders_reading(tmp_path: Path) -> None:
+    arms = {name: [measured(n), measured(n + 5)] for n, name in enumerate(("reward", "none"))}
+    out = folder(tmp_path, arms)
+    assert hinders(page.write_page(out)) == []
 
 
 def test_one_arm_alone(tmp_path: Path) -> None:

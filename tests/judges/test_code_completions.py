@@ -118,7 +118,7 @@ class TestMissingImports:
         answer = fenced(f"def root(x):\n    {code}")
         verdict = judged(answer, TESTS)
         assert verdict.reward == 1
-        assert verdict.detail == f"1 of 1 tests passed; with `{line}`, which it left out"
+        assert verdict.detail == f"1 of 1 test passed; with `{line}`, which it left out"
         strict = judged(answer, TESTS, strict=True)
         assert strict.reward == 0
         assert "NameError" in strict.detail

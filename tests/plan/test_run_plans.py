@@ -194,7 +194,7 @@ class TestMoneyAndHours:
         values = scripted(tmp_path, 10, generate={"concurrency": 2})
         one, two = (plan(values, rows=n, accepted=0.5, tried=0) for n in (1000, 2000))
         assert two.calls / one.calls == pytest.approx(2, rel=0.01)
-        assert any("10 prompts are there" in note for note in two.notes)
+        assert any("10 prompts there of " in note for note in two.notes)
 
     def test_two_judges_of_one_kind_have_a_name_each(self, tmp_path: Path) -> None:
         judge = {"reward": {"model": "scripted:echo"}}

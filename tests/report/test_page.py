@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 import pages
+from browser import hinders
 from gristmill.errors import DataError, StorageError
 from gristmill.mill.parquet import Writers
 from gristmill.mill.rows import Origin, preference_row, scored_row, sft_row
@@ -74,6 +75,10 @@ def test_every_kind_of_run_gives_a_sound_page(any_run: Path) -> None:
         if tag == "svg":
             assert attrs["role"] == "img" and attrs["aria-label"]
     assert "nan" not in re.findall(r"[\w-]+", text.lower())
+
+
+def test_nothing_hinders_reading(any_run: Path) -> None:
+    assert hinders(write_report(any_run)) == []
 
 
 def test_it_asks_no_server_and_runs_only_its_own_script(normal: Path) -> None:

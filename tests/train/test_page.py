@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import pages
+from browser import browser, hinders
 from gristmill.errors import DataError, StorageError
 from gristmill.train.page import training_page
 from train.metrics_of import HOSTILE, damaged, language_metrics, reward_metrics, write_folder
@@ -33,7 +34,8 @@ class Page(pages.Page):
 
 def test_it_says_what_was_measured(tmp_path: Path) -> None:
     refused = [
-        {"where": f"own.jsonl:{i}", "reason": "too_long", "detail": f"{i} tokens"} for i in range(9)
+        {"where": f"own.jsonl:{i}", "reason": "too_long", "detail": f"{i} {what}"}
+        for i, what in enumerate(["tokens"] * 9 + ["letters"])
     ]
     folder = write_folder(tmp_path / "run", reward_metrics(), [*refused, "no mapping"])
     (folder / "curves.png").write_bytes(PNG)
@@ -54,7 +56,9 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     assert len(page.named("svg")) == 5 and len(page.named("circle")) == sum(bins)
     assert "5.2500" in page.words  # before the training
     assert "0.9000" in page.words and "0.4500" in page.words
-    assert "own.jsonl:0 0 tokens" in page.text and "own.jsonl:3" not in page.text
+    # What the same words said is told once.
+    assert "own.jsonl:0 0 tokens own.jsonl:9 9 letters" in page.text
+    assert "own.jsonl:1" not in page.text
     assert "name: <support>" in page.text
     assert page.text.count("Verbosity is never given") == 1
 
@@ -130,3 +134,26 @@ def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
     (folder / "report.html").mkdir()
     with pytest.raises(StorageError, match=r"report\.html: cannot"):
         training_page(folder)
+
+
+def test_nothing_hinders_reading(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "run", reward_metrics())
+    assert hinders(training_page(folder)) == []
+
+
+def test_the_curves_are_as_wide_as_their_words_need(tmp_path: Path) -> None:
+    from gristmill.train.curves import plot
+
+    folder = write_folder(tmp_path / "run", reward_metrics())
+    lines = [{"step": step, "loss": 1 / step, "lr": 0.1, "grad_norm": 1} for step in range(1, 9)]
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plot(log, folder / "curves.png")
+    with browser() as opened:
+        page = opened.new_page(viewport={"width": 400, "height": 800})
+        page.goto(training_page(folder).as_uri())
+        shown = page.locator(".curves").evaluate("one => one.clientWidth / one.naturalWidth")
+        box = page.locator(".curves").locator("..").bounding_box()
+    # Ten points at 150 dots an inch.
+    assert shown * 10 / 72 * 150 >= 11
+    assert box["width"] <= 400

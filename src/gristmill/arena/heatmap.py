@@ -22,7 +22,10 @@ from gristmill.page.frame import Tile, environment
 from gristmill.page.text import NARROW, label, percent, plural, visible, whole
 
 WRITTEN = 26
-"""Models up to which each cell has its number written in it."""
+"""Models up to which each cell of the picture has its number written in it."""
+SCALE = ("#ec9a5c", "#e2e5e9", "#62a8e0")
+"""Colours of 0, 50 and 100 %, on which the ink can be read; `heat.css` has the same."""
+INK = "#1a1f26"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,13 @@ class Heat:
     def said(self, row: int, column: int) -> str:
         """The cell in words, with its 95 % interval (Wilson)."""
         count = int(self.battles[row, column])
-        names = (label(visible(self.models[place]), 60) for place in (row, column))
+        names = [label(visible(self.models[place]), 60) for place in (row, column)]
+        if not count:
+            return (
+                f"{names[0]}: the same model"
+                if row == column
+                else f"{' and '.join(names)}: never met"
+            )
         ends = wilson(float(self.points[row, column]), count)
         assert ends
         low, high = (percent(end, 0) for end in ends)
@@ -84,12 +93,12 @@ def fragment(battles: Battles, found: dict[str, Any]) -> str:
     """The win rates as a piece of HTML that brings its own style, for another page."""
     style = Markup(files("gristmill.arena").joinpath("heat.css").read_text(encoding="utf-8"))
     template = templates().get_template("heat.html")
-    return template.render(h=heat(battles, found), written=WRITTEN, own_style=style)
+    return template.render(h=heat(battles, found), own_style=style)
 
 
 def cells(table: Heat) -> str:
     """The win rates as a piece of HTML for a page of ours."""
-    return Markup(templates().get_template("heat.html").render(h=table, written=WRITTEN))
+    return Markup(templates().get_template("heat.html").render(h=table))
 
 
 def heat_page(table: Heat, found: dict[str, Any], name: str) -> bytes:
@@ -135,9 +144,7 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
     shown = np.full((size, size), np.nan)
     met = table.battles > 0
     shown[met] = table.points[met] / table.battles[met]
-    colours = LinearSegmentedColormap.from_list(
-        "win rate", ["#8f3b05", "#e08a4b", "#e6e9ed", "#5b9fd6", "#0a4f8a"]
-    )
+    colours = LinearSegmentedColormap.from_list("win rate", SCALE)
     image = axes.imshow(np.ma.masked_invalid(shown), cmap=colours, vmin=0, vmax=1)
     axes.set_xticks(range(size), names, rotation=90, fontsize=font, parse_math=False)
     axes.set_yticks(range(size), names, fontsize=font, parse_math=False)
@@ -157,7 +164,7 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
         fontsize=9,
         x=0.01,
         ha="left",
-        color="#1a1f26",
+        color=INK,
         parse_math=False,
     )
     bar = figure.colorbar(image, ax=axes, shrink=0.5, pad=0.015, aspect=30)
@@ -173,14 +180,5 @@ def heat_picture(table: Heat, found: dict[str, Any], name: str) -> bytes:
 
 def _write_in(axes: Any, shown: np.ndarray) -> None:
     for row, column in np.argwhere(np.isfinite(shown)):
-        rate = shown[row, column]
-        dark = abs(rate - 0.5) > 0.28
-        axes.text(
-            column,
-            row,
-            f"{100 * rate:.0f}",
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            color="white" if dark else "#1a1f26",
-        )
+        figure = f"{100 * shown[row, column]:.0f}"
+        axes.text(column, row, figure, ha="center", va="center", fontsize=7.5, color=INK)

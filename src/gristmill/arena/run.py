@@ -14,7 +14,7 @@ from gristmill.arena.rank import rank as rank_battles
 from gristmill.arena.read import read
 from gristmill.arena.settings import Settings
 from gristmill.errors import ConfigError, StorageError
-from gristmill.page.text import visible
+from gristmill.page.text import plural, visible
 from gristmill.parts import build
 from gristmill.storage import write_atomically
 from gristmill.terminal.console import speaker
@@ -92,8 +92,8 @@ def heatmap_files(
         draw = heat_picture if out.suffix.lower() == ".png" else heat_page
         _write(out, draw(table, found, _name(sources)))
     said = (
-        f"{len(table.models)} models, {found['battles']:,} battles, {table.pairs:,} of "
-        f"{table.possible:,} pairs met"
+        f"{plural(len(table.models), 'model')}, {plural(found['battles'], 'battle')}, "
+        f"{table.pairs:,} of {plural(table.possible, 'pair')} met"
     )
     return [said, *(visible(f"note: {line}") for line in found["warnings"])]
 

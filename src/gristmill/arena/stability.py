@@ -11,7 +11,7 @@ from gristmill.arena.battles import Battles
 from gristmill.arena.rank import rank
 from gristmill.arena.settings import Settings
 from gristmill.errors import GristmillError
-from gristmill.page.text import NARROW
+from gristmill.page.text import NARROW, plural
 
 PARTS = 10
 WIDTH, HEIGHT = 760.0, 300.0
@@ -35,13 +35,13 @@ class Line:
 @dataclass(frozen=True)
 class Stability:
     """The picture, as geometry. moved: by how many points a rating changed from the ninth tenth
-    to the last, at the median."""
+    to the last, at the median. order: of the votes, in words."""
 
     lines: list[Line]
     ticks: list[tuple[float, str]]
     parts: list[tuple[float, str]]
     moved: float | None
-    timed: bool
+    order: str
     width: float = WIDTH
     height: float = HEIGHT
     left: float = LEFT
@@ -51,8 +51,10 @@ class Stability:
 
 def ratings_over_time(battles: Battles, settings: Settings) -> list[dict[str, float]]:
     """For the first tenth of the battles, the first two, ..., all: each model's rating, as far as
-    it is finite. In order of time, or of the source where no time is known."""
-    ordered = battles.in_time()
+    it is finite. In order of time; votes of one time, or of none, are shuffled by the seed: in a
+    file's own order they often stand model by model, and each tenth would be of other models."""
+    shuffled = np.random.default_rng(settings.seed).permutation(len(battles))
+    ordered = battles.take(shuffled).in_time()
     plain = settings.model_copy(
         update={"category": "overall", "ci": "sandwich", "rounds": 2, "anchor": None}
     )
@@ -107,8 +109,16 @@ def stability(battles: Battles, settings: Settings, most: int) -> Stability | No
         [(y(float(mark)), f"{mark:,.0f}") for mark in marks],
         [(_x(at), _share(at)) for at in range(PARTS)],
         _moved(parts),
-        battles.time is not None,
+        _order(battles),
     )
+
+
+def _order(battles: Battles) -> str:
+    if battles.time is None:
+        return "in a random order, since the votes have no time"
+    untimed = int(np.isnan(battles.time).sum())
+    last = f", the {plural(untimed, 'vote')} without one last and in a random order"
+    return f"in order of time{last if untimed else ''}"
 
 
 def _share(part: int) -> str:

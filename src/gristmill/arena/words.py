@@ -54,7 +54,7 @@ def rules(found: dict[str, Any]) -> list[str]:
         "bootstrap": f"Intervals are percentiles of {whole(found['rounds'])} resampled sets of "
         "votes.",
         "cluster": f"Intervals let votes of one {found['cluster_by']} depend on each other "
-        f"({whole(found['clusters'])} clusters).",
+        f"({plural(found['clusters'], 'cluster')}).",
     }
     anchor = found["anchor"]
     level = (
@@ -120,7 +120,7 @@ def _about_judges(judges: dict[str, Any] | None) -> list[str]:
         ),
     )
     return [
-        f"{plural(len(flagged), 'judge')} of {whole(judges['tested'])} vote against the ratings "
+        f"{plural(len(flagged), 'judge')} of {whole(judges['tested'])} voted against the ratings "
         f"more than honest votes would: {shown}. By chance {decimal(judges['expected'], 1)} "
         "would be flagged. Their votes are counted."
     ]

@@ -100,6 +100,7 @@ def _judge(bench: Bench, tally: Tally, seconds: float) -> dict[str, Any]:
         "high": whole.high if whole else None,
         "num_prompts": whole.judged if whole else 0,
         "failed": dict(tally.failed.most_common()),
+        "first_failure": tally.said or None,
         **scores(bench, parts),
         "if_missing_wrong": _pessimistic(bench, tally, credits),
         "parts": {name: vars(part) for name, part in parts.items()},

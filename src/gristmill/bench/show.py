@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gristmill.bench import words
-from gristmill.page.text import NARROW, label
+from gristmill.page.text import NARROW, label, plural
 
 
 def show_scores(console: Console, metrics: dict[str, Any], folder: Any) -> None:
@@ -32,7 +32,7 @@ def show_scores(console: Console, metrics: dict[str, Any], folder: Any) -> None:
     for line in words.warnings(metrics):
         console.print(line, style="yellow", soft_wrap=True, markup=False, highlight=False)
     if metrics["cached"]:
-        console.print(f"{metrics['cached']:,} answers out of the cache")
+        console.print(f"{plural(metrics['cached'], 'answer')} out of the cache")
     console.print(f"report: {folder}/report.html", soft_wrap=True, markup=False, highlight=False)
 
 

@@ -12,6 +12,7 @@ from gristmill.bench.judges import Judge
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
+from gristmill.page.text import plural
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def look(evaluation: Evaluation) -> Survey:
             raise DataError(f"{name}: holds no rows")
         first = survey.refused[0]
         raise DataError(
-            f"{name}: none of {len(survey.refused):,} rows can be used; the first, {first.where}: "
-            f"{first.reason}: {first.detail}"
+            f"{name}: none of {plural(len(survey.refused), 'row')} can be used; the first, "
+            f"{first.where}: {first.reason}: {first.detail}"
         )
     return survey
 

@@ -87,6 +87,7 @@ class Tally:
     judge: Judge
     _arrays: dict[Name, array] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
+    said: str = ""
     replies: int = 0
     unreadable: int = 0
     equal: int = 0
@@ -111,6 +112,7 @@ class Tally:
         found["credit"] = credit(item, outcome, 1) if outcome.asked else found["both"]
         if outcome.failure:
             self.failed[outcome.failure[0]] += 1
+            self.said = self.said or outcome.failure[1]
         else:
             tied = len(item.answers) == 2 and margin(item, outcome) == 0
             found["leaning"] = 0.5 if tied else found["both"]

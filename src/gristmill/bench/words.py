@@ -51,9 +51,11 @@ def _about(judge: dict[str, Any]) -> list[str]:
     failed = sum(judge["failed"].values())
     if failed:
         kinds = ", ".join(f"{kind} {whole(n)}" for kind, n in judge["failed"].items())
+        first = f" The first: {label(said, 200)}" if (said := judge["first_failure"]) else ""
         found.append(
             f"{name}: {plural(failed, 'row')} without a verdict ({kinds}), left out of its "
             f"figures; were all of them wrong, it would have {percent(judge['if_missing_wrong'])}."
+            f"{first}"
         )
     if judge["replies"] and judge["unreadable"] > MANY_UNREADABLE * judge["replies"]:
         share = percent(judge["unreadable"] / judge["replies"])

@@ -10,6 +10,8 @@ import typer
 from gristmill.cli.caching import CacheFolder
 from gristmill.cli.columns import Columns, columns_of
 from gristmill.cli.console import OUT, interruptible
+from gristmill.errors import RunError
+from gristmill.page.text import plural
 
 _Models = Annotated[
     list[str] | None,
@@ -176,10 +178,15 @@ def rows(
     from gristmill.bench.export import write_rows
 
     count = write_rows(source, out)
-    OUT.print(f"{count:,} rows: {out}", markup=False, soft_wrap=True)
+    OUT.print(f"{plural(count, 'row')}: {out}", markup=False, soft_wrap=True)
 
 
 def _show(found: Any) -> None:
     from gristmill.bench.show import show_scores
 
     show_scores(OUT, found.metrics, found.folder)
+    if not any(judge["num_prompts"] for judge in found.metrics["judges"]):
+        raise RunError(
+            "no judge gave a verdict, see above; put it right and run again: only what failed is "
+            "asked again"
+        )

@@ -10,6 +10,7 @@ import typer
 
 from gristmill.cli.console import OUT
 from gristmill.errors import ConfigError
+from gristmill.page.text import plural
 
 CacheFolder = Annotated[
     Path | None,
@@ -48,7 +49,7 @@ def cache(
         return
     age = None if older_than is None else _age(older_than)
     deleted = clear_answers(folder, older_than=age, model=model)
-    OUT.print(f"{deleted:,} answers deleted: {folder}", markup=False, soft_wrap=True)
+    OUT.print(f"{plural(deleted, 'answer')} deleted: {folder}", markup=False, soft_wrap=True)
 
 
 def _show(folder: Path) -> None:
@@ -56,7 +57,7 @@ def _show(folder: Path) -> None:
 
     from rich.table import Table
 
-    from gristmill.page.text import NARROW, brief, label
+    from gristmill.page.text import NARROW, brief, label, plural
     from gristmill.storage.cache import size_on_disk, survey
 
     held = survey(folder)
@@ -72,7 +73,7 @@ def _show(folder: Path) -> None:
         OUT.print(table)
     size = brief(size_on_disk(folder)).replace(NARROW, " ")
     entries = sum(one.entries for one in held)
-    OUT.print(f"{entries:,} answers, {size} bytes: {folder}", markup=False, soft_wrap=True)
+    OUT.print(f"{plural(entries, 'answer')}, {size} bytes: {folder}", markup=False, soft_wrap=True)
 
 
 def _age(text: str) -> float:

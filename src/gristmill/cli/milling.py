@@ -24,6 +24,7 @@ from gristmill.cli.serving import serve
 from gristmill.cli.settings import Settings
 from gristmill.cli.training import training
 from gristmill.errors import ConfigError, GristmillError, InputError, RunError
+from gristmill.page.text import plural
 from gristmill.parts import no_code
 from gristmill.terminal.console import show_warnings
 
@@ -185,10 +186,10 @@ def run(
     (show_line if quiet or preview else show_outcome)(OUT, outcome)
     if outcome.status == "failed":
         first = f", the first: {outcome.said}" if outcome.said else ""
-        raise RunError(
-            f"{outcome.detail}{first}; {outcome.folder}/data/rejected.parquet says why; put it "
-            "right and run again: only they are tried again"
-        )
+        rows = outcome.metrics["rows"].get("rejected")
+        all_ = f"; {outcome.folder}/data/rejected.parquet says why of each" if rows else ""
+        again = "put it right and run again: only what failed is tried again"
+        raise RunError(f"{outcome.detail}{first}{all_}; {again}")
     if outcome.status == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if outcome.short and not preview:
@@ -237,8 +238,8 @@ def score(
         named = columns_of(columns, COLUMNS)
         done = score_file(file, model, out, columns=named, cache=cache, **given)
     graded = done.rows - done.failed
-    known = f", {done.cached:,} answers out of the cache" if done.cached else ""
-    said = f"{graded:,} rows graded, {done.failed:,} with an error{known}: {out}"
+    known = f", {plural(done.cached, 'answer')} out of the cache" if done.cached else ""
+    said = f"{plural(graded, 'row')} graded, {done.failed:,} with an error{known}: {out}"
     OUT.print(said, markup=False, soft_wrap=True)
 
 

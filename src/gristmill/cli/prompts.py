@@ -11,6 +11,7 @@ from gristmill.cli.caching import CacheFolder
 from gristmill.cli.console import OUT, SHORT, interruptible
 from gristmill.cli.settings import Settings
 from gristmill.errors import RunError
+from gristmill.page.text import plural
 
 
 def prompts(
@@ -66,15 +67,17 @@ def prompts(
         )
     _show(writing, out)
     if not writing.delivered:
-        raise RunError(f"no prompt was written: {writing.short}")
+        first = f", the first: {writing.said}" if writing.said else ""
+        raise RunError(f"no prompt was written: {writing.short}{first}")
     if writing.short:
         raise typer.Exit(SHORT)
 
 
 def _show(writing: Any, out: Path) -> None:
-    wanted = f" of {writing.wanted:,}" if writing.delivered < writing.wanted else ""
-    calls = f"{writing.calls:,} call{'' if writing.calls == 1 else 's'}"
-    said = f"{writing.delivered:,}{wanted} prompts in {calls}: {out}"
+    there = plural(writing.delivered, "prompt")
+    if writing.delivered < writing.wanted:
+        there = f"{writing.delivered:,} of {plural(writing.wanted, 'prompt')}"
+    said = f"{there} in {plural(writing.calls, 'call')}: {out}"
     OUT.print(said, markup=False, soft_wrap=True, highlight=False)
     if writing.short and writing.delivered:
         OUT.print(f"fewer than wanted: {writing.short}", markup=False, soft_wrap=True)

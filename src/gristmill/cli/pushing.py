@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli.console import OUT
+from gristmill.page.text import plural
 
 
 def push(
@@ -66,5 +67,5 @@ def export(
     for line in done.refused[:3]:
         OUT.print(f"left out: {line}", markup=False, soft_wrap=True)
     more = f", {len(done.refused):,} left out" if done.refused else ""
-    what = "rows" if trainer == "jsonl" else "prompts"
-    OUT.print(f"{done.rows:,} {what}{more}: {done.out}", markup=False, soft_wrap=True)
+    what = plural(done.rows, "row" if trainer == "jsonl" else "prompt")
+    OUT.print(f"{what}{more}: {done.out}", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from gristmill.comparing.read import Rows, answers_of
 from gristmill.comparing.sides import REWARD, Side
 from gristmill.errors import RunError
 from gristmill.judges._asking import Asking
+from gristmill.page.text import plural
 from gristmill.records import Prompt, Response, Sampling, prompt_id
 from gristmill.storage import read_saved, write_atomically
 
@@ -71,7 +72,9 @@ def ask(said: Said, rows: Rows, place: Path, watch: Watch) -> None:
     if not said.answered:
         first = said.kept.failure(said.keys[0])
         why = f"{first.kind}: {first.detail}" if first else "no reason given"
-        raise RunError(f"{side.name}: none of {len(said.keys):,} questions has an answer; {why}")
+        raise RunError(
+            f"{side.name}: none of {plural(len(said.keys), 'question')} has an answer; {why}"
+        )
     if said.likely is not None:
         _ask_likely(said, said.likely, rows, watch)
 

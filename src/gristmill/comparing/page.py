@@ -18,7 +18,7 @@ from gristmill.comparing.table import lines, size
 from gristmill.intake.turns import Turns
 from gristmill.judges._asking import transcript
 from gristmill.page.frame import Tile, environment
-from gristmill.page.text import LONGEST, decimal, label, percent, visible, whole
+from gristmill.page.text import LONGEST, decimal, label, percent, plural, visible, whole
 from gristmill.storage import write_atomically
 
 
@@ -55,7 +55,7 @@ def write_page(
 def _state(metrics: dict[str, Any]) -> tuple[str, str]:
     failed = sum(sum(one["failed"].values()) for one in metrics["models"])
     if failed:
-        return f"{whole(failed)} calls failed", "warn"
+        return f"{plural(failed, 'call')} failed", "warn"
     if metrics["limit"] is not None or metrics["refused"]:
         return "not all rows", "warn"
     return "complete", "good"
@@ -67,11 +67,11 @@ def _tiles(m: dict[str, Any]) -> list[Tile]:
         if m["accuracy"]:
             found.append(_gap("Better answer preferred", m["accuracy"]["paired"]))
         if m["verdicts"]["prompts"]:
-            pairs = f"of {whole(m['verdicts']['pairs'])} pairs"
+            pairs = f"of {plural(m['verdicts']['pairs'], 'pair')}"
             found.append(Tile("Same verdict", percent(m["verdicts"]["mean"]), pairs))
         if m["reward"]["r"] is not None:
             r = decimal(m["reward"]["r"], 3)
-            found.append(Tile("Rewards' r", r, f"{whole(m['answers'])} answers"))
+            found.append(Tile("Rewards' r", r, plural(m["answers"], "answer")))
     else:
         if m["right"]:
             found.append(_gap("Right answers", m["right"]))

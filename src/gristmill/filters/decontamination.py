@@ -12,6 +12,7 @@ from gristmill.backends.calling import Calling
 from gristmill.filters._against import rows_in
 from gristmill.filters._meaning import ByMeaning, embedder, look, packed_of
 from gristmill.filters._texts import shown, texts_of
+from gristmill.page.text import plural
 from gristmill.parts import Options
 from gristmill.records import Drop, Prompt, Sample
 from gristmill.similarity.overlap import Overlap, Overlaps
@@ -127,7 +128,7 @@ class Decontamination(ByMeaning):
 
 
 def _evidence(found: Overlap, place: str) -> str:
-    length = f"{found.words} word" + "s" * (found.words != 1)
+    length = plural(found.words, "word")
     return f'{place}, {found.share:.0%} of it: "{shown(found.text)}" ({length})'
 
 

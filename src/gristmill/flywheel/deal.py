@@ -15,6 +15,7 @@ from gristmill.flywheel.arms import Loaded
 from gristmill.intake.record import row_of
 from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
+from gristmill.page.text import plural
 from gristmill.records import Prompt, as_dicts
 from gristmill.storage import digest, write_atomically
 from gristmill.train import sources
@@ -87,7 +88,8 @@ def deal(
     if not evaluation or len(fresh) < rounds:
         what = "flywheel.prompts" if evaluation else "flywheel.evaluate.prompts"
         raise DataError(
-            f"{what}: too few for {rounds} rounds: {len(evaluation)} prompts to measure on, "
+            f"{what}: too few for {plural(rounds, 'round')}: "
+            f"{plural(len(evaluation), 'prompt')} to measure on, "
             f"{len(fresh)} to train on, without {leaked} that are in both; add prompts"
         )
     return [fresh[i::rounds] for i in range(rounds)], leaked

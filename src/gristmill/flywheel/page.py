@@ -15,7 +15,7 @@ from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
 from gristmill.mill.source import read_prompts
 from gristmill.page.frame import Tile, environment
-from gristmill.page.text import LONGEST, percent, visible
+from gristmill.page.text import LONGEST, percent, plural, visible
 from gristmill.storage import read_saved, write_atomically
 
 EXAMPLES = 8
@@ -67,7 +67,7 @@ def _tiles(metrics: dict[str, Any]) -> list[Tile]:
     if judged(metrics):
         value = words.plain(last["reward"])
         found.append(Tile("Mean reward", value, f"from {words.plain(first['reward'])}"))
-    note = f"of {synthetic['rows'] + synthetic['human']:,} rows"
+    note = f"of {plural(synthetic['rows'] + synthetic['human'], 'row')}"
     return [
         *found,
         Tile("Rounds", str(last["round"]), f"best: round {metrics['best_round']}"),

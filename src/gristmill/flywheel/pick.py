@@ -11,6 +11,7 @@ from typing import Any
 from gristmill.errors import RunError
 from gristmill.flywheel.answers import Answer
 from gristmill.mill.rows import turns
+from gristmill.page.text import plural
 from gristmill.storage import tables
 
 
@@ -47,8 +48,8 @@ def pick(how: str, mill: Path, found: list[Answer], seed: int, thoughts: bool = 
     picked, pairs = _PICKS[how](mill, found, random.Random(f"gristmill.pick:{how}:{seed}"))
     if not picked:
         raise RunError(
-            f"{mill}: the filter '{how}' lets not one of {len(found)} responses through; loosen "
-            "`keep`, or look at the report there, and name another folder with --out"
+            f"{mill}: the filter '{how}' lets not one of {plural(len(found), 'response')} through; "
+            "loosen `keep`, or look at the report there, and name another folder with --out"
         )
     return Picked(
         [_row(answer, thoughts) for answer in picked],

@@ -19,6 +19,7 @@ from gristmill.flywheel.truth import find_truth
 from gristmill.intake.source import Source
 from gristmill.judges.reward import Reward
 from gristmill.mill import Config
+from gristmill.page.text import plural
 from gristmill.records import Prompt
 from gristmill.storage import read_saved
 from gristmill.train.job import Trained
@@ -51,7 +52,7 @@ def turn(
         config = _mill_config(arm.mill, models, place.prompts, seed)
         name = f"{loaded.mill.name}, {arm.name}, round {number}"
         config = config.model_copy(update={"name": name})
-        what = f"{len(prompts):,} prompts to {models.generator}"
+        what = f"{plural(len(prompts), 'prompt')} to {models.generator}"
         milled = show.mill(config, place.mill, what).metrics
     found = responses(loaded, prompts, place)
     picked = pick(arm.filter, place.mill, found, seed, loaded.mill.generate[0].reasoning == "keep")

@@ -19,6 +19,7 @@ from gristmill.flywheel.retrain import retrained
 from gristmill.flywheel.rounds import Models, responses, turn
 from gristmill.flywheel.show import Show
 from gristmill.mill.config import Given
+from gristmill.page.text import decimal
 from gristmill.storage import check_free, folder_of, locked, write_atomically
 from gristmill.terminal.console import speaker
 
@@ -89,8 +90,8 @@ class Wheel:
             if won > wanted:
                 return False
             self.stopped = (
-                f"round {number} is not better than the best before it ({won:+.4f}; more than "
-                f"{wanted:g} is wanted)"
+                f"round {number} is not better than the best before it "
+                f"({decimal(won, 4, signed=True)}; more than {wanted:g} is wanted)"
             )
         left = self.loaded.flywheel.rounds - number
         self.show.say(f"{self.stopped}; stopping here" if left else self.stopped)

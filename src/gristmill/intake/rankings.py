@@ -7,6 +7,7 @@ from gristmill.intake.cells import Row, Unusable
 from gristmill.intake.pairs import score_in
 from gristmill.intake.record import Answer, Content, whatever_answers
 from gristmill.intake.turns import Turns
+from gristmill.page.text import plural
 
 
 def ranked(prompt: Turns, answers: list[Answer]) -> Content:
@@ -17,7 +18,7 @@ def ranked(prompt: Turns, answers: list[Answer]) -> Content:
     """
     able = [answer for answer in answers if answer.score is not None]
     if len(able) < 2:
-        raise Unusable("no_score", f"{len(able)} of {len(answers)} answers have a score")
+        raise Unusable("no_score", f"{len(able)} of {plural(len(answers), 'answer')} with a score")
     able.sort(key=lambda answer: -(answer.score or 0.0))
     right = sum(answer.score == able[0].score for answer in able)
     if right == len(able):

@@ -15,6 +15,7 @@ from gristmill.intake.outcomes import OUTCOMES, RESPONSES, TEXTS, winner_in
 from gristmill.intake.pairs import two
 from gristmill.intake.record import Answer, Content, whatever_answers
 from gristmill.intake.turns import Turns, answered, checked, messages_of
+from gristmill.page.text import plural
 from gristmill.records import Message
 
 
@@ -90,7 +91,9 @@ def _texts(given: Any, name: str) -> list[str]:
 
 def _woven(asked: list[str], said: list[str], name: str) -> Turns:
     if len(asked) != len(said):
-        raise Unusable("bad_turns", f"'{name}' has {len(said)} turns, 'prompt' has {len(asked)}")
+        raise Unusable(
+            "bad_turns", f"'{name}' has {plural(len(said), 'turn')}, 'prompt' has {len(asked)}"
+        )
     found: list[Message] = []
     for question, reply in zip(asked, said, strict=True):
         found += [Message("user", question), Message("assistant", reply)]

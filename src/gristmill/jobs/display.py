@@ -16,6 +16,7 @@ from gristmill.mill import Config, Session, Writing
 from gristmill.mill.prompts import check_source
 from gristmill.mill.ready import notices
 from gristmill.mill.writing_bar import writing_line
+from gristmill.page.text import plural
 from gristmill.terminal.live import LiveLine, clock
 
 WINDOW = 20
@@ -47,7 +48,7 @@ class Display(LiveLine, Watcher):
         """Show how far the session is, or what is embedded and written before it."""
         if isinstance(session, Progress):
             done, total = session.done, session.total
-            self.show(lambda: f"{done:,} of {total:,} rows of `keep` embedded", done, total)
+            self.show(lambda: f"{done:,} of {plural(total, 'row')} of `keep` embedded", done, total)
             return
         if isinstance(session, Writing):
             self.show(lambda: writing_line(session), session.delivered, session.wanted)
@@ -79,13 +80,15 @@ class Display(LiveLine, Watcher):
 
     def _head(self, session: Session) -> str:
         goal, done = self._goal(session), self._done(session)
-        what = "accepted" if session.config.target else "prompts"
-        of = f" of {goal:,}" if goal else ""
         stopping = ""
         if session.executor.stopped == "interrupted":
             stopping = f", finishing {session.executor.in_flight} (Ctrl-C again drops them)"
         shown = min(done, goal) if goal else done
-        return f"{shown:,}{of} {what}{self._eta(goal)}{stopping}"
+        if session.config.target:
+            what = f"{shown:,} of {goal:,} accepted"
+        else:
+            what = f"{shown:,} of {plural(goal, 'prompt')}" if goal else plural(shown, "prompt")
+        return f"{what}{self._eta(goal)}{stopping}"
 
     def _eta(self, goal: int | None) -> str:
         rate = self._rate(1)
@@ -110,9 +113,9 @@ class Display(LiveLine, Watcher):
         ]
         traffic = session.traffic
         if traffic.retries:
-            parts.append(f"{traffic.retries:,} retries")
+            parts.append(f"{plural(traffic.retries, 'retry', 'retries')}")
         if traffic.used:
-            parts.append(f"{sum(traffic.used.values())} of {len(traffic.used)} servers")
+            parts.append(f"{sum(traffic.used.values())} of {plural(len(traffic.used), 'server')}")
         if session.purse.priced:
             parts.append(f"${session.purse.usd:,.2f}")
         return ", ".join(parts)

@@ -65,13 +65,15 @@ def _graded(record: Record) -> list[tuple[tuple[str, ...], Answer]]:
 @dataclass(frozen=True)
 class Scored:
     """Of a scored file: rows written, and how many of them have an `error` instead of a score;
-    `bad_input` of those have no answer that can be graded. cached: scores out of the cache."""
+    `bad_input` of those have no answer that can be graded. cached: scores out of the cache. said:
+    the first `error`; empty where there is none."""
 
     out: Path
     rows: int
     failed: int
     bad_input: int
     cached: int = 0
+    said: str = ""
 
 
 def score(
@@ -121,7 +123,9 @@ def score(
             f"{source}: no row has an answer to grade; the column 'error' of {out} says why"
         )
     if done.failed == done.rows:
-        raise RunError(f"no row could be scored; the column 'error' of {out} says why")
+        raise RunError(
+            f"no row could be scored, the first: {done.said}; the column 'error' of {out} has each"
+        )
     return done
 
 
@@ -183,6 +187,7 @@ class _Scoring:
         """Write the file, whole or not at all."""
         fresh = out.with_name(out.name + ".new")
         rows = failed = bad = 0
+        said = ""
         prefix = _free_prefix(self.columns)
         try:
             with _Writer(fresh) as write:
@@ -192,6 +197,7 @@ class _Scoring:
                     write({**renamed, "error": None, **scores})
                     rows += 1
                     failed += "error" in scores
+                    said = said or scores.get("error", "")
                     bad += isinstance(record, Refused)
             fresh.replace(out)
         except OSError as error:
@@ -201,7 +207,7 @@ class _Scoring:
         finally:
             with suppress(OSError):
                 fresh.unlink(missing_ok=True)
-        return Scored(out, rows, failed, bad, hits())
+        return Scored(out, rows, failed, bad, hits(), said)
 
     def _scores(self, record: Record | Refused) -> dict[str, Any]:
         if isinstance(record, Refused):

@@ -10,7 +10,7 @@ from gristmill.backends.use import BYTES_PER_TOKEN
 from gristmill.mill import Config, Outcome, forecast
 from gristmill.mill.forecast import SECONDS_PER_CALL
 from gristmill.mill.shards import Made
-from gristmill.page.text import label, visible
+from gristmill.page.text import label, plural, visible
 
 SHOWN = 2_000
 """Characters of one prompt or answer that are printed."""
@@ -29,7 +29,7 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
     f = forecast(config, limit)
     _head(console, f"Forecast for '{config.name}': nothing was called")
     table = _table()
-    bad = f"{f.bad_input:,} bad, {f.duplicates:,} duplicates"
+    bad = f"{f.bad_input:,} bad, {plural(f.duplicates, 'duplicate')}"
     to_write = f", {f.written:,} of them still to be written by recipes" if f.written else ""
     table.add_row("prompts", f"{f.prompts:,} ({bad}{to_write})")
     by_recipes = f", {f.writing:,} of them by recipes" if f.writing else ""
@@ -78,14 +78,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     for name, found in outcome.lines:
         table.add_row(Text(name), Text(found))
     console.print(table)
-    responses = outcome.metrics["responses"]
-    if outcome.detail:
-        console.print(outcome.detail, markup=False, soft_wrap=True)
-    if responses["failed"]:
-        console.print(
-            f"{responses['failed']:,} responses failed; run again and only they are tried again.",
-            soft_wrap=True,
-        )
+    failed = outcome.metrics["responses"]["failed"]
+    # What failed altogether is an error, and told as such by whoever called.
+    if outcome.status != "failed":
+        if outcome.detail:
+            console.print(outcome.detail, markup=False, soft_wrap=True)
+        if failed:
+            again = "run again, and only what failed is tried again"
+            console.print(f"{plural(failed, 'response')} failed; {again}.", soft_wrap=True)
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
@@ -94,7 +94,7 @@ def show_line(console: Console, outcome: Outcome) -> None:
     prompts = outcome.metrics["prompts"]
     line = (
         f"{outcome.title}; {prompts['accepted']:,} of "
-        f"{prompts['finished']:,} prompts accepted: {outcome.folder}"
+        f"{plural(prompts['finished'], 'prompt')} accepted: {outcome.folder}"
     )
     console.print(line, markup=False, soft_wrap=True)
 
@@ -104,8 +104,8 @@ def show_shard(console: Console, made: Made) -> None:
     took = f"; took up {', '.join(made.took)}" if made.took else ""
     why = f" ({made.detail})" if made.detail else ""
     line = (
-        f"{made.shard}: {SHARD[made.status]}{why}; {made.finished:,} prompts finished, "
-        f"{made.accepted:,} accepted, {made.requests:,} requests{took}"
+        f"{made.shard}: {SHARD[made.status]}{why}; {plural(made.finished, 'prompt')} finished, "
+        f"{made.accepted:,} accepted, {plural(made.requests, 'request')}{took}"
     )
     console.print(line, markup=False, soft_wrap=True)
 

@@ -24,6 +24,7 @@ from gristmill.judges._programs.run import run_whole
 from gristmill.judges._programs.whole import answer, unfenced
 from gristmill.judges.base import GroundTruth, Rules
 from gristmill.lists.fences import Fence, one_line_end, parts
+from gristmill.page.text import plural
 from gristmill.records import Prompt, Response, Verdict
 from gristmill.sandbox import (
     LANGUAGES,
@@ -103,7 +104,7 @@ class Code(GroundTruth):
                 raise BackendError("sandbox", str(error)) from error
         share = report.passed / report.total
         reward = share if self.partial else float(share == 1)
-        detail = f"{report.passed} of {report.total} tests passed"
+        detail = f"{report.passed} of {plural(report.total, 'test')} passed"
         detail += f"; {report.detail}" if report.detail else ""
         return Verdict("code", language.name, reward, detail=detail)
 

@@ -15,6 +15,7 @@ from gristmill.constraints import (
 from gristmill.errors import BackendError, DataError, MissingExtra
 from gristmill.judges.base import GroundTruth
 from gristmill.languages.detect import check as check_languages
+from gristmill.page.text import plural
 from gristmill.parts import name_of
 from gristmill.records import Prompt, Response, Verdict
 
@@ -89,5 +90,5 @@ def _detail(demands: list[Demand], outcomes: list[Outcome], kept: int) -> str:
         for demand, outcome in zip(demands, outcomes, strict=True)
         if not outcome
     ]
-    total = f"{kept} of {len(outcomes)} constraints kept"
+    total = f"{kept} of {plural(len(outcomes), 'constraint')} kept"
     return f"{total}; not kept: {'; '.join(broken)}" if broken else total

@@ -23,7 +23,7 @@ from gristmill.judges._asking import Turns, end_of
 from gristmill.judges._matches import Found, each_once, mendable, shared, together
 from gristmill.judges._scores import Scores, judgement_in, scores_in
 from gristmill.judges.base import GroupJudge
-from gristmill.page.text import one_line
+from gristmill.page.text import one_line, plural
 from gristmill.records import Message, Prompt, Response, Sampling, Verdict, prompt_id
 
 NAME = "genrm"
@@ -176,7 +176,10 @@ class Genrm(Sampled, GroupJudge):
         tokens = sum(sum(h.reply.paid) for h in own if h.reply and h.shown[0] == place)
         room = max(80, min(1_000, REASONS // len(own)))
         read = sum(h.scores is not None for h in own)
-        told = [f"{read} of {len(own)} replies read", *(_told(texts, place, h, room) for h in own)]
+        told = [
+            f"{read} of {plural(len(own), 'reply', 'replies')} read",
+            *(_told(texts, place, h, room) for h in own),
+        ]
         return Verdict(NAME, replies[0].model, reward, tokens=tokens, detail="\n".join(told))
 
 

@@ -10,6 +10,7 @@ from gristmill.backends.base import Meter
 from gristmill.backends.calling import Calling, Price
 from gristmill.errors import BackendError
 from gristmill.mill.config import Budget
+from gristmill.page.text import plural
 
 MILLION = 1_000_000
 
@@ -83,7 +84,7 @@ class Purse(Meter):
     def take_request(self) -> None:
         limit = self._budget.requests
         if limit is not None and self.requests >= limit:
-            raise BackendError("budget", f"the budget of {limit} requests is spent")
+            raise BackendError("budget", f"the budget of {plural(limit, 'request')} is spent")
         if self.closed:
             raise BackendError("budget", self.closed)
         if self.fence is not None and not self.fence():

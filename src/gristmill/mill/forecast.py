@@ -19,6 +19,7 @@ from gristmill.mill.lineup import Lineup
 from gristmill.mill.prompts import Written
 from gristmill.mill.ready import check, notices, openers
 from gristmill.mill.supply import first_counts
+from gristmill.page.text import plural
 from gristmill.recipes import Mix
 from gristmill.records import Prompt
 
@@ -216,14 +217,18 @@ def _limits(config: Config, found: Forecast) -> tuple[str, ...]:
     if target is not None:
         said.append(f"target: stops at {target:,} accepted prompts")
         if found.prompts < target and not found.written:
-            said.append(f"target: {target:,} are more than the {found.prompts:,} prompts there")
+            said.append(
+                f"target: {target:,} is more than the {plural(found.prompts, 'prompt')} there"
+            )
         if any(isinstance(s, Written) and s.count is None for s in config.prompts):
             said.append(
                 "target: recipes without a count write more prompts than forecast where fewer than "
                 "nine of ten are accepted; give them a count, or the run a budget"
             )
     if budget.requests is not None and found.calls > budget.requests:
-        said.append(f"budget.requests: {budget.requests:,} are fewer than {found.calls:,} calls")
+        said.append(
+            f"budget.requests: {budget.requests:,} is fewer than {plural(found.calls, 'call')}"
+        )
     if budget.tokens is not None and tokens > budget.tokens:
         said.append(f"budget.tokens: {budget.tokens:,} may not be enough")
     if budget.usd is not None and (found.usd or 0) > budget.usd:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from gristmill.errors import InputError
-from gristmill.page.text import label
+from gristmill.page.text import label, plural
 from gristmill.storage import tables
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Outcome:
         target = f" of {prompts['target']:,} wanted" if prompts["target"] else ""
         found = [
             ("prompts", f"{prompts['finished']:,} done of {prompts['read']:,} read"),
-            ("accepted", f"{prompts['accepted']:,} prompts{target}"),
+            ("accepted", f"{plural(prompts['accepted'], 'prompt')}{target}"),
             ("responses", f"{responses['sampled']:,}, {responses['kept']:,} kept"),
         ]
         models = m.get("models", ())  # A folder of before there were several has none.
@@ -71,7 +71,7 @@ class Outcome:
         found += [(f"  {reason}", f"{count:,}") for reason, count in m["reasons"].items()]
         for name, count in m["rows"].items():
             place = tables.place_of(self.folder / "data" / f"{name}.parquet")
-            found.append((f"data/{place.name}", f"{count:,} rows"))
+            found.append((f"data/{place.name}", plural(count, "row")))
         for name, counts in (
             ("unknown endings", m["endings"]),
             ("unused columns", m["unused_columns"]),
@@ -80,12 +80,12 @@ class Outcome:
                 shown = ", ".join(f"{label(what, 40)} {n:,}" for what, n in counts.items())
                 found.append((name, shown))
         for source in m["recipes"]:
-            share = f"{source['delivered']:,} of {source['wanted']:,} prompts"
+            share = f"{source['delivered']:,} of {plural(source['wanted'], 'prompt')}"
             found.append((f"written by {source['name']}", share))
         again = f", {requests['retries']:,} of them retries" if requests["retries"] else ""
         found.append(("requests", f"{requests['sent']:,}{again}"))
         if requests["cached"]:
-            found.append(("out of the cache", f"{requests['cached']:,} answers"))
+            found.append(("out of the cache", plural(requests["cached"], "answer")))
         if m["cost_usd"] is not None:
             found.append(("cost", f"${m['cost_usd']:,.2f}"))
         return [*found, ("time", f"{m['seconds']:,.1f} s")]

@@ -38,6 +38,7 @@ from gristmill.mill.supply import Supply
 from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Counts, Passage, Unfinished, as_metrics, write
+from gristmill.page.text import plural
 from gristmill.parts import name_of
 from gristmill.records import Response
 from gristmill.storage import tables, versions, write_atomically
@@ -238,8 +239,9 @@ def _status(session: Session, counts: Counts) -> tuple[str, str]:
     stopped, target = session.executor.stopped, session.config.target
     failed = counts.responses("failed")
     if counts.finished and failed == counts.responses("asked"):
-        what = "verdicts" if counts.responses("sampled") else "responses"
-        return "failed", f"all {failed} {what} failed ({', '.join(counts.reasons)})"
+        what = "verdict" if counts.responses("sampled") else "response"
+        all_ = f"all {plural(failed, what)}" if failed > 1 else f"the only {what}"
+        return "failed", f"{all_} failed ({', '.join(counts.reasons)})"
     if stopped == "interrupted":
         return "interrupted", ""
     if stopped.startswith("budget"):
@@ -264,7 +266,9 @@ def _traffic(session: Session) -> dict[str, Any]:
 def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Writing]) -> Outcome:
     status, detail = _status(session, counts)
     short = [
-        f"{w.name}: {w.delivered:,} of {w.wanted:,} prompts ({w.short})" for w in written if w.short
+        f"{w.name}: {w.delivered:,} of {plural(w.wanted, 'prompt')} ({w.short})"
+        for w in written
+        if w.short
     ]
     if any(w.short for w in written):
         detail = "; ".join([*([detail] if detail else []), *short])
@@ -295,7 +299,9 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
         rejected = tables.place_of(folder.data / "rejected.parquet")
         raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
-    said = counts.said if status == "failed" else ""
+    said = ""
+    if status == "failed":
+        said = counts.said or next((w.said for w in written if w.said), "")
     return Outcome(folder.path, status, detail, metrics, said)
 
 

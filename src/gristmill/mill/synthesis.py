@@ -55,7 +55,14 @@ class Writing:
         """Why fewer prompts came than were wanted; empty if they are all there."""
         if self.delivered >= self.wanted:
             return ""
+        if len(self.reports) == 1 and self.reports[0].recipe == self.name:
+            return self.reports[0].stopped
         return "; ".join(f"{r.recipe}: {r.stopped}" for r in self.reports if r.stopped)
+
+    @property
+    def said(self) -> str:
+        """What the first call was told that failed, where none was answered; else empty."""
+        return "" if self.calls else next((r.said for r in self.reports if r.said), "")
 
     def as_json(self) -> dict[str, Any]:
         """For `metrics.json`."""

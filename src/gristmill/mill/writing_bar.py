@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from gristmill.mill.synthesis import Writing
+from gristmill.page.text import plural
 from gristmill.terminal.live import LiveLine, clock
 
 
@@ -21,6 +22,7 @@ def writing_line(writing: Writing) -> str:
     seconds = max(time.monotonic() - writing.started, 1e-9)
     left = f", {clock((of - done) * seconds / done)} left" if done else ""
     return (
-        f"{writing.name}: {done:,} of {of:,} prompts{left} | {writing.calls:,} calls, "
+        f"{writing.name}: {done:,} of {plural(of, 'prompt')}{left} | "
+        f"{plural(writing.calls, 'call')}, "
         f"{writing.calls / seconds:,.0f} calls/s, {writing.tokens / seconds:,.0f} tokens/s"
     )

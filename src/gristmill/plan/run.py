@@ -13,6 +13,7 @@ from gristmill.intervals import wilson
 from gristmill.mill import Config, Forecast, forecast
 from gristmill.mill.budget import MILLION
 from gristmill.mill.config import Given
+from gristmill.page.text import plural
 from gristmill.plan.assumed import assume
 from gristmill.plan.hours import hours
 from gristmill.plan.known import find_shape
@@ -112,8 +113,8 @@ def _share(
         return 1.0, None, f"{how}; every prompt accepted"
     if not found.accepted and target is not None:
         raise ConfigError(
-            f"none of {found.seen:,} prompts was accepted: loosen `keep`, or give the share that "
-            "you expect (--accepted)"
+            f"none of {plural(found.seen, 'prompt')} was accepted: loosen `keep`, or give the "
+            "share that you expect (--accepted)"
         )
     return found.accepted / found.seen, wilson(found.accepted, found.seen), how
 
@@ -195,7 +196,7 @@ def _notes(
     notes = []
     if target is not None and prompts > there.prompts:
         notes.append(
-            f"{there.prompts:,} prompts are there and {prompts:,} are needed: at this share "
+            f"{plural(there.prompts, 'prompt')} there of the {prompts:,} needed: at this share "
             f"they give about {int(there.prompts * share):,} accepted ones"
         )
     if found is None:

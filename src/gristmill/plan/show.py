@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gristmill.page.text import plural
 from gristmill.plan.layout import Layout
 from gristmill.plan.model import SHOWN, Plan
 from gristmill.plan.precision import SCHEMES, weight_bytes
@@ -17,7 +18,7 @@ BILLION = 1_000_000_000
 def show_plan(console: Console, plan: Plan) -> None:
     """Print all of a plan."""
     shape = plan.shape
-    _head(console, f"{shape.name} ({shape.model_type}, {len(shape.layers)} layers)")
+    _head(console, f"{shape.name} ({shape.model_type}, {plural(len(shape.layers), 'layer')})")
     console.print(_model_table(plan))
     y = plan.layout
     _head(console, f"\n{y.gpus} x {plan.gpu.name}, {plan.scheme.name}: {cut(y)}")
@@ -25,7 +26,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     if plan.others:
         _head(console, f"\nOther cuts over {y.gpus} x {plan.gpu.key}")
         console.print(_others_table(plan))
-    _head(console, f"\nSmallest sets with room for one sequence of {plan.context:,} tokens")
+    _head(console, f"\nSmallest sets with room for one sequence of {plural(plan.context, 'token')}")
     console.print("GPUs: tensor and pipeline parallelism, sequences that fit", style="dim")
     console.print(_sets_table(plan))
     _head(console, "\nTo serve it")
@@ -80,7 +81,7 @@ def _model_table(plan: Plan) -> Table:
     weights = [f"{name} {size(weight_bytes(shape, SCHEMES[name]))}" for name in _schemes(plan)]
     table.add_row("weights", ", ".join(weights))
     kv = f"{plan.kv_bytes_per_token:,} B a token ({plan.kv})"
-    whole = f"{size(plan.kv_bytes_per_sequence)} for {plan.context:,} tokens"
+    whole = f"{size(plan.kv_bytes_per_sequence)} for {plural(plan.context, 'token')}"
     table.add_row("KV cache", f"{kv}, {whole}")
     if fixed := sum(y.cache.fixed for y in shape.layers if y.cache):
         table.add_row("  of it states", f"{size(fixed)}, however many tokens")
@@ -91,7 +92,7 @@ def _layout_table(plan: Plan) -> Table:
     y, f, table = plan.layout, plan.floors, _table()
     share = f"{plan.share:.0%} of {size(y.gpus * plan.gpu.memory_bytes)}"
     table.add_row("left for sequences", f"{size(y.left)} ({share}, less the weights)")
-    table.add_row("sequences", f"{sequences(y)} of {plan.context:,} tokens")
+    table.add_row("sequences", f"{sequences(y)} of {plural(plan.context, 'token')}")
     table.add_row("step, at least", f"{seconds(f.step_seconds)}: all that a token needs, read once")
     alone = f"{f.single_tokens_per_second:,.0f} tokens/s, {seconds(f.token_seconds)} a token"
     table.add_row("one short sequence, at most", alone)

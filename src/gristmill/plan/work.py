@@ -14,6 +14,7 @@ from gristmill.judges.base import GroundTruth, GroupJudge, Judge
 from gristmill.mill import Config, run
 from gristmill.mill.generate import Generate
 from gristmill.mill.journal import read_calls, read_finished
+from gristmill.page.text import plural
 from gristmill.parts import name_of
 from gristmill.records import Response, Sample
 from gristmill.storage import read_saved
@@ -86,7 +87,7 @@ def try_out(config: Config, prompts: int, watch: Callable[[Any], None] | None = 
         if outcome.status == "failed":
             raise RunError(f"nothing can be measured: {outcome.detail}; put it right, or --try 0")
         found = measure(config, Path(folder))
-    return replace(found, where=f"measured on {found.seen:,} prompts, tried now")
+    return replace(found, where=f"measured on {plural(found.seen, 'prompt')}, tried now")
 
 
 def measure(config: Config, folder: Path) -> Measured:
@@ -106,7 +107,7 @@ def measure(config: Config, folder: Path) -> Measured:
     answering = len(works)
     works += _judging(config, samples, folder)
     works += _writing(config, works, answering, metrics, len(samples))
-    where = f"measured on {len(samples):,} prompts of {folder}"
+    where = f"measured on {plural(len(samples), 'prompt')} of {folder}"
     return Measured(tuple(works), _decided(metrics), metrics["prompts"]["accepted"], where)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from gristmill.backends import ChatBackend
 from gristmill.backends.many import HOPELESS, PATIENCE
 from gristmill.errors import BackendError, GristmillError, RunError
+from gristmill.page.text import plural
 from gristmill.recipes._flow import Wanted
 from gristmill.recipes._items import Item
 from gristmill.recipes._report import Report, Stage
@@ -71,6 +72,7 @@ class Shared:
             if error.kind == "budget":
                 raise Ended(f"budget: {error}") from None
             counts.failed[error.kind] += 1
+            self.report.said = self.report.said or str(error)
             self._note_failure(error)
             return None
         self.failed_in_row = 0
@@ -86,7 +88,7 @@ class Shared:
         wanted = self.wanted
         quiet = wanted.quiet
         if quiet >= DROUGHT + RUNNING * self.concurrency:
-            raise Ended(f"the model brought nothing new in the last {quiet:,} calls")
+            raise Ended(f"the model brought nothing new in the last {plural(quiet, 'call')}")
         if wanted.calls_left is not None:
             if wanted.calls_left <= 0:
                 calls = self.report.calls

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import partial
@@ -17,6 +18,7 @@ from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import PROMPT, Record
 from gristmill.intake.source import Source
 from gristmill.languages.detect import DETECTED, elsewhere
+from gristmill.page.text import plural
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._calls import Ended, Shared
 from gristmill.recipes._flow import Wanted
@@ -88,16 +90,18 @@ async def synthesize(
             return
         gained, took = report.delivered - delivered, report.calls - calls
         if gained <= MIN_GAIN * took:
-            report.stopped = _why(turn + 1, gained, took)
+            report.stopped = _why(turn + 1, gained, took, report)
             return
 
 
-def _why(turn: int, gained: int, calls: int) -> str:
+def _why(turn: int, gained: int, calls: int, report: Report) -> str:
     """Why a recipe goes on no further."""
     if not calls:
-        return "not one call was answered"
-    what = "nothing" if not gained else f"only {gained:,} prompts"
-    return f"the model brought {what} new in {calls:,} calls (turn {turn})"
+        failed = sum((stage.failed for stage in report.stages.values()), Counter())
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in failed.most_common())
+        return "not one call was answered" + (f" ({kinds})" if kinds else "")
+    what = "nothing" if not gained else f"only {plural(gained, 'prompt')}"
+    return f"the model brought {what} new in {plural(calls, 'call')} (turn {turn})"
 
 
 async def shared_by(

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from gristmill.page.text import plural
+
 
 @dataclass
 class Stage:
@@ -33,7 +35,8 @@ class Report:
     """Of one recipe. `wanted` prompts were asked for, `delivered` are there.
 
     turns: how often it began from its first stage. dropped: finished prompts that were not let
-    through, by reason. stopped: why there are fewer than wanted; empty if there are not.
+    through, by reason. stopped: why there are fewer than wanted; empty if there are not. said: what
+    the first call that failed was told; a server may repeat a prompt there.
     """
 
     recipe: str
@@ -43,6 +46,7 @@ class Report:
     stages: dict[str, Stage] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     stopped: str = ""
+    said: str = ""
 
     def stage(self, name: str) -> Stage:
         """The counts of one stage, made when first asked for."""
@@ -55,7 +59,8 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """For `metrics.json` and the report's file."""
         stages = {n: {**vars(s), "failed": dict(s.failed)} for n, s in self.stages.items()}
-        return {**vars(self), "stages": stages, "dropped": dict(self.dropped)}
+        found = {**vars(self), "stages": stages, "dropped": dict(self.dropped)}
+        return {name: value for name, value in found.items() if name != "said"}
 
     def lost(self) -> str:
         """What was lost on the way, in words; empty if nothing was."""
@@ -71,5 +76,5 @@ class Report:
                     for kind, n in stage.failed.items()
                 ),
             ]
-            parts += [f"{name}: {n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+            parts += [f"{name}: {plural(n, one, many)}" for n, one, many in counts if n]
         return "; ".join(parts)

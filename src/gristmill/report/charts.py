@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gristmill.page.text import decimal, percent
+from gristmill.page.text import decimal, percent, plural
 from gristmill.report.measure import Counts, Distribution, round_step
 
 WIDTH, HEIGHT = 340.0, 176.0
@@ -67,7 +67,7 @@ def draw_scores(found: Distribution, bounds: dict[str, float]) -> Histogram:
     """Kept over rejected, each as shares of its own group, so that sizes do not hide shapes."""
     groups = [("rejected", found.rejected), ("kept", found.kept)]
     said = "; ".join(
-        f"{name}: {each.n:,} responses, median {decimal(each.quantile(0.5))}"
+        f"{name}: {plural(each.n, 'response')}, median {decimal(each.quantile(0.5))}"
         for name, each in reversed(groups)
         if each.n
     )
@@ -82,7 +82,9 @@ def draw_scores(found: Distribution, bounds: dict[str, float]) -> Histogram:
 
 def draw_gaps(gaps: Counts) -> Histogram:
     """The gaps of the preference pairs."""
-    said = f"Histogram of the gaps of {gaps.n:,} pairs, median {decimal(gaps.quantile(0.5))}."
+    said = (
+        f"Histogram of the gaps of {plural(gaps.n, 'pair')}, median {decimal(gaps.quantile(0.5))}."
+    )
     return _draw([("kept", gaps)], [], said, whole=False)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gristmill.page.text import plural
 from gristmill.report.folder import Run, Table
 
 FIELDS = ("model", "judges", "licences", "recipe", "seed")
@@ -117,8 +118,8 @@ def combine(origins: Origins) -> Licence:
         return Licence(
             "other",
             "-and-".join([*slugs, "not-stated"]),
-            f"Known licences: {listed}. {origins.unlicensed:,} rows come in part from a model "
-            "whose licence is not stated; the `provenance` of a row says which models made it.",
+            f"Known licences: {listed}. {plural(origins.unlicensed, 'row')} made in part by a "
+            "model whose licence is not stated; `provenance` says which models made a row.",
         )
     if len(slugs) > 1:
         return Licence(

@@ -147,7 +147,7 @@ def rate(count: int, seconds: float | None) -> str:
 def cost(run: Run, tokens: int) -> tuple[str, str]:
     """The cost and what it was for. No price given is not the same as free."""
     usd = run.number("cost_usd")
-    note = f"{whole(tokens)} tokens" if tokens else ""
+    note = plural(tokens, "token") if tokens else ""
     if usd is None:
         return "–", ", ".join(part for part in ("no price set", note) if part)
     return dollars(usd) if usd else "$0", note
@@ -178,7 +178,7 @@ def funnel(run: Run) -> list[Step]:
     scored = ("Responses", "Scored", r["scored"], unscored)
     steps = [
         ("Prompts", "Read", p["read"], ""),
-        ("Prompts", "Answered", p["finished"], ", ".join(
+        ("Prompts", "Done", p["finished"], ", ".join(
             part for part in (unusable, _lost((waiting, "not reached"))) if part
         )),
         ("Prompts", "With a kept response", accepted, _lost((p["finished"] - accepted, without))),
@@ -260,7 +260,7 @@ def details(run: Run) -> list[tuple[str, list[tuple[str, str]] | str]]:
         )
     ]
     started = run.config.get("last_started")
-    times = [("last started", label(started)[:19].replace("T", " "))] if started else []
+    times = [("last started", _moment(started))] if started else []
     versions = run.metrics.get("versions") or run.config.get("versions")
     hashes = run.config.get("hashes")
     rows = [(name, whole(table.rows)) for name, table in run.tables.items()]
@@ -285,9 +285,15 @@ def when(run: Run) -> str:
     """When the run ended: what the metrics say, else when they were written."""
     for key in ("finished_at", "finished", "ended"):
         if isinstance(run.metrics.get(key), str):
-            return label(run.metrics[key])
+            return _moment(run.metrics[key])
     stamp = (run.path / "metrics.json").stat().st_mtime
     return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _moment(stamp: object) -> str:
+    """2026-01-31 13:05:00 UTC, of a time as files have it."""
+    said = label(stamp)
+    return said[:19].replace("T", " ") + (" UTC" if said.endswith(("+00:00", "Z")) else "")
 
 
 def _config(shown: str) -> str:

@@ -146,6 +146,4 @@ def why_no_scores(run: Run, graded: bool) -> str:
     exported = run.config.get("export")
     if isinstance(exported, list) and "scored" not in exported:
         return "This run does not export scores. Add `scored` to `export` and run again."
-    if run.count("responses", "failed"):
-        return "No response was scored, since the calls failed: the table of reasons says how."
     return "No response was scored."

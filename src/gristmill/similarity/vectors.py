@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from gristmill.page.text import plural
+
 SPARSE = 32
 """Copying a row costs as much as multiplying about so many where they lie: rows are picked out only
 where fewer than one in so many is left."""
@@ -110,7 +112,7 @@ class VectorIndex:
     def _outlined(self, vector: np.ndarray) -> _Outline:
         self.width = self.width or len(vector)
         if len(vector) != self.width:
-            raise ValueError(f"{len(vector)} numbers where the first has {self.width}")
+            raise ValueError(f"{plural(len(vector), 'number')} where the first has {self.width}")
         return self._plan.outline(vector) if self._plan else _NOTHING
 
     def _nearest(self, vector: np.ndarray, outline: _Outline) -> tuple[str, float] | None:

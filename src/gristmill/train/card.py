@@ -145,12 +145,12 @@ def length_sentences(validation: dict[str, Any]) -> list[str]:
         said.append(
             f"At equal quality, the rank correlation of reward and length is {decimal(partial, 2)} "
             f"(without regard to quality {decimal(number(rated, 'spearman'), 2)}; "
-            f"{whole(amount(rated, 'n'))} responses)."
+            f"{plural(amount(rated, 'n'), 'response')})."
         )
     if (wins := number(pairs, "longer_wins")) is not None:
         said.append(
             f"The longer response of a pair gets the higher reward in {percent(wins)} of "
-            f"{whole(amount(pairs, 'n'))} pairs, and people chose it in "
+            f"{plural(amount(pairs, 'n'), 'pair')}, and people chose it in "
             f"{percent(number(pairs, 'longer_is_chosen'))}: it wins "
             f"{percent(number(pairs, 'longer_wins_if_chosen'))} of those where they did and "
             f"{percent(number(pairs, 'longer_wins_if_rejected'))} of those where they did not."
@@ -215,7 +215,7 @@ def settings(config: TrainConfig) -> list[tuple[str, str]]:
         ("examples a step", f"{config.batch.examples:,}"),
         ("optimiser", f"AdamW, betas {o.betas[0]:g} and {o.betas[1]:g}, weight decay "
             f"{o.weight_decay:g}, gradient clipped at {o.clip:g}"),
-        ("learning rate", f"{o.lr:g}, {o.schedule} after {o.warmup:,} steps of warm-up"),
+        ("learning rate", f"{o.lr:g}, {o.schedule} after {plural(o.warmup, 'step')} of warm-up"),
         ("weights trained", f"LoRA, rank {lora.rank}, alpha {lora.alpha:g}, merged" if lora
             else "all"),
         ("precision", config.precision),

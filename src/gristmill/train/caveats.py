@@ -48,7 +48,9 @@ def caveats(metrics: dict[str, Any]) -> list[str]:
     if kind in ("dpo", "rpo"):
         found += _preference(validation, amount(metrics, "examples", "validation"))
     elif kind in ("sft", "pretrain"):
-        found += _language(validation, amount(metrics, "examples", "validation"))
+        # A run on few says so itself, among its warnings.
+        told = any("validation example" in one for one in sentences(metrics, "warnings"))
+        found += _language(validation, None if told else amount(metrics, "examples", "validation"))
     found += [*_refused(metrics), *sentences(metrics, "warnings")]
     return [one_line(sentence[:1].upper() + sentence[1:], 600) for sentence in found]
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from gristmill.page.text import plural
 from gristmill.parts import Options
 from gristmill.records import ATTRIBUTES
 from gristmill.train.sources import TrainingSource
@@ -271,7 +272,8 @@ class PretrainConfig(TrainConfig):
         for phase in self.phases:
             if phase.weights is not None and len(phase.weights) != len(self.data):
                 raise ValueError(
-                    f"phases.weights has {len(phase.weights)} entries, data {len(self.data)}"
+                    f"phases.weights has {plural(len(phase.weights), 'entry', 'entries')}, "
+                    f"data {len(self.data)}"
                 )
         return self
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gristmill.errors import RunError
 from gristmill.packing import Pack, pack
+from gristmill.page.text import plural
 from gristmill.train import parallel
 from gristmill.train.batches import Step, parts
 from gristmill.train.config import Optimizer, TrainConfig
@@ -198,8 +199,8 @@ class Trainer:
                 row["labels"] = getattr(item.example, "labels", None)
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
         raise RunError(
-            f"step {step.number}: {what}; the {len(items)} examples behind it are in {file}; "
-            "look at them, lower optimizer.lr, or set precision: fp32 (the last checkpoint is kept)"
+            f"step {step.number}: {what}; {plural(len(items), 'example')} behind it: {file}; "
+            "look there, lower optimizer.lr, or set precision: fp32 (the last checkpoint is kept)"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
@@ -140,19 +141,21 @@ def _facts(metrics: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _refused(metrics: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    """Each reason with how many, its share of the refused, and a few rows."""
-    examples: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    """Each reason with how many, its share of the refused, and a few rows, of which no two say the
+    same, numbers aside."""
+    examples: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     seen: dict[str, int] = defaultdict(int)
     for row in _rows(path):
         reason = one_line(row.get("reason") or "?")
         seen[reason] += 1
         if len(examples[reason]) < EXAMPLES:
             detail = one_line(row.get("detail") or "", 300)
-            examples[reason].append((wording.text(row.get("where")), detail))
+            words = re.sub(r"\d+", "0", detail)
+            examples[reason].setdefault(words, (wording.text(row.get("where")), detail))
     known = counts(metrics, "refused") or counts(dict(seen))
     total = sum(known.values())
     return [
-        {"reason": reason, "n": n, "share": n / total, "examples": examples.get(reason, [])}
+        {"reason": reason, "n": n, "share": n / total, "examples": list(examples[reason].values())}
         for reason, n in ((one_line(reason), n) for reason, n in known.items())
     ]
 

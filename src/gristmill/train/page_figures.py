@@ -160,7 +160,7 @@ def _chart(name: str, error: str, bins: list[tuple[float, float, int | None]]) -
         name=name,
         error=error,
         points=[
-            (x(p), y(v), f"says {decimal(p, 2)}, raters {decimal(v, 2)} ({whole(n)} responses)")
+            (x(p), y(v), f"says {decimal(p, 2)}, raters {decimal(v, 2)} ({plural(n, 'response')})")
             for p, v, n in bins
         ],
         diagonal=(x(low), y(low), x(high), y(high)),

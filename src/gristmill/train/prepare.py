@@ -13,6 +13,7 @@ import numpy as np
 
 from gristmill.errors import DataError
 from gristmill.intake.record import KINDS
+from gristmill.page.text import plural
 from gristmill.records import ATTRIBUTES
 from gristmill.train import batches, model
 from gristmill.train.config import (
@@ -178,8 +179,8 @@ def _warnings(data: Data, config: TrainConfig) -> list[str]:
     if config.validation and not data.held:
         said.append("nothing could be held out: a share of the prompts needs two of them at least")
     elif config.validation and len(data.held) < 50:
-        many = "" if len(data.held) == 1 else "s"
-        said.append(f"only {len(data.held)} validation example{many}: the figures are rough")
+        held = plural(len(data.held), "validation example")
+        said.append(f"only {held}: the figures are rough")
     return said
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gristmill.intervals import fisher
+from gristmill.page.text import plural
 
 PLAIN_EVERY = 5.0
 """Seconds between plain lines."""
@@ -92,10 +93,13 @@ def show_result(console: Console, trained: Any) -> None:
     examples, first, last = m["examples"], m["loss"]["first"], m["loss"]["last"]
     say = console.print
     options: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-    say(f"'{m['name']}' ({m['kind']}): {m['steps']:,} steps, loss {first:g} -> {last:g}", **options)
+    say(
+        f"'{m['name']}' ({m['kind']}): {plural(m['steps'], 'step')}, loss {first:g} -> {last:g}",
+        **options,
+    )
     say(
         f"examples: {examples['train']:,} trained on, {examples['validation']:,} for validation; "
-        f"{m['tokens']:,} tokens, {m['tokens_computed']:,} computed, {m['seconds']:,.1f} s",
+        f"{plural(m['tokens'], 'token')}, {m['tokens_computed']:,} computed, {m['seconds']:,.1f} s",
         **options,
     )
     if refused:
@@ -113,8 +117,9 @@ def show_result(console: Console, trained: Any) -> None:
     pairs = after.get("pairs") or {}
     if pairs.get("n"):
         within = f" (95 %: {pairs['low']:.3f} to {pairs['high']:.3f})"
-        kind = "pairs implied by ratings" if pairs.get("implied") else "pairs"
-        say(f"pair accuracy: {pairs['accuracy']:.3f}{within} of {pairs['n']:,} {kind}", **options)
+        kind = " implied by ratings" if pairs.get("implied") else ""
+        of = f"{plural(pairs['n'], 'pair')}{kind}"
+        say(f"pair accuracy: {pairs['accuracy']:.3f}{within} of {of}", **options)
     for warning in m["warnings"]:
         say(f"note: {warning}", **options)
     for name, where in m.get("trackers", {}).items():
@@ -134,5 +139,5 @@ def _attribute(found: dict[str, Any]) -> str:
         )
     if (error := found.get("mae")) is not None:
         said.append(f"mean error {error:.3f}, of the mean label {found['baseline_mae']:.3f}")
-    of = f"{found['n']:,} label{'' if found['n'] == 1 else 's'}"
+    of = plural(found["n"], "label")
     return f"{'; '.join(said) or 'too few to say'}; {of}"

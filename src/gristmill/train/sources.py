@@ -12,6 +12,7 @@ from gristmill.errors import DataError
 from gristmill.intake.cells import Refused, Row
 from gristmill.intake.labels import Scale, scaled
 from gristmill.intake.source import Source, at, known_names
+from gristmill.page.text import plural
 from gristmill.records import ATTRIBUTES
 from gristmill.train.examples import KIND_OF, Example, examples_of
 
@@ -68,6 +69,6 @@ def read(
     if first is not None and not used:
         counts = ", ".join(f"{n} {reason}" for reason, n in refused.most_common())
         raise DataError(
-            f"{source.file}: none of {refused.total()} rows can be used ({counts}); "
+            f"{source.file}: none of {plural(refused.total(), 'row')} can be used ({counts}); "
             f"the first, {first}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
 from gristmill.backends.cached import caching, hits
 from gristmill.backends.kept import Kept
-from gristmill.backends.many import Watch
+from gristmill.backends.many import Failed, Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
 from gristmill.intake.record import PROMPT
 from gristmill.storage import (
@@ -154,7 +154,7 @@ def _write_refused(bouts: Bouts, folder: Path) -> dict[str, int]:
 
 def _answered(bouts: Bouts, answers: Kept) -> dict[str, Any]:
     found = [{"answers": 0, "tokens": 0, "cut_off": 0} for _ in bouts.models]
-    failed: list[Counter[str]] = [Counter() for _ in bouts.models]
+    failed = [Failures() for _ in bouts.models]
     prompts = 0
     for prompt, pairs in bouts.dealt():
         prompts += 1
@@ -162,26 +162,38 @@ def _answered(bouts: Bouts, answers: Kept) -> dict[str, Any]:
             key = bouts.answer_key(model, prompt)
             given = answers.get(key)
             if given is None:
-                failed[model][_why(answers, key)] += 1
+                failed[model].add(answers.failure(key))
                 continue
             found[model]["answers"] += 1
             found[model]["tokens"] += given["tokens"]
             found[model]["cut_off"] += given["finish"] == "length"
     models = {
-        model.called: {**row, "failures": dict(why.most_common())}
+        model.called: {**row, **why.as_json()}
         for model, row, why in zip(bouts.models, found, failed, strict=True)
     }
     return {"prompts": prompts, "models": models}
 
 
-def _why(results: Kept, key: str) -> str:
-    failure = results.failure(key)
-    return failure.kind if failure else "not_asked"
+@dataclass
+class Failures:
+    """What failed, by kind, and what the first of them was told."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+
+    def add(self, failure: Failed | None) -> None:
+        """Count one; None of a call that was not made."""
+        self.kinds[failure.kind if failure else "not_asked"] += 1
+        self.first = self.first or (failure.detail if failure else "")
+
+    def as_json(self) -> dict[str, Any]:
+        """For the summary."""
+        return {"failures": dict(self.kinds.most_common()), "first_failure": self.first or None}
 
 
 def _decided(bouts: Bouts, answers: Kept, verdicts: Kept, courts: list[Court]) -> dict[str, Any]:
     found: list[Counter[str]] = [Counter() for _ in courts]
-    failed: list[Counter[str]] = [Counter() for _ in courts]
+    failed = [Failures() for _ in courts]
     pairs = battles = 0
     for bout in bouts.fought(answers):
         pairs += 1
@@ -192,7 +204,7 @@ def _decided(bouts: Bouts, answers: Kept, verdicts: Kept, courts: list[Court]) -
             key = court.key(bout)
             verdict = verdicts.get(key)
             if verdict is None:
-                why[_why(verdicts, key)] += 1
+                why.add(verdicts.failure(key))
                 continue
             row["votes"] += 1
             row["ties"] += verdict["winner"] == "tie"
@@ -201,7 +213,7 @@ def _decided(bouts: Bouts, answers: Kept, verdicts: Kept, courts: list[Court]) -
             row["tokens"] += verdict.get("tokens", 0)
     kinds = ("votes", "ties", "flips", "equal", "tokens")
     judges = {
-        court.judge.called: {**{k: row[k] for k in kinds}, "failures": dict(why.most_common())}
+        court.judge.called: {**{k: row[k] for k in kinds}, **why.as_json()}
         for court, row, why in zip(courts, found, failed, strict=True)
     }
     return {"pairs": pairs, "battles": battles, "judges": judges}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from gristmill.errors import CheckpointError, InputError, RunError, StorageError
 from gristmill.jobs.on.job import Job
 from gristmill.mill.shard import Shard
+from gristmill.page.text import plural
 from gristmill.storage import read_saved
 from gristmill.terminal.console import speaker
 from gristmill.terminal.live import LiveLine
@@ -125,9 +126,8 @@ def _show(live: LiveLine, job: Job) -> None:
     said = [_progress(job.place(shard)) for shard in job.shards]
     finished, accepted = (sum(one.get(n, 0) for one in said) for n in ("finished", "accepted"))
     through = sum(one.get("status", "working") != "working" for one in said)
-    line = (
-        f"{job.of} shards, {through} through: {finished:,} prompts finished, {accepted:,} accepted"
-    )
+    done = f"{plural(finished, 'prompt')} finished, {accepted:,} accepted"
+    line = f"{plural(job.of, 'shard')}, {through} through: {done}"
     live.show(lambda: line, through, job.of)
 
 

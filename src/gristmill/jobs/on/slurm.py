@@ -10,6 +10,7 @@ import shlex
 
 from gristmill.fleet.sbatch import check, script, submit
 from gristmill.jobs.on.job import Job
+from gristmill.page.text import plural
 
 
 def start(job: Job) -> str:
@@ -26,6 +27,6 @@ def start(job: Job) -> str:
     after = [f"--dependency=afterany:{first}", f"--job-name={job.name}-deciding"]
     last = submit([*after, "--open-mode=append", f"--output={place}/slurm-%x.log"], deciding)
     return (
-        f"submitted: job {first}, {job.of} shards, and then job {last}, which decides; "
+        f"submitted: job {first}, {plural(job.of, 'shard')}, and then job {last}, which decides; "
         f"what they say is in {place}/slurm-*.log"
     )
