@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from gristmill.errors import BackendError, BackendFatal
+from gristmill.records import Response, ToolCall
 
 asked: Counter[str] = Counter()
 """How often each answer was asked for, by prompt and index; tests clear it."""
@@ -82,3 +83,9 @@ def grade(messages: list[dict[str, Any]]) -> float:
     if said in ungradable:
         raise BackendError("bad_reply", "no grade in it")
     return float(sum(int(c) for c in said if c.isdigit()) % 10)
+
+
+def calls(messages: list[dict[str, Any]], index: int, seed: int) -> Response:
+    """Asks for the weather in Oslo, whatever it is asked."""
+    made = ToolCall("weather", '{"city": "Oslo"}')
+    return Response("", "scripted", finish_reason="tool_calls", tool_calls=(made,))

@@ -75,6 +75,9 @@ class Prompt:
     the judge `format` does.
     rubric: what to judge an answer by, for the judge `rubric`; the weight of one is above 0.
     tools: what may be called, the JSON of a list in OpenAI's form; empty where nothing may.
+    calls: what should be called, for the judge `tools`: the JSON of a list of `{"name",
+    "arguments"}`, or with `accepted` in their place, which has a list of values for each argument;
+    "[]" where nothing should be, None where nobody says.
     """
 
     id: str
@@ -88,6 +91,7 @@ class Prompt:
     constraints: tuple[str, ...] = ()
     tools: str = ""
     rubric: tuple[Criterion, ...] = ()
+    calls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _score(
     known = [reward for reward in said.values() if not math.isnan(reward)]
     if not known:
         raise InputError(
-            "no judge has a say: give the prompts an answer, tests, constraints or a rubric"
+            "no judge has a say: give the prompts an answer, tests, constraints, calls or a rubric"
         )
     return {"score": sum(known) / len(known), **said}
 

@@ -33,6 +33,7 @@ JUDGES: dict[str, list[dict[str, Any]]] = {
     "math": [],
     "reward": [GRADING],
     "rubric": [{**CHAT, "model": "scripted:full:yes"}],
+    "tools": [],
     "truth": [{}],
     "turns": [GRADING],
 }

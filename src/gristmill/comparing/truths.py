@@ -33,7 +33,8 @@ class Truths:
         name = next(iter(spec), "") if isinstance(spec, Mapping) else spec or DEFAULT
         if not issubclass(find_part("gristmill.judges", str(name), "truth"), GroundTruth):
             raise ConfigError(
-                f"truth: '{name}' asks a model; name a judge by rules: math, truth, code, format"
+                f"truth: '{name}' asks a model; name a judge by rules: math, truth, code, format, "
+                "tools"
             )
         return cls(open_part("gristmill.judges", spec or DEFAULT, "truth"))
 
@@ -43,7 +44,8 @@ class Truths:
         left = [
             n
             for n, (prompt, _) in enumerate(questions)
-            if found[n] is None and (prompt.answer or prompt.tests or prompt.constraints)
+            if found[n] is None
+            and (prompt.answer or prompt.tests or prompt.constraints or prompt.calls is not None)
         ]
         if left:
             judged = loop.run(self._judge([questions[n] for n in left]))

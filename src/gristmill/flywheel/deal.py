@@ -138,13 +138,14 @@ def _conversation(example: Conversation) -> dict[str, Any]:
 
 
 def _checked(prompt: Prompt) -> dict[str, Any]:
-    """What the judges `code`, `format` and `rubric` look at, and what may be called; only what
-    there is."""
+    """What the judges `code`, `format`, `rubric` and `tools` look at, and what may be called; only
+    what there is."""
     found = {
         "tests": prompt.tests,
         "constraints": list(prompt.constraints),
         "tools": prompt.tools,
         "rubric": [criterion._asdict() for criterion in prompt.rubric],
+        "calls": prompt.calls,
     }
     return {name: value for name, value in found.items() if value}
 

@@ -55,6 +55,43 @@ def calls_of(given: Any, place: str) -> tuple[ToolCall, ...]:
     return tuple(_call(call, f"{place}[{number}]") for number, call in enumerate(given))
 
 
+def expected_of(given: Any, field: str) -> str | None:
+    """The JSON of the calls that an answer should make, see `Prompt.calls`; None where nobody says.
+
+    A list of calls, of objects with `accepted` values, or in the form of the Berkeley
+    function-calling leaderboard, `{"name": {"argument": [values]}}`. Raises Unusable.
+    """
+    if isinstance(given, str):
+        given = _json(given, field) if given.strip() else None
+    if isinstance(given, Mapping):
+        given = [given]
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise Unusable("bad_calls", f"'{field}' is {type(given).__name__}, not a list of calls")
+    return json_of([_expected(one, f"{field}[{n}]") for n, one in enumerate(given)], field)
+
+
+def _expected(given: Any, place: str) -> dict[str, Any]:
+    given = _given(given)
+    accepted = given.get("accepted") if isinstance(given, Mapping) else None
+    name = given.get("name") if accepted is not None else None
+    if isinstance(given, Mapping) and len(given) == 1 and "function" not in given:
+        ((name, accepted),) = given.items()
+    if accepted is None:
+        call = _call(given, place)
+        arguments = _json(call.arguments, place)
+        if not isinstance(arguments, Mapping):
+            raise Unusable("bad_calls", f"'{place}': its arguments are no object")
+        return {"name": call.name, "arguments": arguments}
+    if not isinstance(name, str) or not isinstance(accepted, Mapping):
+        raise Unusable("bad_calls", f"'{place}' is no call with a name and accepted values")
+    for argument, values in accepted.items():
+        if not isinstance(values, list):
+            raise Unusable("bad_calls", f"'{place}': '{argument}' has no list of accepted values")
+    return {"name": name, "accepted": accepted}
+
+
 def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
     """A text in Hermes' form without its calls, and these; what is no call stays text, and so does
     one in a block of code, which only speaks of it."""

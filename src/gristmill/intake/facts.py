@@ -11,7 +11,7 @@ import orjson
 
 from gristmill.errors import InputError
 from gristmill.foreign import read_json
-from gristmill.intake.calls import tools_of
+from gristmill.intake.calls import expected_of, tools_of
 from gristmill.intake.cells import Row, Unusable, json_of, name_of, number_of
 from gristmill.intake.turns import Turns
 from gristmill.records import Criterion, Prompt, prompt_id
@@ -29,6 +29,7 @@ TESTS = ("tests", "test_list", "test")
 BEFORE_TESTS = ("test_imports", "test_setup_code", "test_setup")
 IFEVAL = ("instruction_id_list", "kwargs")
 RUBRICS = ("rubric", "rubrics")
+CALLS = ("calls", "expected_calls")
 NAMES = (
     *IDS, "source", "dataset", "data_source", "license", "version", "generator", "provenance",
     "response_id", "chosen_id", "rejected_id", "reward", "kept",
@@ -38,7 +39,8 @@ nobody misses it where nothing uses them."""
 
 OF_PROMPT = (
     *IDS, *CATEGORIES, *LANGUAGES, *ANSWERS, *TESTS, *BEFORE_TESTS, "entry_point", *TOOLS, *SYSTEM,
-    *IFEVAL, *RUBRICS, "constraints", "source", "parents", "written_by", "lineage", "persona",
+    *IFEVAL, *RUBRICS, *CALLS, "constraints", "source", "parents", "written_by", "lineage",
+    "persona",
 )  # fmt: skip
 """Columns that a prompt to be answered obeys. `written_by`, `lineage` and `persona` are what
 recipes write: read where a run's recipes are reported."""
@@ -261,6 +263,10 @@ def _criterion(given: Any, name: str) -> Criterion:
     return Criterion(text, 1.0 if number is None else number)
 
 
+def _calls(row: Row, names: tuple[str, ...]) -> str | None:
+    return expected_of(row[names[0]], names[0])
+
+
 def _parents(row: Row, names: tuple[str, ...]) -> tuple[str, ...]:
     given = row[names[0]]
     return tuple(str(p) for p in given) if isinstance(given, list) else ()
@@ -276,5 +282,6 @@ _FACTS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "constraints": (_constraints, ("constraints", *IFEVAL)),
     "tools": (tools_in, TOOLS),
     "rubric": (_rubric, RUBRICS),
+    "calls": (_calls, CALLS),
 }
 """Of each fact of a `Prompt` what reads it, and from which columns."""

@@ -140,6 +140,8 @@ def row_of(prompt: Prompt, answer: Message | None = None) -> Row:
         "rubric": [criterion._asdict() for criterion in prompt.rubric],
     }
     facts = {name: value for name, value in facts.items() if value not in (None, "", [])}
+    if prompt.calls is not None:
+        facts["calls"] = orjson.loads(prompt.calls)
     return {**said, **facts}
 
 

@@ -28,7 +28,7 @@ from gristmill.records import Message, Prompt, as_dicts
 from gristmill.storage import write_atomically
 
 BATCH = 1024
-FACTS = ("answer", "tests", "constraints", "rubric", "tools", "language", "category")
+FACTS = ("answer", "tests", "constraints", "rubric", "tools", "calls", "language", "category")
 """What of a prompt goes along, under the names that every row may have them."""
 
 

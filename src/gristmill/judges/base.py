@@ -60,6 +60,17 @@ class Judge(Options):
         """Look at a prompt of a file before anything is spent. Raises MissingExtra where judging an
         answer to it takes what is not installed."""
 
+    @property
+    def reads_calls(self) -> bool:
+        """Whether it has a say about a response that is calls of tools and no text."""
+        return False
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What of a `Prompt` beside its messages decides its verdicts: where that is corrected, a
+        response is judged anew."""
+        return (self.needs,) if self.needs else ()
+
     def open(self) -> Backend:
         """The backend that does the calls, not yet entered. The mill opens and closes it."""
         raise NotImplementedError

@@ -221,7 +221,7 @@ class Config(Options):
     @property
     def facts(self) -> tuple[str, ...]:
         """What of a prompt beside its messages judges compare with, by name: its answer, ..."""
-        return tuple(sorted({judge.needs for judge in self.open_judges() if judge.needs}))
+        return tuple(sorted({fact for judge in self.open_judges() for fact in judge.facts}))
 
     def open_judges(self) -> list[Judge]:
         """The judges, validated."""

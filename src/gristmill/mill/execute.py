@@ -171,12 +171,12 @@ class Executor:
                 response = await self.chats[by].sample(asked, index, self._sampling[by])
                 self.purse.add_response(*response.paid, by)
                 self._save(work, index, response, verdicts, alone)
-            if not response.text.strip():
-                # Nothing that a judge could read: of tool calls it has no say, of nothing at all
-                # there is no verdict.
-                silent = self.judges[: self._alone] if response.says else ()
-                return Sample(index, response, tuple(_silent(*one) for one in silent))
+            if not response.says:
+                return Sample(index, response)  # Nothing that a judge could read.
             for number, (judge, backend) in enumerate(self.judges[: self._alone]):
+                if not (response.text.strip() or judge.reads_calls):
+                    verdicts.append(_silent(judge, backend))
+                    continue
                 # Rules cost nothing, and what they compare with may have been corrected.
                 if number < len(before) and not judge.needs:
                     verdicts.append(before[number])
