@@ -68,13 +68,10 @@ def difference(
     return ""
 
 
-def exact(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> set[str]:
+def exact(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> frozenset[str]:
     """The arguments that are to the letter what is expected."""
-    if "accepted" not in wanted:
-        return {
-            k for k, v in given.items() if k in wanted["arguments"] and v == wanted["arguments"][k]
-        }
-    return {k for k, v in given.items() if v in wanted["accepted"].get(k, ())}
+    options = wanted.get("accepted") or {k: [v] for k, v in wanted.get("arguments", {}).items()}
+    return frozenset(name for name, value in given.items() if value in options.get(name, ()))
 
 
 def same(value: Any, expected: Any, several: bool = False) -> bool:

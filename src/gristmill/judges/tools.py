@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -135,7 +135,7 @@ class _Call(NamedTuple):
         why = difference(self.arguments, wanted, defaults)
         return why or self.against_schema(exact(self.arguments, wanted))
 
-    def against_schema(self, but: Set[str] = frozenset()) -> str:
+    def against_schema(self, but: frozenset[str] = frozenset()) -> str:
         """What its tool's schema has against it, leaving out some arguments. Raises _Unreadable."""
         if self.tool is None:
             return ""
