@@ -114,7 +114,7 @@ def test_a_mix_of_nothing_and_other_nonsense_is_refused(tmp_path: Path) -> None:
     empty = values(tmp_path, phases=[{"steps": 1}, {"steps": 2, "weights": [0, 0]}])
     with pytest.raises(DataError, match=r"phases\[1\]: nothing to train on"):
         run(config_of("pretrain", empty), tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"phases.weights has 1 entries, data 2"):
+    with pytest.raises(ConfigError, match=r"phases.weights has 1 entry, data 2"):
         config_of("pretrain", values(tmp_path, phases=[{"steps": 1, "weights": [1]}]))
     with pytest.raises(ConfigError, match="give either `model`, or `preset` and `tokenizer`"):
         config_of("pretrain", values(tmp_path, model="tiny:base"))
