@@ -251,3 +251,39 @@ def test_a_plain_row_keeps_to_the_window(family: str) -> None:
 
 def test_a_window_that_is_switched_off_is_none() -> None:
     assert can_attend(small("Qwen2Model", use_sliding_window=False, sliding_window=8))
+
+
+@pytest.mark.parametrize("autocast", [True, False])
+@pytest.mark.parametrize("family", ["Nemotron", "Gemma3"])
+def test_short_segments_are_learned_from_in_float32_arithmetic(
+    family: str, autocast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether half precision is the weights' or autocast's; long ones and reading stay as asked."""
+    seen: list[torch.dtype] = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+
+    def counting(query: torch.Tensor, *rest: Any, **how: Any) -> torch.Tensor:
+        out = kernel(query, *rest, **how)
+        seen.append(out.dtype)
+        return out
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counting)
+    _, model = models(family, torch.float32 if autocast else torch.bfloat16)
+    rng = np.random.default_rng(0)
+
+    def ran(length: int) -> set[torch.dtype]:
+        seen.clear()
+        ids = [rng.integers(1, VOCABULARY, n).astype(np.int32) for n in (length, 20, 7)]
+        batch = pack([Sequence(i, np.arange(len(i))) for i in ids], None)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            logits = run(model, batch, logits_to_keep=batch.rows).logits
+        if logits.requires_grad:
+            logits.float().sum().backward()
+            assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+            model.zero_grad(set_to_none=True)
+        return set(seen)
+
+    assert ran(256) == {torch.float32}
+    assert ran(257) == {torch.bfloat16}
+    with torch.no_grad():
+        assert ran(20) == {torch.bfloat16}
