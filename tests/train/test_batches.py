@@ -166,7 +166,7 @@ def gradients(trainer: Trainer, items: list[Item], tokens: int) -> tuple[dict[st
         update={"batch": trainer.config.batch.model_copy(update={"tokens": tokens})}
     )
     trainer.module.train()
-    trainer.optimizer.zero_grad()
+    trainer.module.zero_grad()
     values = trainer._gradients(Step(1, 1, items))
     named = trainer.module.named_parameters()
     return values, {n: p.grad.clone() for n, p in named if p.grad is not None}

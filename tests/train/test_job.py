@@ -73,8 +73,13 @@ def interrupted(config: Any, folder: Path, *watches: Callable[[dict[str, Any]], 
     return run(config, folder)
 
 
-@pytest.mark.parametrize("kind", ["sft", "dpo", "reward"])
-def test_a_run_goes_on_from_its_checkpoint(kind: str, chat: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "optimizer"),
+    [("sft", "adamw"), ("dpo", "adamw"), ("reward", "adamw"), ("sft", "muon")],
+)
+def test_a_run_goes_on_from_its_checkpoint(
+    kind: str, optimizer: str, chat: str, tmp_path: Path
+) -> None:
     rows = {"sft": chat_rows(20), "dpo": pair_rows(20), "reward": rated_rows(24)}[kind]
     values = values_of(
         chat,
@@ -82,6 +87,7 @@ def test_a_run_goes_on_from_its_checkpoint(kind: str, chat: str, tmp_path: Path)
         epochs=2,
         save_every=2,
         lora=LORA if kind == "dpo" else None,
+        optimizer={"name": optimizer, "lr": 1e-3, "warmup": 2},
     )
     config = config_of(kind, values)
     run(config, tmp_path / "whole")

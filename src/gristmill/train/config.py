@@ -13,7 +13,7 @@ The kind is the command's (`gristmill train reward CONFIG`), or a stage's key.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -37,15 +37,23 @@ class Batch(Options):
 
 
 class Optimizer(Options):
-    """AdamW and its schedule."""
+    """What steps the weights, and its schedule."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    """`muon` steps the matrices of hidden layers along their orthogonalised momentum, and all else
+    as AdamW does, by one rate: for pretraining, and for tuning all weights of what Muon has
+    pretrained. It needs whole matrices: neither `lora` nor `sharding: fsdp`."""
 
     lr: float = Field(default=2e-6, gt=0)
     """Highest learning rate. The default is HelpSteer2's for full weights of a large model; LoRA
     wants about 1e-4, the tiny family about 1e-3."""
     warmup: int = Field(default=10, ge=0)
     """Steps over which the rate rises from zero."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """After the warm-up: as it is, or down to zero at the last step, straight or by a cosine."""
+    schedule: Literal["constant", "linear", "cosine", "wsd"] = "constant"
+    """After the warm-up: as it is, or down to zero at the last step, straight or by a cosine; or
+    `wsd`, warm-up, stable, decay: as it is, and straight down over the last part."""
+    decay: float = Field(default=0.2, gt=0, le=1)
+    """The part of the steps over which `wsd` goes down."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Decay of the two running means of AdamW, as in NeMo-Aligner."""
     weight_decay: float = Field(default=0.1, ge=0)
@@ -116,6 +124,13 @@ class TrainConfig(Options):
     """SPDX name for the model's card; by default what the starting model's card says."""
     seed: int = Field(default=0, ge=0, lt=1 << 31)
     """Of the order of the data, of dropout, and of what is new in the model."""
+
+    @model_validator(mode="after")
+    def _whole_matrices(self) -> Self:
+        for other, given in (("lora", self.lora), ("sharding: fsdp", self.sharding == "fsdp")):
+            if self.optimizer.name == "muon" and given:
+                raise ValueError(f"optimizer: muon needs whole matrices; leave `{other}` out")
+        return self
 
     @field_validator("data", "report_to", mode="before")
     @classmethod

@@ -19,10 +19,11 @@ from gristmill.packing import Pack, pack
 from gristmill.page.text import plural
 from gristmill.train import parallel
 from gristmill.train.batches import Step, parts
-from gristmill.train.config import Optimizer, TrainConfig
+from gristmill.train.config import TrainConfig
 from gristmill.train.encode import Item, targets
 from gristmill.train.model import Learner, Packed
 from gristmill.train.objectives import Objective
+from gristmill.train.optimizer import Stepper
 from gristmill.train.parallel import World
 from gristmill.train.state import Checkpoints, Facts
 
@@ -50,7 +51,7 @@ class Trainer:
         if config.sharding == "fsdp" and world.size > 1:
             parallel.shard(self.module, self.module.plain)
         self.trained = [p for p in self.module.parameters() if p.requires_grad]
-        self.optimizer = _adamw(self.trained, config.optimizer)
+        self.optimizer = Stepper(self.module, config.optimizer)
         self.checkpoints = Checkpoints(folder, world)
         self.facts = Facts()
 
@@ -104,11 +105,8 @@ class Trainer:
         norm = float(clipped.full_tensor() if hasattr(clipped, "full_tensor") else clipped)
         if not math.isfinite(norm):
             self._broken(step, step.items, f"the gradient's norm is {norm}")
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         with memory_errors(self.config):  # The first step is when AdamW's means are made.
-            self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.step(lr)
         return {**values, "grad_norm": round(norm, 6)}
 
     def _gradients(self, step: Step) -> dict[str, float]:
@@ -247,16 +245,6 @@ def _step_of(line: bytes) -> float:
         return math.inf
 
 
-def _adamw(parameters: Sequence[Any], options: Optimizer) -> torch.optim.AdamW:
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": options.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, betas=options.betas)
-
-
 @contextmanager
 def memory_errors(config: TrainConfig) -> Iterator[None]:
     """PyTorch's ways of saying that memory ran out, as one line that says what to lower."""
@@ -273,18 +261,3 @@ def memory_errors(config: TrainConfig) -> Iterator[None]:
             f"memory ran out: lower batch.tokens (now {config.batch.tokens:,}); the result stays "
             f"the same{''.join(f', or {way}' for way in also)}"
         ) from None
-
-
-def rates(options: Optimizer, total: int) -> Callable[[int], float]:
-    """The learning rate of a step, from 1 to `total`."""
-
-    def rate(step: int) -> float:
-        warm = min(1.0, step / options.warmup) if options.warmup else 1.0
-        left = 1 - (step - 1) / max(1, total)
-        if options.schedule == "linear":
-            return options.lr * warm * left
-        if options.schedule == "cosine":
-            return options.lr * warm * 0.5 * (1 + math.cos(math.pi * (1 - left)))
-        return options.lr * warm
-
-    return rate

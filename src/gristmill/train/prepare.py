@@ -29,9 +29,9 @@ from gristmill.train.corpus import constant_labels
 from gristmill.train.data import Data, encoded, stretches, unused_columns
 from gristmill.train.encode import Encoder
 from gristmill.train.examples import KIND_OF, Compared, Rated
-from gristmill.train.loop import rates
 from gristmill.train.model import Learner
 from gristmill.train.objectives import LanguageObjective, Objective, RewardObjective
+from gristmill.train.optimizer import rates
 
 FEW = 30
 """Labels below which an attribute is not learned, whatever the model."""

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.storage import write_atomically
 from gristmill.train import parallel
+from gristmill.train.optimizer import Stepper
 from gristmill.train.parallel import World
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+MOMENTS = ("exp_avg", "exp_avg_sq", "step", "momentum_buffer")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Checkpoints:
         self._folder = folder / "checkpoint"
         self._world = world
 
-    def save(self, module: nn.Module, optimizer: Any, facts: Facts) -> None:
+    def save(self, module: nn.Module, optimizer: Stepper, facts: Facts) -> None:
         """Write one; every process writes its own share."""
         name = f"step-{facts.step:07}"
         place = self._folder / name
@@ -69,7 +70,7 @@ class Checkpoints:
                     shutil.rmtree(other)
         self._world.wait()
 
-    def load(self, module: nn.Module, optimizer: Any, data: str) -> Facts:
+    def load(self, module: nn.Module, optimizer: Stepper, data: str) -> Facts:
         """Put the latest checkpoint into the module and the optimizer; `Facts()` without one.
 
         Raises CheckpointError where it does not fit: other data, another number of processes,
@@ -141,21 +142,21 @@ def _trained(module: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in module.named_parameters() if p.requires_grad}
 
 
-def _tensors(module: nn.Module, optimizer: Any) -> dict[str, Tensor]:
+def _tensors(module: nn.Module, optimizer: Stepper) -> dict[str, Tensor]:
     found = {}
     for name, parameter in _trained(module).items():
         found[f"weight.{name}"] = _local(parameter).cpu().contiguous().clone()
         for moment in MOMENTS:
-            if moment in (state := optimizer.state.get(parameter, {})):
+            if moment in (state := optimizer.moments(parameter)):
                 found[f"{moment}.{name}"] = _local(state[moment]).cpu().contiguous().clone()
     return found
 
 
 @torch.no_grad()
-def _restore(module: nn.Module, optimizer: Any, tensors: dict[str, Tensor]) -> None:
+def _restore(module: nn.Module, optimizer: Stepper, tensors: dict[str, Tensor]) -> None:
     for name, parameter in _trained(module).items():
         _local(parameter).copy_(tensors[f"weight.{name}"])
-        state = optimizer.state[parameter]
+        state = optimizer.moments(parameter)
         for moment in MOMENTS:
             if f"{moment}.{name}" not in tensors:
                 continue
