@@ -216,8 +216,16 @@ def open_part(room: str, spec: Any, where: str) -> Any:
     return build(part, {} if values is None else values, f"{where}.{name}")
 
 
+_ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+"""Kinds of files that are named where a config is wanted."""
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
+    if path.suffix.lower() in _ROWS and path.is_file():
+        raise ConfigError(
+            f"is a file of rows; a config names it, as `{{file: {path.name}}}`: give that YAML file"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -226,7 +234,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read it: {error}") from None
     values = parse_yaml(text)
     if not isinstance(values, dict):
-        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+        found = {"str": "a text", "NoneType": "nothing", "list": "a list"}
+        kind = type(values).__name__
+        raise ConfigError(f"expected 'key: value' lines, found {found.get(kind, kind)}")
     return values
 
 
