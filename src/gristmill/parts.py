@@ -36,6 +36,14 @@ class Options(BaseModel):
 P = TypeVar("P", bound=BaseModel)
 
 
+_SHAPES = {
+    "list_type": "write a list, each entry on a line that begins with `- `",
+    "model_type": "write {key: value}",
+    "dict_type": "write {key: value}",
+}
+"""What YAML is wanted, by pydantic's name of the error, whose words are of Python."""
+
+
 def build(options: type[P], values: Any, where: str) -> P:
     """Validate `values` against `options`. `where` names the place in the config for errors.
 
@@ -62,7 +70,7 @@ def _lines(error: ValidationError, options: type[BaseModel], values: Any, where:
             given = item.get("input")
             secret = path[-1:] == ["key_env"]  # where some write the key itself
             shown = "" if secret or isinstance(given, dict | list) else f" (got {given!r:.60})"
-            message = item["msg"].removeprefix("Value error, ")
+            message = _SHAPES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
             # What a list's own check says begins with which of its entries it speaks of.
             colon = "" if not field or message.startswith("[") else ": "
             lines.append(f"{field}{colon}{message}{shown}")
