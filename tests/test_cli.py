@@ -145,6 +145,7 @@ class TestBadInput:
         result = gristmill("run", config, "--out", "out")
         assert result.code == 2
         assert "no line of the input is a prompt" in result.line
+        assert ", the first: prompts.jsonl:1: input:bad_json: " in result.line
         assert "out/data/rejected.parquet" in result.line
 
     @pytest.mark.parametrize(
@@ -175,8 +176,8 @@ class TestBadInput:
         ("text", "said"),
         [
             ("a: [1\nb: 2\n", "config.yaml: line 2: "),
-            ("- a\n- b\n", "expected 'key: value' lines, found list"),
-            ("", "expected 'key: value' lines, found NoneType"),
+            ("- a\n- b\n", "expected 'key: value' lines, found a list"),
+            ("", "expected 'key: value' lines, found nothing"),
             ("a: \x00", "config.yaml: "),
             ("1: 2", "config.yaml: "),
             ("generate: {model: x}", "prompts: missing; add it"),
@@ -195,7 +196,9 @@ class TestBadInput:
         ("model", "said"),
         [
             ("tinny:instruct", "unknown model 'tinny:instruct': did you mean 'tiny:...'?"),
-            ("gpt-4", "unknown model 'gpt-4'"),
+            ("gpt-4", "unknown model 'gpt-4': write `http://HOST:PORT/v1#gpt-4` for a server's"),
+            ("org/name-1.5", "write `hf:org/name-1.5` in this process"),
+            ("ollama:llama3", "/v1#llama3` for a server's"),
             ("http://localhost:1/v1", "add the name that the server knows the model by"),
             ("scripted:none.jsonl", "cannot read the script none.jsonl"),
             ("vllm:org/name", "have it started, with `fleet"),

@@ -192,6 +192,21 @@ def test_errors_name_field_problem_and_value() -> None:
         build(mill_config.Generate, {"model": "m", "a": 1}, "")
 
 
+def test_another_shape_is_told_as_yaml_has_it() -> None:
+    values = {"prompts": {"file": "p.jsonl"}, "generate": {"model": "scripted:echo"}}
+    with pytest.raises(ConfigError, match=r"^judges: write a list, each entry on a line that"):
+        build(mill_config.Config, {**values, "judges": {"math": {}}}, "")
+    with pytest.raises(ConfigError, match=r"^judges\[0\].truth: write {key: value} \(got 'exact'"):
+        mill_config.Config.of({**values, "judges": [{"truth": "exact"}]})
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
+def test_rows_are_no_config(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=rf"is a file of rows; .*`{{file: {name}}}`"):
+        read_yaml(tmp_path / name)
+
+
 def test_a_key_named_on_is_a_word(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("fleet: {on: ray, off: on}\ntrue: yes\n")

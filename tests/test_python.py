@@ -94,6 +94,8 @@ def test_a_config_is_a_path_a_dict_or_read_already(place: Path) -> None:
         assert outcome.folder == Path("out/bot")
         assert gristmill.forecast(given).prompts == 3
     assert outcome.table("scored").num_rows == 6
+    with pytest.raises(gristmill.GristmillError, match="no data set 'sftt'; there is sft, pref"):
+        outcome.table("sftt")
     assert "metrics" not in repr(outcome)
 
 

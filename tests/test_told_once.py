@@ -68,12 +68,37 @@ def test_a_run(gristmill: Gristmill, refusing: FaultyServer, of: str) -> None:
     done = gristmill("run", run_of(*models), "--out", "out", "--log", "log.jsonl")
     told_once(done, "bad_request", MANY)
     assert done.err.startswith(f"error: all {MANY} {of} failed (error:bad_request), the first: ")
+    assert ("the first: reward: " in done.err) == (of == "verdicts")
     assert "failed" not in done.out
     page = Page(Path("out/report.html").read_text("utf-8"))
     assert page.text.count(WORDS) == 1
     assert any(tag == "details" and "open" in a for tag, a in page.tags)
     events = [json.loads(line)["event"] for line in Path("log.jsonl").read_text().splitlines()]
     assert events.count("failure") == 1
+
+
+class Small(FaultyServer):
+    """Takes every other request, and says of the rest that they are too large."""
+
+    @property
+    def status(self) -> int | None:
+        return 413 if self.requests % 2 else None
+
+    @status.setter
+    def status(self, _: int | None) -> None:
+        pass
+
+
+def test_of_what_is_too_long_nobody_says_that_it_may_be_tried_again(gristmill: Gristmill) -> None:
+    with Small() as server:
+        values = {
+            "prompts": {"file": "tutor:8"},
+            "generate": {"model": server.chat, "responses": 1, "concurrency": 1},
+        }
+        done = gristmill("run", say("run.yaml", values), "--out", "out")
+    assert done.code == 0
+    assert "4 responses failed: too long for a model's context; shorten them" in done.out
+    assert "tried again" not in done.out
 
 
 def test_a_recipe(gristmill: Gristmill, refusing: FaultyServer) -> None:

@@ -36,6 +36,14 @@ class Options(BaseModel):
 P = TypeVar("P", bound=BaseModel)
 
 
+_SHAPES = {
+    "list_type": "write a list, each entry on a line that begins with `- `",
+    "model_type": "write {key: value}",
+    "dict_type": "write {key: value}",
+}
+"""What YAML is wanted, by pydantic's name of the error, whose words are of Python."""
+
+
 def build(options: type[P], values: Any, where: str) -> P:
     """Validate `values` against `options`. `where` names the place in the config for errors.
 
@@ -62,7 +70,7 @@ def _lines(error: ValidationError, options: type[BaseModel], values: Any, where:
             given = item.get("input")
             secret = path[-1:] == ["key_env"]  # where some write the key itself
             shown = "" if secret or isinstance(given, dict | list) else f" (got {given!r:.60})"
-            message = item["msg"].removeprefix("Value error, ")
+            message = _SHAPES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
             # What a list's own check says begins with which of its entries it speaks of.
             colon = "" if not field or message.startswith("[") else ": "
             lines.append(f"{field}{colon}{message}{shown}")
@@ -216,8 +224,16 @@ def open_part(room: str, spec: Any, where: str) -> Any:
     return build(part, {} if values is None else values, f"{where}.{name}")
 
 
+_ROWS = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
+"""Kinds of files that are named where a config is wanted."""
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The `key: value` lines of a YAML file. Raises ConfigError naming the line, not the file."""
+    if path.suffix.lower() in _ROWS and path.is_file():
+        raise ConfigError(
+            f"is a file of rows; a config names it, as `{{file: {path.name}}}`: give that YAML file"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -226,7 +242,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read it: {error}") from None
     values = parse_yaml(text)
     if not isinstance(values, dict):
-        raise ConfigError(f"expected 'key: value' lines, found {type(values).__name__}")
+        found = {"str": "a text", "NoneType": "nothing", "list": "a list"}
+        kind = type(values).__name__
+        raise ConfigError(f"expected 'key: value' lines, found {found.get(kind, kind)}")
     return values
 
 

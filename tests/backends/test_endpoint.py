@@ -235,8 +235,16 @@ def test_a_server_that_does_not_speak_http(junk):
 def test_nobody_listening_stops_the_run():
     with FaultyServer() as server:
         model = server.chat
-    with pytest.raises(BackendFatal, match="is the server running"):
+    with pytest.raises(BackendFatal, match="is the server running") as caught:
         sample(model, {"retries": 1})
+    assert " ssl" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/v1", "/"])
+def test_an_address_without_v1_is_told_of_it(path):
+    with FaultyServer(status=404) as server, pytest.raises(BackendFatal) as caught:
+        sample(server.chat.replace("/v1#", f"{path.rstrip('/')}#"), {"retries": 0})
+    assert ("below /v1" in str(caught.value)) == (path == "/")
 
 
 def test_moderation_of_single_prompts_does_not_stop_the_run():

@@ -62,6 +62,13 @@ def test_one_scalar(given):
     assert score.attributes is None
 
 
+@pytest.mark.parametrize("said", ["44", "150.", "-7", "Loosen the bolts.", "reward 4"])
+def test_what_a_chat_model_says_is_no_score_and_not_asked_for_again(said):
+    with pytest.raises(Fault, match="is it a reward model") as caught:
+        read_chat_reward(says(said), "m")
+    assert not caught.value.again
+
+
 def test_usage_is_kept():
     assert read_chat_reward(says(TEXT, usage={"total_tokens": 79}), "m").tokens == 79
 

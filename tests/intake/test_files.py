@@ -13,8 +13,8 @@ import pytest
 from gristmill import tutor
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
-from gristmill.intake.files import check_files, count_rows, read_rows
-from gristmill.intake.places import located
+from gristmill.intake.files import check_files, count_rows, header_of, read_rows
+from gristmill.intake.places import files_of, located
 from gristmill.intake.source import Source
 from gristmill.mill.config import Config
 from gristmill.mill.source import read_prompts
@@ -32,6 +32,17 @@ def test_a_csv_files_columns_are_its_own(tmp_path: Path) -> None:
         ("p.csv:2", {"question": "a", "reply": "b"})
     ]
     check_files([str(path)])
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_a_csv_may_have_what_spreadsheets_write_for_a_comma(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "p.csv"
+    lines = [["Frage", "Antwort"], ['"Was, wenn\r\nsie quietscht?"', "Putzen, ölen"]]
+    text = "".join(sign.join(line) + "\r\n" for line in lines)
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert rows(str(path)) == [{"Frage": "Was, wenn\r\nsie quietscht?", "Antwort": "Putzen, ölen"}]
+    (file,) = files_of(str(path))
+    assert header_of(file) == ["Frage", "Antwort"]
 
 
 class TestTutor:

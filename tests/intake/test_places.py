@@ -583,6 +583,19 @@ class TestHub:
         assert asked("hf:./single") == ASKED
 
 
+@pytest.mark.parametrize("data", [Path("data"), Path()])
+def test_the_folder_of_a_run_is_no_source_for_what_it_rejected_lies_there(
+    tmp_path: Path, data: Path
+) -> None:
+    for name in ("sft", "scored", "rejected"):
+        write(tmp_path / data / f"{name}.parquet", BYTES[".parquet"])
+    with pytest.raises(DataError, match=r"all that a run wrote.*: \S+sft.parquet, \S+scored"):
+        files_of(str(tmp_path))
+    assert asked(str(tmp_path / data / "sft.parquet")) == ASKED
+    (tmp_path / data / "rejected.parquet").unlink()
+    assert len(files_of(str(tmp_path))) == 2
+
+
 def test_every_file_has_a_place_to_name() -> None:
     assert [file.name for file in files_of(__file__.replace(".py", ".*"), kinds=(".py",))] == [
         Path(__file__).name

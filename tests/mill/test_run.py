@@ -311,7 +311,7 @@ class TestResume:
             ({"generate": {"temperature": 0.1}}, "generate.temperature: 0.8 there, 0.1 now"),
             ({"seed": 1}, "seed: 0 there, 1 now"),
             ({"generate": {"responses": 3}}, "generate.responses: 2 there, 3 now"),
-            ({"judges": []}, "judges: "),
+            ({"judges": []}, "judges[0]: {'reward': "),
             (
                 {"judges": [{"reward": {"model": "scripted:echo"}}]},
                 "judges[0].reward.model: 'scripted:scripts:grade' there, 'scripted:echo' now",

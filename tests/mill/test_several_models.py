@@ -177,7 +177,7 @@ def test_a_higher_budget_goes_on_where_it_stopped(tmp_path: Path) -> None:
         ([OTHER, FIRST], "generate[0].model: "),
         ([FIRST, OTHER, {**OTHER, "system": "Be brief."}], ""),
         ([{**one, "system": "Be brief."} for one in (FIRST, OTHER)], "generate[0].system: "),
-        ([{**one, "weight": 1} for one in (FIRST, OTHER, OTHER)], "generate: "),
+        ([{**one, "weight": 1} for one in (FIRST, OTHER, OTHER)], "generate[2]: None there"),
     ],
 )
 def test_what_cannot_be_changed_later_is_refused(

@@ -58,6 +58,16 @@ def test_what_is_stored_holds(tmp_path: Path, changes: dict[str, Any]) -> None:
         mill.run(config(prompts, **changes), out)
 
 
+def test_judges_that_differ_are_named_one_by_one(tmp_path: Path) -> None:
+    prompts, out = write_prompts(tmp_path, 2, answer="4"), tmp_path / "out"
+    reward = {"reward": {"model": "scripted:scripts:grade"}}
+    mill.run(config(prompts, judges=[{"truth": {}}, reward]), out)
+    with pytest.raises(CheckpointError) as caught:
+        mill.run(config(prompts, judges=[reward]), out)
+    assert "judges[0].truth: {" in str(caught.value)
+    assert "judges[1]: {'reward': {" in str(caught.value)
+
+
 def test_what_no_judge_was_to_judge_is_not_left_unjudged(tmp_path: Path) -> None:
     prompts, out = write_prompts(tmp_path, 2), tmp_path / "out"
     mill.run(config(prompts, judges=[], keep=[]), out)

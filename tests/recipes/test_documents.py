@@ -73,6 +73,14 @@ def test_empty_and_repeated_documents_are_counted(tmp_path: Path) -> None:
     assert report.dropped["document:empty"] == report.dropped["document:repeated"] == 1
 
 
+def test_files_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    for name in ("a.txt", "manual.pdf", "deep/scan.png", ".git/x.pdf", "deep/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"The text of {name}.")
+    report = write(closed_qa(tmp_path, instructions=4), 1).report
+    assert report.dropped["document:unknown_kind"] == 2
+
+
 @pytest.mark.parametrize(
     ("data", "at"),
     [

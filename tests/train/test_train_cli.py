@@ -120,7 +120,9 @@ def test_errors_of_configs_are_one_line_that_names_what_is_wrong(
     (tmp_path / "bad.yaml").write_text("model: [\n")
     assert "bad.yaml: line 2:" in error(train("sft", "bad.yaml"))
     (tmp_path / "list.yaml").write_text("- model\n")
-    assert "list.yaml: expected 'key: value' lines, found list" in error(train("sft", "list.yaml"))
+    assert "list.yaml: expected 'key: value' lines, found a list" in error(
+        train("sft", "list.yaml")
+    )
     config = configure(tmp_path, "sft", optimiser={"lr": 1})
     assert "sft.yaml: optimiser: unknown key; did you mean 'optimizer'?" in error(
         train("sft", config)

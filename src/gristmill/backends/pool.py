@@ -271,4 +271,7 @@ def _advice(caller: Caller, fault: Fault, where: str) -> str:
         return "the account behind " + (f"the key in {name}" if name else "it") + " is spent"
     if 300 <= status < 400:
         return "write the final address in the model string"
-    return f"does {where} exist, and does it serve the model '{caller.name}'?"
+    asked = f"does {where} exist, and does it serve the model '{caller.name}'?"
+    if status == 404 and where.partition("://")[2].partition("/")[2] == "chat/completions":
+        asked += " Most servers have it below /v1: http://HOST:PORT/v1#NAME"
+    return asked

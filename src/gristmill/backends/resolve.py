@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -50,8 +51,15 @@ def _module(model: str, modules: Mapping[str, str] = MODULES) -> Any:
             f"{rest or 'MODEL'} --engine vllm`, and name the address that it prints"
         )
     near = get_close_matches(prefix, modules, n=1)
-    hint = f"did you mean '{near[0]}:...'?" if near else "it starts with one of"
+    hint = f"did you mean '{near[0]}:...'?" if near else _written_out(model)
     raise ConfigError(f"unknown model '{model}': {hint} ({', '.join(f'{p}:...' for p in modules)})")
+
+
+def _written_out(model: str) -> str:
+    """How to name a model that was named as its maker or another tool names it."""
+    name = model.rpartition(":")[2] or "NAME"
+    own = f"`hf:{model}` in this process, " if re.fullmatch(r"[\w.-]+/[\w.-]+", model) else ""
+    return f"write {own}`http://HOST:PORT/v1#{name}` for a server's; it starts with one of"
 
 
 def _calls(calling: Calling) -> Any:

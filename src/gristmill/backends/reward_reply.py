@@ -22,6 +22,7 @@ from gristmill.records import ATTRIBUTES, Score
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
 _PAIR = re.compile(rf"([a-z_]+)\s*[:=]\s*({_NUMBER})", re.IGNORECASE)
+_BARE = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 # The whole content must be grades: prose that happens to hold "helpfulness: 4" is no grade.
 _GRADES = re.compile(rf"\s*(?:{_PAIR.pattern}[\s,;]*)+", re.IGNORECASE)
 
@@ -45,7 +46,9 @@ def read_chat_reward(reply: Any, model: str) -> Score:
     if "reward" in found:
         return _score(model, (), found["reward"], reply)
     said = content[:60] if isinstance(content, str) else content
-    raise Fault("bad_reply", f"no grades in the reply (content {said!r}); is it a reward model?")
+    advice = f"no grades in the reply (content {said!r}); is it a reward model?"
+    # Words instead of grades are what a chat model says, and says again.
+    raise Fault("bad_reply", advice, again=not said)
 
 
 def read_classify(reply: Any, model: str) -> Score:
@@ -71,8 +74,9 @@ def _usable(found: Mapping[str, float]) -> bool:
 
 
 def _grades_of_text(text: str) -> dict[str, float]:
-    """Grades by name, {} if the text is something else. A bare number is a reward."""
-    if re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
+    """Grades by name, {} if the text is something else. A bare number is a reward where it has
+    decimals: "150." and "44" are what chat models answer, named as a judge by mistake."""
+    if _BARE.fullmatch(text.strip()):
         return {"reward": float(text)}
     if not _GRADES.fullmatch(text):
         return {}

@@ -27,7 +27,8 @@ def fault_of_error(error: Exception) -> Fault:
         fault = Fault("connection", f"its proxy is not reached: {text}")
         fault.offline, fault.advice = True, PROXY
     elif isinstance(error, aiohttp.ClientConnectorError):
-        fault = Fault("connection", text)
+        # aiohttp says how it would check a certificate, of http too.
+        fault = Fault("connection", text.replace(" ssl:default", ""))
         fault.offline = True
     elif isinstance(error, aiohttp.ClientHttpProxyError):
         fault = Fault("connection", f"its proxy answers HTTP {error.status} {error.message}")

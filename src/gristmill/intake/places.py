@@ -38,6 +38,7 @@ KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".f
 PACKED = (".gz", ".zst", ".bz2")
 """How a file of rows may be compressed; Parquet and Arrow files compress themselves."""
 
+_SETS = ("sft", "preference", "scored", "rejected")
 _NO_ROWS = (MANIFEST, "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _MAGIC = {
     b"PAR1": ".parquet",
@@ -143,6 +144,7 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
         # A run's data set that has grown: its parts are read by the name that one file has.
         return [_local(p, f"{p.parent.name}/{p.name}", kinds) for p in parts_of(path)]
     if path.is_dir():
+        _refuse_run(path)
         inside = [(p, p.relative_to(path).as_posix()) for p in sorted(path.rglob("*"))]
         inside = [(p, n) for p, n in inside if _holds_rows(n, kinds) and p.is_file()]
         return _of_split(_within(path, inside, kinds), splits, place, kinds)
@@ -162,6 +164,18 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     return [_local(path, path.name, kinds)]
+
+
+def _refuse_run(folder: Path) -> None:
+    """Raises DataError for the folder of a run, or its data: what was rejected lies in it, too."""
+    for data in (folder, folder / "data"):
+        names = [n for n in _SETS if place_of(data / f"{n}.parquet").exists()]
+        if "rejected" in names and len(names) > 1:
+            mine = ", ".join(str(data / f"{name}.parquet") for name in names if name != "rejected")
+            raise DataError(
+                f"{folder}: holds all that a run wrote, also what it rejected; name the data set "
+                f"that is meant: {mine}"
+            )
 
 
 def _within(folder: Path, inside: Sequence[tuple[Path, str]], kinds: Sequence[str]) -> list[File]:

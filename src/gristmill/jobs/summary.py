@@ -47,7 +47,8 @@ def show_forecast(console: Console, config: Config, limit: int | None) -> None:
         time = f"the cost at batch prices, {batched[0].price.batch:g} of the usual"
         table.add_row("time", "as the provider has some: most promise each batch within a day")
     else:
-        table.add_row("time", f"about {f.seconds / 60:,.1f} minutes")
+        minutes = f"about {f.seconds / 60:,.1f} minutes"
+        table.add_row("time", minutes if f.seconds >= 60 else "under a minute")
     console.print(table)
     console.print(
         f"Without retries; {BYTES_PER_TOKEN:g} bytes of text a token, which no usual tokenizer "
@@ -83,9 +84,14 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.status != "failed":
         if outcome.detail:
             console.print(outcome.detail, markup=False, soft_wrap=True)
-        if failed:
+        too_long = outcome.metrics["reasons"].get("error:too_long", 0)
+        if too_long:
+            shorten = "too long for a model's context; shorten them, or lower max_tokens"
+            console.print(f"{plural(too_long, 'response')} failed: {shorten}.", soft_wrap=True)
+        if failed > too_long:
             again = "run again, and only what failed is tried again"
-            console.print(f"{plural(failed, 'response')} failed; {again}.", soft_wrap=True)
+            others = plural(failed - too_long, "response")
+            console.print(f"{others} failed; {again}.", soft_wrap=True)
     console.print(f"report: {outcome.folder / 'report.html'}", markup=False, soft_wrap=True)
 
 

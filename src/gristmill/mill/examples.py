@@ -31,7 +31,8 @@ def open_example(entry: Any, where: str) -> Example:
     try:
         _turns(_record(entry, where))
     except Unusable as error:
-        raise ConfigError(f"{where}: {error.detail}") from None
+        shape = "write {prompt: ..., response: ...} or {messages: [...]}"
+        raise ConfigError(f"{where}: {error.detail}; {shape}") from None
     except DataError as error:
         raise ConfigError(str(error)) from None
     return entry

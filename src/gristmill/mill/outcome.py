@@ -91,7 +91,11 @@ class Outcome:
         return [*found, ("time", f"{m['seconds']:,.1f} s")]
 
     def table(self, name: str = "sft") -> pa.Table:
-        """A data set of the run: `sft`, `preference`, `scored` or `rejected`."""
+        """A data set of the run: `sft`, `preference`, `scored` or `rejected`. Raises InputError
+        where the run has none of that name."""
+        if name not in self.metrics["rows"]:
+            there = ", ".join(self.metrics["rows"])
+            raise InputError(f"{self.folder}: no data set '{name}'; there is {there}")
         return tables.read_table(self.folder / "data" / f"{name}.parquet")
 
     def to_pandas(self, name: str = "sft") -> pd.DataFrame:

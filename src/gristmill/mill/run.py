@@ -298,7 +298,10 @@ def _outcome(folder: Folder, session: Session, counts: Counts, written: list[Wri
     if counts.bad_input and counts.bad_input == counts.prompts_read:
         reasons = ", ".join(f"{n} {reason}" for reason, n in counts.reasons.items())
         rejected = tables.place_of(folder.data / "rejected.parquet")
-        raise DataError(f"no line of the input is a prompt ({reasons}); see {rejected}")
+        raise DataError(
+            f"no line of the input is a prompt ({reasons}), the first: {counts.unread}; "
+            f"see {rejected}"
+        )
     said = ""
     if status == "failed":
         said = counts.said or next((w.said for w in written if w.said), "")

@@ -73,7 +73,9 @@ class Counts:
     models: list[Answered] = field(default_factory=list)
     """Of responses, by who gave them, in the order of `generate`."""
     said: str = ""
-    """What the first call that failed was told."""
+    """What the first call that failed was told, and whose it was, where a judge's."""
+    unread: str = ""
+    """The first line that is no prompt, and why."""
     reasons: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     """Responses by their `finish_reason`, of those that nobody knows."""
@@ -182,6 +184,7 @@ def write(passage: Passage, folder: Path, origin: rows.Origin) -> Counts:
                     counts.duplicates += item.reason == "input:duplicate"
                     counts.bad_input += item.reason != "input:duplicate"
                     counts.reasons[item.reason] += 1
+                    counts.unread = counts.unread or str(item)
                     out.add("rejected", rows.bad_line_row(item))
                 else:
                     _write_prompt(out, counts, passage, grades, *item)
@@ -226,7 +229,8 @@ def _write_prompt(
                 counts.endings[str(ending)] += 1
         if sample.failure is not None:
             by.failed += 1
-            counts.said = counts.said or sample.failure.message
+            judge = f"{sample.failure.stage}: " if sample.failure.stage != "generate" else ""
+            counts.said = counts.said or judge + sample.failure.message
         by.kept += decision.keep
         over_target = decision.reason == "over_target"
         if grades and _graded(sample) and sample.failure is None:

@@ -13,7 +13,7 @@ from typing import Any
 from gristmill.errors import DataError
 from gristmill.intake.cells import Refused
 from gristmill.intake.files import rows_of
-from gristmill.intake.places import KINDS, File, files_of
+from gristmill.intake.places import KINDS, File, files_of, kind_of
 from gristmill.recipes._chunks import headline
 
 TEXTS = (".txt", ".md", ".markdown")
@@ -62,6 +62,20 @@ class Documents:
         if not sum(1 for _ in self.read()):
             places = ", ".join(self.places)
             raise DataError(f"{places}: there is no text in any document; put some in")
+
+    def others(self) -> int:
+        """How many files of the folders are of kinds that are not read, as PDF; hidden ones and
+        their folders aside."""
+        inside = (
+            (file, file.relative_to(place).parts)
+            for place in map(Path, self.places)
+            for file in (place.rglob("*") if place.is_dir() else ())
+        )
+        return sum(
+            not kind_of(file.name, (*TEXTS, *KINDS))[0] and file.is_file()
+            for file, parts in inside
+            if not any(part.startswith(".") for part in parts)
+        )
 
     def _files(self) -> list[File]:
         """Each file once, by the name under which it was found first."""

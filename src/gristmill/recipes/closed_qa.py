@@ -105,6 +105,8 @@ class ClosedQa(Recipe):
 
     def drafts(self, ask: Ask) -> AsyncGenerator[Draft]:
         dropped: Counter[str] = Counter()
+        if not ask.turn and (others := self._documents.others()):
+            ask.shared.report.dropped["document:unknown_kind"] = others
         parts = self._counted(ask, self._parts(dropped), dropped)
         return ask.each(parts, partial(self._instructions, ask), self.instructions)
 

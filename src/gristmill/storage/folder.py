@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -125,8 +126,9 @@ def differences(there: Any, here: Any, where: str = "") -> list[str]:
         keys = [*there, *(k for k in here if k not in there)]
         pairs = ((k, there.get(k), here.get(k)) for k in keys)
         return [d for k, t, h in pairs for d in differences(t, h, f"{where}.{k}".lstrip("."))]
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        indexed = enumerate(zip(there, here, strict=True))
+    if isinstance(there, list) and isinstance(here, list):
+        # What only one of them has stands beside None, as a key does.
+        indexed = enumerate(zip_longest(there, here))
         return [d for i, (t, h) in indexed for d in differences(t, h, f"{where}[{i}]")]
     return [] if there == here else [f"{where}: {there!r:.60} there, {here!r:.60} now"]
 

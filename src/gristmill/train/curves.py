@@ -80,7 +80,7 @@ def smoothed(values: np.ndarray) -> np.ndarray:
 def check() -> None:
     """Raises MissingExtra without matplotlib: before a long run, not at its end."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtra("a plot", "train")
+        raise MissingExtra("the plot of a training", "train")
 
 
 def plot(log: Path, png: Path) -> bool:
