@@ -170,8 +170,8 @@ def test_a_part_may_be_a_users_own_class(tmp_path: Path, monkeypatch: pytest.Mon
     assert open_part("gristmill.filters", {"mine:Short": {"most": 3}}, "keep[0]").most == 3
     with pytest.raises(ConfigError, match=r"keep\[0\].mine:Short.most: missing"):
         open_part("gristmill.filters", "mine:Short", "keep[0]")
-    for wrong in ("mine:Long", "no_such_module:Short"):
-        with pytest.raises(ConfigError, match="cannot load"):
+    for wrong, why in (("mine:Long", "cannot load"), ("tiny:reward", "a model stands in the opt")):
+        with pytest.raises(ConfigError, match=why):
             open_part("gristmill.filters", wrong, "keep[0]")
 
 

@@ -190,6 +190,9 @@ def users_own(name: str, where: str) -> Any:
         return getattr(import_module(module), inside)
     except Exception as error:  # whatever a module of the user's raises
         what = f"{type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+            what += "; a class of yours is my_pkg.module:Class, a model stands in the options of a "
+            what += "part: `reward: {model: ...}`"
         raise ConfigError(f"{where}: cannot load '{name}': {what}") from error
     finally:
         if added:

@@ -547,7 +547,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "header only": ("x.csv", put(HEADER + "\n", "no battles")),
     "one model": ("x.csv", put(f"{HEADER}\nm,m,tie\nm,m,model_a\n", "row 1: 'm' fights")),
     "missing column": ("x.csv", put("model_a,model_b\na,b\n", "no column 'winner' (columns: mod")),
-    "other separator": ("x.csv", put("model_a;model_b;winner\na;b;tie\n", "no column 'model_a'")),
+    "other separator": ("x.csv", put("model_a|model_b|winner\na|b|tie\n", "no column 'model_a'")),
     "ragged": ("x.csv", put(HEADER + "\na,b,tie\na,b\n", "a,b")),
     "open quote": ("x.csv", put(HEADER + '\na,"b,tie\n', "a,")),
     "no model in jsonl": ("x.jsonl", put('{"model_a": "a", "winner": "tie"}', ":1: 'model_b'")),
@@ -640,3 +640,17 @@ def test_a_column_that_is_there_twice_is_named(tmp_path: Path, kind: str) -> Non
         pq.write_table(pa.Table.from_arrays(columns, names=names), path)
     with pytest.raises(DataError, match="column 'winner' is there twice; leave one out"):
         read([path])
+
+
+def test_a_battles_folder_is_told_where_its_votes_are(tmp_path: Path) -> None:
+    (tmp_path / "duel").mkdir()
+    (tmp_path / "duel" / "verdicts.log").write_text("")
+    with pytest.raises(DataError, match="folder of a battle; its votes are in"):
+        list(read_battles([tmp_path / "duel"]))
+
+
+def test_battles_of_a_spreadsheet_with_semicolons_are_read(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfmodel_a;model_b;winner\r\nx;y;model_a\r\n")
+    (battle,) = read_battles([tmp_path / "b.csv"])
+    assert (battle.model_a, battle.model_b, battle.winner) == ("x", "y", "model_a")
+    assert len(read([tmp_path / "b.csv"])) == 1

@@ -408,8 +408,11 @@ class TestTarget:
         assert_accounted(outcome)
 
     def test_it_says_so_when_the_prompts_run_out(self, tmp_path: Path) -> None:
-        outcome = mill.run(own(write_prompts(tmp_path, 5), target=50), tmp_path / "out")
+        keep = [{"length": {"min_words": 900}}]
+        ours = own(write_prompts(tmp_path, 5), target=50, keep=keep)
+        outcome = mill.run(ours, tmp_path / "out")
         assert outcome.status == "out_of_prompts"
+        assert outcome.title.endswith("loosen `keep` (length:short put aside the most, 10)")
         assert_accounted(outcome)
 
     def test_a_run_that_met_its_target_costs_nothing_again(self, tmp_path: Path) -> None:

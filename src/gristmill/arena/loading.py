@@ -12,7 +12,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from gristmill.errors import DataError
-from gristmill.intake.files import arrow_reader, header_of, whole
+from gristmill.intake.files import arrow_reader, delimiter_of, header_of, whole
 from gristmill.intake.places import File, said
 from gristmill.page.text import one_line
 
@@ -76,9 +76,7 @@ def _load_csv(file: File, columns: list[str], plain: Sequence[str], block: int) 
             opened,
             # With threads it is no faster, and holds several blocks at once.
             read_options=pv.ReadOptions(block_size=block, use_threads=False),
-            parse_options=pv.ParseOptions(
-                delimiter="\t" if file.kind == ".tsv" else ",", newlines_in_values=True
-            ),
+            parse_options=pv.ParseOptions(delimiter=delimiter_of(file), newlines_in_values=True),
             convert_options=pv.ConvertOptions(
                 include_columns=columns,
                 column_types={c: pa.string() if c in plain else _NAME for c in columns},

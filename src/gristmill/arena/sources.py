@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX
 from gristmill.intake.hub import HUB
 from gristmill.intake.places import KINDS, File, files_of
@@ -19,6 +20,11 @@ def places_of(sources: Sequence[str | Path]) -> tuple[list[Place], list[str]]:
     found: dict[str, Place] = {}
     notes = []
     for source in map(str, sources):
+        if (Path(source) / "verdicts.log").exists():
+            raise DataError(
+                f"{source}: is the folder of a battle; its votes are in the file that its config "
+                "names, by default votes.sqlite beside it"
+            )
         hosted = source.startswith((HUB, PREFIX))
         for place in [source] if hosted else files_of(source, kinds=(*KINDS, *VOTES)):
             if (name := named(place)) in found:

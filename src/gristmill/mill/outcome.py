@@ -53,7 +53,11 @@ class Outcome:
     @property
     def title(self) -> str:
         """Its name, and how it ended."""
-        return f"'{self.metrics['name']}': {ADVICE[self.status]}"
+        advice, aside = ADVICE[self.status], self.metrics["reasons"]
+        if self.status == "out_of_prompts" and aside:
+            most = max(aside, key=lambda reason: aside[reason])
+            advice += f" ({most} put aside the most, {aside[most]:,})"
+        return f"'{self.metrics['name']}': {advice}"
 
     @property
     def lines(self) -> list[tuple[str, str]]:
