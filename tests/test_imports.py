@@ -82,7 +82,7 @@ def test_a_run_loads_what_its_config_names_alone() -> None:
         "sqlite3", "http.server", "gristmill.tutor", "gristmill.fleet.local",
         "gristmill.recipes._engine", "gristmill.lists.parse", "gristmill.similarity.minhash",
     )  # fmt: skip
-    code = "import sys, gristmill.cli.milling, gristmill.jobs.run;"
+    code = "import sys, gristmill.cli.app, gristmill.jobs.run;"
     code += f"print([m for m in {unused} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

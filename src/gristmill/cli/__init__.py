@@ -1,8 +1,8 @@
 """The command line. Thin: it reads options, calls the rooms, and prints.
 
-`milling` has the commands of the mill and the entry point, `training` and `benching` the others.
+`app` has the entry point and the list of all commands, the other files their options.
 """
 
-from gristmill.cli.milling import app, main
+from gristmill.cli.app import app, main
 
 __all__ = ["app", "main"]

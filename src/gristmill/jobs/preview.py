@@ -12,7 +12,7 @@ from gristmill.errors import CheckpointError
 from gristmill.jobs.run import run
 from gristmill.jobs.summary import show_text
 from gristmill.mill.config import Config
-from gristmill.mill.run import Outcome
+from gristmill.mill.outcome import Outcome
 from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.storage import folder_of, read_saved

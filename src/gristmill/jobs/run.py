@@ -16,7 +16,7 @@ from gristmill.jobs.jsonl import write_jsonl
 from gristmill.jobs.log import RunLog
 from gristmill.jobs.watching import Told, Watcher, Watchers
 from gristmill.mill.config import Config, Given
-from gristmill.mill.run import Watch
+from gristmill.mill.session import Watch
 from gristmill.report.agreement import measure_judges
 from gristmill.report.folder import open_run
 from gristmill.storage import folder_of, write_atomically

@@ -14,8 +14,9 @@ from gristmill.jobs.display import Display
 from gristmill.jobs.on.job import Job
 from gristmill.jobs.run import check_export, run
 from gristmill.mill.config import Config, Given
+from gristmill.mill.outcome import Outcome
 from gristmill.mill.ready import check
-from gristmill.mill.run import Outcome, Watch
+from gristmill.mill.session import Watch
 from gristmill.mill.shard import Shard
 from gristmill.mill.shards import Made
 from gristmill.mill.shards import run_shard as make

@@ -2,7 +2,9 @@
 
 from gristmill.mill.config import Config
 from gristmill.mill.forecast import Forecast, forecast
-from gristmill.mill.run import Outcome, Session, run
+from gristmill.mill.outcome import Outcome
+from gristmill.mill.run import run
+from gristmill.mill.session import Session
 from gristmill.mill.synthesis import Writing
 
 __all__ = [

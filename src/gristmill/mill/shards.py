@@ -24,7 +24,8 @@ from gristmill.mill.folder import Folder
 from gristmill.mill.journal import Journal, journals, spent_in
 from gristmill.mill.known import embed_rows
 from gristmill.mill.ready import check_all
-from gristmill.mill.run import Session, Watch, calm_collector, execute
+from gristmill.mill.run import calm_collector, execute
+from gristmill.mill.session import Session, Watch
 from gristmill.mill.shard import Shard
 from gristmill.mill.slots import Slots, end_round
 from gristmill.mill.supply import Supply
