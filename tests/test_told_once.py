@@ -150,3 +150,14 @@ def test_the_same_bad_row_of_two_files(gristmill: Gristmill) -> None:
     assert "  input:bad_prompt" in done.out and "40" in done.out
     page = Page(Path("out/report.html").read_text("utf-8"))
     assert page.text.count("a.jsonl:2: ") == 1 and "b.jsonl:2: " not in page.text
+
+
+def test_retries_are_told_with_what_was_retried(gristmill: Gristmill) -> None:
+    with FaultyServer(faults=("500",), share=1.0, latency=0.3) as server:
+        values = {
+            "prompts": {"file": "tutor:6"},
+            "generate": {"model": server.chat, "responses": 1},
+        }
+        done = gristmill("run", say("run.yaml", values), "--out", "out")
+    assert done.code == 0
+    assert "6 retries (server 6)" in done.out

@@ -113,7 +113,8 @@ class Display(LiveLine, Watcher):
         ]
         traffic = session.traffic
         if traffic.retries:
-            parts.append(f"{plural(traffic.retries, 'retry', 'retries')}")
+            why = ", ".join(f"{kind} {n:,}" for kind, n in traffic.failures.most_common(2))
+            parts.append(f"{plural(traffic.retries, 'retry', 'retries')} ({why})")
         if traffic.used:
             parts.append(f"{sum(traffic.used.values())} of {plural(len(traffic.used), 'server')}")
         if session.purse.priced:
