@@ -114,3 +114,16 @@ def test_a_dropped_connection_s_error_is_not_told_again(caplog: pytest.LogCaptur
     assert not caplog.records
     loop.run(drop(ValueError("a mistake of ours")))
     assert "never retrieved" in caplog.text
+
+
+def test_ctrl_c_that_another_thread_is_given_is_heard():
+    """The second of two that come at once; the kernel chooses the thread."""
+
+    async def work():
+        heard = asyncio.Event()
+        with loop.interrupts(heard.set):
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            await asyncio.wait_for(heard.wait(), 10)
+        return "heard"
+
+    assert asyncio.run(in_notebook(lambda: loop.run(work()))) == "heard"

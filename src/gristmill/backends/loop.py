@@ -10,13 +10,16 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LISTENS = 0.2
+"""Seconds after which a thread that waits for another looks whether there was a Ctrl-C."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -92,6 +95,10 @@ class _Beside:
         with ThreadPoolExecutor(1, "gristmill") as pool, self._signals():
             future = pool.submit(copy_context().run, _run, self.noted(main))
             try:
+                # The system may give a signal to another thread, the second of two above all, and
+                # then nothing wakes this one, which alone may handle it.
+                while not wait((future,), LISTENS).done:
+                    pass
                 return future.result()
             except asyncio.CancelledError:
                 if self._interrupted:
