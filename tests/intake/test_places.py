@@ -247,6 +247,7 @@ class TestWhatCannotBeRead:
             ("none", "none: no such file or folder"),
             ("rows.txt", "unknown kind of file"),
             ("rows.txt.gz", "unknown kind of file"),
+            ("rows.xlsx", "save the sheet as CSV"),
             ("empty", "no file of these kinds: .jsonl"),
             ("*.jsonl", "no file of these kinds"),
             ("nowhere://bucket/r.jsonl", "cannot open nowhere://"),

@@ -160,10 +160,15 @@ def files_of(place: str, splits: Sequence[str] = (), kinds: Sequence[str] = KIND
             f"{place}: no such file or folder (and no data set on the hub, which is org/name:split)"
         )
     if not kind_of(place, kinds)[0]:
-        raise DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}")
+        raise _unknown(place, kinds)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     return [_local(path, path.name, kinds)]
+
+
+def _unknown(place: str, kinds: Sequence[str]) -> DataError:
+    sheet = "; save the sheet as CSV" if place.lower().endswith((".xlsx", ".xls", ".ods")) else ""
+    return DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}{sheet}")
 
 
 def _refuse_run(folder: Path) -> None:
@@ -244,7 +249,7 @@ def _elsewhere(place: str, splits: Sequence[str], kinds: Sequence[str]) -> list[
             info = system.get_file_info(path)
             if info.type == pafs.FileType.File:
                 if not kind_of(path, kinds)[0]:
-                    raise DataError(f"{place}: unknown kind of file; use one of {', '.join(kinds)}")
+                    raise _unknown(place, kinds)
                 return [file(path, path.rpartition("/")[2])]
             if info.type == pafs.FileType.NotFound:
                 raise DataError(f"{place}: no such file")
