@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from vllm_serves import installed as vllm_installed
+from vllm_serves import wait
 
 PORT = 8131
 MODEL = "SmolLM2-135M-Instruct"
@@ -187,13 +188,10 @@ def serving(engine: Engine, home: Home) -> Iterator[str]:
             [commands / first, *rest], env=environment, stdout=out, stderr=out
         )
     try:
-        for _ in range(600):
-            if server.poll() is not None:
-                raise RuntimeError(f"{engine.name} ended with {server.returncode}: {log}")
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/v1/models", timeout=2)
-                break
-            time.sleep(1)
+        try:
+            wait(server, f"http://127.0.0.1:{PORT}/v1/models")
+        except RuntimeError as error:
+            raise RuntimeError(f"{engine.name}: {error}: {log}") from None
         with Counted() as counted:
             yield counted.url
     finally:

@@ -81,7 +81,7 @@ def serving(command: Path, folder: str, *flags: str) -> Iterator[tuple[str, int]
         with log.open("w") as out:
             server = subprocess.Popen(arguments, env=environment, stdout=out, stderr=out)
         try:
-            _wait(server)
+            wait(server, f"http://127.0.0.1:{PORT}/health")
             said = re.search(r"KV cache size: ([\d,]+) tokens", log.read_text())
             cached = int(said[1].replace(",", "")) if said else 0
             yield f"http://127.0.0.1:{PORT}/v1#{folder}", cached
@@ -93,15 +93,16 @@ def serving(command: Path, folder: str, *flags: str) -> Iterator[tuple[str, int]
             server.wait()
 
 
-def _wait(server: subprocess.Popen[bytes]) -> None:
+def wait(server: subprocess.Popen[bytes], url: str) -> None:
+    """Until a server answers there. Raises RuntimeError where it ends, or takes ten minutes."""
     for _ in range(600):
         if server.poll() is not None:
-            raise RuntimeError(f"vLLM ended with {server.returncode}")
+            raise RuntimeError(f"the server ended with {server.returncode}")
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/health", timeout=2)
+            urllib.request.urlopen(url, timeout=2)
             return
         time.sleep(1)
-    raise RuntimeError("vLLM is not healthy after ten minutes")
+    raise RuntimeError(f"nobody answers at {url} after ten minutes")
 
 
 def graded(home: Path, name: str, **parts: Any) -> dict[str, dict[str, Any]]:

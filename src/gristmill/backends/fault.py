@@ -77,7 +77,6 @@ def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Faul
     """The fault that a reply other than 200 stands for."""
     said, codes = _said(raw)
     text = f"HTTP {status}" + (f": {said}" if said else "")
-    field = field_named(said) if status in _REFUSALS else ""
     if (status in (400, 413, 422, 429) or status >= 500) and (
         status == 413 or is_too_long(f"{said} {codes}", busy=status == 429)
     ):
@@ -90,7 +89,7 @@ def fault_of_status(status: int, headers: Mapping[str, str], raw: bytes) -> Faul
         fault.fatal = "insufficient_quota" in f"{said} {codes}".lower()
     elif status == 408:
         fault = Fault("timeout", text, status=status)
-    elif field or _NO_ROUTE in said:
+    elif (field := field_named(said) if status in _REFUSALS else "") or _NO_ROUTE in said:
         fault = Fault("bad_request", text, again=False, status=status)
         fault.fatal = False
         fault.field = field

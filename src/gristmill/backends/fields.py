@@ -45,8 +45,13 @@ _NAMED = {
 """How servers name a field that they refuse, in the order in which one of several is given up."""
 
 
+BEGINNING = 4000
+"""Characters of a refusal that are looked at: it may say a request of megabytes back."""
+
+
 def field_named(said: str) -> str:
     """Which of our fields a server's refusal is about, as far as its words say; '' for none."""
+    said = said[:BEGINNING]
     return next((name for name, words in _NAMED.items() if words.search(said)), "")
 
 

@@ -30,10 +30,7 @@ _HEADING = re.compile(r"^# Tools\s*$", re.MULTILINE)
 
 def tools_of(given: Any, field: str) -> str:
     """The JSON of a list of tools in OpenAI's form; empty where there are none. Raises Unusable."""
-    if isinstance(given, str):
-        given = _json(given, field) if given.strip() else None
-    if isinstance(given, Mapping):
-        given = [given]
+    given = _opened(given, field)
     if given in (None, []):
         return ""
     if not isinstance(given, list):
@@ -44,10 +41,7 @@ def tools_of(given: Any, field: str) -> str:
 
 def calls_of(given: Any, place: str) -> tuple[ToolCall, ...]:
     """The calls in a message's `tool_calls`, or in its `function_call`. Raises Unusable."""
-    if isinstance(given, str):
-        given = _json(given, place) if given.strip() else None
-    if isinstance(given, Mapping):
-        given = [given]
+    given = _opened(given, place)
     if not given:
         return ()
     if not isinstance(given, list):
@@ -61,15 +55,19 @@ def expected_of(given: Any, field: str) -> str | None:
     A list of calls, of objects with `accepted` values, or in the form of the Berkeley
     function-calling leaderboard, `{"name": {"argument": [values]}}`. Raises Unusable.
     """
-    if isinstance(given, str):
-        given = _json(given, field) if given.strip() else None
-    if isinstance(given, Mapping):
-        given = [given]
+    given = _opened(given, field)
     if given is None:
         return None
     if not isinstance(given, list):
         raise Unusable("bad_calls", f"'{field}' is {type(given).__name__}, not a list of calls")
     return json_of([_expected(one, f"{field}[{n}]") for n, one in enumerate(given)], field)
+
+
+def _opened(given: Any, place: str) -> Any:
+    """A list in any of its forms: as JSON in a text, or its only entry alone; None for no text."""
+    if isinstance(given, str):
+        given = _json(given, place) if given.strip() else None
+    return [given] if isinstance(given, Mapping) else given
 
 
 def _expected(given: Any, place: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import zlib
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,8 +86,8 @@ def rows_of(file: File) -> Iterator[Found]:
 def header_of(file: File) -> list[str] | None:
     """The columns of a table, which all its rows have; None for a file of JSON."""
     if file.kind in (".csv", ".tsv"):
-        sign = delimiter_of(file)
-        with _text(file) as lines:
+        with _text(file) as text:
+            lines, sign = _parted(file, text)
             return next((row for row in csv.reader(lines, delimiter=sign) if row), [])
     if file.kind in (".arrow", ".feather"):
         with file.open() as opened:
@@ -214,18 +215,22 @@ def delimiter_of(file: File) -> str:
     """What parts the columns of a table of texts: in a .csv without a comma in its first line a
     semicolon or a tab that stands there, as spreadsheets write it where the comma is the decimal
     sign."""
-    if file.kind == ".tsv":
-        return "\t"
-    with _text(file) as lines:
-        first = lines.readline(1 << 20)
-    return next((sign for sign in ",;\t" if sign in first), ",")
+    with _text(file) as text:
+        return _parted(file, text)[1]
+
+
+def _parted(file: File, text: TextIOWrapper) -> tuple[Iterator[str], str]:
+    """The lines, and what parts their columns."""
+    first = next(text, "")
+    signs = "\t" if file.kind == ".tsv" else ",;\t"
+    return chain([first] if first else [], text), next((s for s in signs if s in first), signs[0])
 
 
 def _csv_rows(file: File) -> Iterator[Found]:
     # The module's own limit of 128 KiB a field is too small for a long document.
     csv.field_size_limit(1 << 30)
-    sign = delimiter_of(file)
-    with _text(file) as lines:
+    with _text(file) as text:
+        lines, sign = _parted(file, text)
         reader = csv.DictReader(lines, delimiter=sign)
         try:
             if not any(name.strip() for name in reader.fieldnames or []):

@@ -31,14 +31,13 @@ import pyarrow.fs as pafs
 from gristmill.errors import DataError
 from gristmill.intake.builtin import PREFIX
 from gristmill.intake.hub import HUB, is_hub_name
-from gristmill.storage.tables import MANIFEST, parts_of, place_of
+from gristmill.storage.tables import MANIFEST, TABLES, parts_of, place_of
 
 STDIN = "-"
 KINDS = (".jsonl", ".ndjson", ".json", ".parquet", ".csv", ".tsv", ".arrow", ".feather")
 PACKED = (".gz", ".zst", ".bz2")
 """How a file of rows may be compressed; Parquet and Arrow files compress themselves."""
 
-_SETS = ("sft", "preference", "scored", "rejected")
 _NO_ROWS = (MANIFEST, "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json")
 _MAGIC = {
     b"PAR1": ".parquet",
@@ -174,7 +173,7 @@ def _unknown(place: str, kinds: Sequence[str]) -> DataError:
 def _refuse_run(folder: Path) -> None:
     """Raises DataError for the folder of a run, or its data: what was rejected lies in it, too."""
     for data in (folder, folder / "data"):
-        names = [n for n in _SETS if place_of(data / f"{n}.parquet").exists()]
+        names = [n for n in TABLES if place_of(data / f"{n}.parquet").exists()]
         if "rejected" in names and len(names) > 1:
             mine = ", ".join(str(data / f"{name}.parquet") for name in names if name != "rejected")
             raise DataError(

@@ -14,7 +14,7 @@ from gristmill.errors import BackendError, MissingExtra
 from gristmill.foreign import read_json
 from gristmill.judges._calls import difference, exact, unmatched
 from gristmill.judges.base import GroundTruth
-from gristmill.page.text import one_line
+from gristmill.page.text import one_line, plural
 from gristmill.records import Prompt, Response, ToolCall, Verdict
 
 NAME = "tools"
@@ -67,7 +67,7 @@ class Tools(GroundTruth):
         except _Unreadable as error:
             raise BackendError("bad_truth", f"the prompt's tools: {error}") from None
         right = "the tools have them" if expected is None else "expected"
-        detail = wrong or f"{_calls(len(response.tool_calls))}, as {right}"
+        detail = wrong or f"{plural(len(response.tool_calls), 'call')}, as {right}"
         return Verdict(NAME, "rules", float(not wrong), detail=detail)
 
 
@@ -109,12 +109,8 @@ def _wrong(
     if left:
         return _nearest(said, expected[left[0]])
     if len(said) > len(expected):
-        return f"{_calls(len(said))}, and {len(expected) or 'none'} expected: {said[0]}"
+        return f"{plural(len(said), 'call')}, and {len(expected) or 'none'} expected: {said[0]}"
     return ""
-
-
-def _calls(count: int) -> str:
-    return f"{count} call{'' if count == 1 else 's'}"
 
 
 class _Call(NamedTuple):

@@ -14,10 +14,11 @@ import yaml
 from gristmill.errors import DataError
 from gristmill.page import markdown, text
 from gristmill.report import words
-from gristmill.report.folder import AGAIN, TABLES, Run, Table, open_run, write_page
+from gristmill.report.folder import AGAIN, Run, Table, open_run, write_page
 from gristmill.report.origins import Licence, Origins, combine, trace
 from gristmill.report.overview import truth, when
 from gristmill.report.reasons import explain_reasons
+from gristmill.storage.tables import TABLES
 
 SIZES = (
     (1_000, "n<1K"),

@@ -16,10 +16,7 @@ from gristmill.errors import ConfigError, DataError
 from gristmill.page.text import LARGEST
 from gristmill.parts import parse_yaml
 from gristmill.storage import write_atomically
-from gristmill.storage.tables import count_rows, parts_of, place_of
-
-TABLES = ("sft", "preference", "scored", "rejected")
-"""The data sets that a run can write, in the order in which people care about them."""
+from gristmill.storage.tables import TABLES, count_rows, parts_of, place_of
 
 AGAIN = "run `gristmill run` with the same --out again to write it anew"
 BATCH = 32_768

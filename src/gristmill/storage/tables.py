@@ -25,6 +25,8 @@ import pyarrow.parquet as pq
 from gristmill.errors import DataError
 
 MANIFEST = "_manifest.json"
+TABLES = ("sft", "preference", "scored", "rejected")
+"""The data sets that a run can write, in the order in which people care about them."""
 
 
 def folder_of(table: Path) -> Path:
