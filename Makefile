@@ -62,8 +62,8 @@ bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/truth.py
 
-tiny: $(VENV)/.dev  ## train the embedded family anew (hours)
-	$(BIN)/python -m gristmill.train.tiny
+tiny: $(VENV)/.dev  ## train the embedded family anew, with two seeds, a core each
+	$(BIN)/python benchmarks/tiny.py --install
 
 clean:
 	rm -rf $(VENV) quickstart out

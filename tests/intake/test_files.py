@@ -60,7 +60,9 @@ class TestTutor:
         assert first == rows(source) == rows(f"{source}:seed=0") != third
         for row in first + third:
             question = tutor.parse_question(row["prompt"])
-            assert question is not None
+            if question is None:  # one in ten rated ones leaves something out
+                assert "rated" in source
+                continue
             assert question.held_out == ("held-out" in source)
 
     def test_rated_rows_are_helpsteers(self) -> None:
@@ -95,7 +97,7 @@ class TestTutor:
         ],
     )
     def test_a_malformed_one_says_the_forms(self, source: str) -> None:
-        message = "tutor:4000, tutor:500:held-out, tutor:2000:rated or tutor:800:bench, with :seed"
+        message = r"tutor:500:held-out, tutor:2000:rated, .* or tutor:9000:chat, with :seed"
         for use in (rows, count_rows, lambda s: check_files([s])):
             with pytest.raises(DataError, match=message):
                 use(source)

@@ -23,6 +23,7 @@ RIGHT, WRONG = "def add(a, b): return a + b", "def add(a, b): return a - b"
 KNOWING: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "math": ({"processes": 1}, {"answer": "4"}, "\\boxed{4}", "\\boxed{5}"),
     "truth": ({"match": "contains"}, {"answer": "Paris"}, "It is Paris.", "It is Rome."),
+    "tutor": ({}, {"messages": (Message("user", "What is 47 plus 38?"),)}, "85.", "84."),
     "format": ({}, {"constraints": ('{"no_commas": {}}',)}, "Yes.", "Yes, no."),
     "code": ({}, {"tests": ADD}, f"```python\n{RIGHT}\n```", f"```python\n{WRONG}\n```"),
 }
@@ -85,7 +86,7 @@ def test_a_thought_is_neither_right_nor_wrong(name: str) -> None:
 
     async def work() -> list[float | None]:
         judge = opened(name, options)
-        asked = Prompt("p", (Message("user", "?"),), **known)
+        asked = Prompt(**{"id": "p", "messages": (Message("user", "?"),), **known})
         async with judge.open() as backend:
             said = [Response(right, "m", reasoning=wrong), Response(wrong, "m", reasoning=right)]
             return [(await judge.judge(backend, asked, one)).reward for one in said]

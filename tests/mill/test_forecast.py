@@ -35,6 +35,7 @@ JUDGES: dict[str, list[dict[str, Any]]] = {
     "rubric": [{**CHAT, "model": "scripted:full:yes"}],
     "tools": [],
     "truth": [{}],
+    "tutor": [{}],
     "turns": [GRADING],
 }
 """Every judge, as a config has it; of those without a model, which need more, one is enough."""

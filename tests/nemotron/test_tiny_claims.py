@@ -1,6 +1,11 @@
 """The shipped weights are measured again: what the model card claims must hold."""
 
-import random
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,62 +13,70 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from gristmill.nemotron import tiny_path  # noqa: E402
-from gristmill.train.tiny.evaluate import evaluate  # noqa: E402
-from gristmill.train.tiny.export import read  # noqa: E402
-from gristmill.train.tiny.reward import JUDGE, scores  # noqa: E402
-from gristmill.tutor import answer, parse_question  # noqa: E402
+from local_models import one_thread  # noqa: E402
 
 QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
+RECIPE = Path(__file__).parents[2] / "benchmarks" / "tiny.py"
+
+
+def recipe() -> Any:
+    spec = importlib.util.spec_from_file_location("tiny", RECIPE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tiny"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
-def figures():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield evaluate(tiny_path("base").parent, count=200, each=4, seed=11)
-    torch.set_num_threads(before)
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `make tiny` measures, of the models in the package."""
+    tiny = recipe()
+    home = tmp_path_factory.mktemp("family")
+    for name, folder in tiny.MODELS.items():
+        (home / folder).mkdir()
+        (home / folder / "model").symlink_to(tiny_path(name))
+    with one_thread():
+        yield tiny.measure(home)
 
 
 @pytest.mark.slow
-def test_base_knows_more_than_instruct_shows(figures):
-    assert figures["base_greedy"]["all"] >= 0.9
-    assert 0.50 <= figures["instruct_t08"]["all"] <= 0.75
+def test_base_knows_more_than_instruct_shows(figures: Any) -> None:
+    assert figures["base, greedy"]["all"][0] >= 0.9
+    assert 0.50 <= figures["instruct, temperature 0.8"]["all"][0] <= 0.75
 
 
 @pytest.mark.slow
-def test_reward_prefers_right_to_wrong(figures):
-    assert figures["pairs"] >= 100
-    assert figures["pair_accuracy"] >= 0.85
-    assert figures["best_of"] > figures["instruct_t08"]["all"] + 0.1
-    assert figures["kept_right"] > figures["instruct_t08"]["all"] + 0.1
+def test_reward_prefers_right_to_wrong(figures: Any) -> None:
+    sampled = figures["instruct, temperature 0.8"]["all"][0]
+    assert figures["right over wrong"][3] >= 100
+    assert figures["right over wrong"][0] >= 0.85
+    assert figures["best of 4"][0] > sampled + 0.1
+    assert figures["right among the kept"][0] > sampled + 0.1
 
 
 @pytest.mark.slow
-def test_every_attribute_follows_the_rules(figures):
+def test_every_attribute_follows_the_rules(figures: Any) -> None:
     assert min(figures["pearson"].values()) >= 0.8, figures["pearson"]
 
 
-def test_reward_model_reads_the_shipped_format():
+def test_reward_model_reads_the_shipped_format() -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_path("reward"))
     kind = transformers.AutoModelForSequenceClassification
     model = kind.from_pretrained(tiny_path("reward"), dtype=torch.float32).eval()
-    question = parse_question(QUESTION["content"])
-    assert question is not None
-    rated = [
-        (question, answer(question, quality, random.Random(3)))
-        for quality in ("right", "garbled", "off_point")
-    ]
+    answers = (
+        "47 plus 38: 40 plus 30 is 70. 7 plus 8 is 15. 70 plus 15 is 85. The answer is 85.",
+        "47 plus 03 is zz 7 7 pulsqu 15. 07 si .51 The answer girtsel",
+        "The sky is blue today. My garden has many flowers.",
+    )
     texts = [
         tokenizer.apply_chat_template(
             [QUESTION, {"role": "assistant", "content": text}], tokenize=False
         )
-        for _, text in rated
+        for text in answers
     ]
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
-        said = model(**batch).logits
-    measured = scores(JUDGE, read(tiny_path("reward")), tokenizer, rated)
-    torch.testing.assert_close(said, torch.from_numpy(measured), atol=1e-3, rtol=1e-3)
-    right, garbled, off_point = said
+        right, garbled, off_point = model(**batch).logits
     assert right[1] > max(garbled[1], off_point[1]) + 2
     assert right[2] > garbled[2] + 2

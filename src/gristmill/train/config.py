@@ -99,6 +99,10 @@ class TrainConfig(Options):
     """Learning rate and schedule."""
     lora: Lora | None = None
     """Train adapters instead of all weights."""
+    expand: int | None = Field(default=None, ge=1)
+    """Put so many new layers on top, which begin as the identity, and train nothing below them
+    (block expansion, LLaMA Pro, arXiv:2401.02415): the model keeps what it knows, and learns to
+    use it."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Of the arithmetic. The weights that are stepped stay float32 either way."""
     checkpointing: bool = False
@@ -127,6 +131,8 @@ class TrainConfig(Options):
 
     @model_validator(mode="after")
     def _whole_matrices(self) -> Self:
+        if self.expand and self.lora is not None:
+            raise ValueError("expand trains nothing below its new layers; leave `lora` out")
         for other, given in (("lora", self.lora), ("sharding: fsdp", self.sharding == "fsdp")):
             if self.optimizer.name == "muon" and given:
                 raise ValueError(f"optimizer: muon needs whole matrices; leave `{other}` out")
@@ -207,6 +213,11 @@ class RewardConfig(TrainConfig):
     weighs the pair's loss (the best of the three in HelpSteer2-Preference)."""
     pair_weight: float = Field(default=1.0, gt=0)
     """Weight of the pairs beside the regression in `both`."""
+    likelihood: float = Field(default=0.0, ge=0)
+    """Weight of a second aim, beside `expand`: the new layers say at each token of what is rated
+    how likely the language model below finds it. A mistake is mostly what it would not have said
+    itself: its last layer knows what should come next, and further ones can compare. The output for
+    it is dropped at the end."""
     centring: float = Field(default=0.0, ge=0)
     """Weight of the squared sum of both rewards of a pair, which keeps them around zero."""
     weights: dict[str, float] = Field(
@@ -214,6 +225,12 @@ class RewardConfig(TrainConfig):
     )
     """Of the attributes in the reward that ranks; by default the model card's of
     Nemotron-4-340B-Reward."""
+
+    @model_validator(mode="after")
+    def _from_below(self) -> Self:
+        if self.likelihood and not self.expand:
+            raise ValueError("likelihood is what new layers say of those below: set `expand`, too")
+        return self
 
     @field_validator("weights")
     @classmethod

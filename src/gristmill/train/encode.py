@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,9 @@ class Encoder:
     """Turns examples into `Item`s.
 
     ends: True for a reward model, which reads the last token of a conversation; False for a
-    language model, which predicts what the assistant said. limit: longest sequence in tokens, or
-    None. turns, reasoning: see `Renderer`.
+    language model, which predicts what the assistant said. answers: whether a reward model reads
+    each token of the answer, too. limit: longest sequence in tokens, or None. turns, reasoning:
+    see `Renderer`.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Encoder:
         *,
         ends: bool,
         limit: int | None,
+        answers: bool = False,
         turns: str = "all",
         reasoning: str = "keep",
     ) -> None:
         self._tokenizer = tokenizer
-        self._ends = ends
+        self._rates = ends
+        self._last = ends and not answers
         self._limit = limit
         self._renderer = Renderer(tokenizer, ends=ends, turns=turns, reasoning=reasoning)
 
@@ -119,23 +122,29 @@ class Encoder:
         encoded = self._tokenizer(
             [t.text for t in texts],
             add_special_tokens=False,
-            return_offsets_mapping=not self._ends,
+            return_offsets_mapping=not self._last,
             verbose=False,
         )
         sequences = []
         for i, text in enumerate(texts):
             ids = np.array(encoded["input_ids"][i], dtype=np.int32)
-            if text.spans is None:
+            if self._last:
                 reads = np.array([len(ids) - 1])
             else:
                 begins = np.array([a for a, _ in encoded["offset_mapping"][i]])
                 learned = np.zeros(len(ids), bool)
                 for a, b in text.spans:
                     learned |= (begins >= a) & (begins < b)
-                # A token is predicted at the one before it; nothing predicts the first.
-                reads = np.flatnonzero(learned[1:])
+                # A token is rated where it stands, and predicted at the one before it; nothing
+                # predicts the first.
+                reads = np.flatnonzero(learned if self._rates else learned[1:])
             sequences.append(packing.Sequence(ids, reads))
         return sequences
+
+
+def ended(item: Item) -> Item:
+    """The same, read at the last token of each sequence alone."""
+    return replace(item, sequences=tuple(replace(s, reads=s.reads[-1:]) for s in item.sequences))
 
 
 def targets(items: Iterable[Item]) -> np.ndarray:

@@ -31,17 +31,22 @@ from gristmill.nemotron.chat import RATE, reward_template
 from gristmill.nemotron.folding import as_classifier, folded
 from gristmill.packing import Pack
 from gristmill.records import ATTRIBUTES
-from gristmill.train.config import Lora, PretrainConfig, TrainConfig
+from gristmill.train.config import Lora, PretrainConfig, RewardConfig, TrainConfig
+from gristmill.train.expand import Likelihood, expand
 
 
 class Packed(nn.Module):
     """A model that reads packs. `columns`: outputs of a reward head that are meant, in order;
-    None for a language model."""
+    None for a language model. likelihood: what adds two columns to these while a reward model is
+    trained."""
 
-    def __init__(self, inner: Any, columns: tuple[int, ...] | None) -> None:
+    def __init__(
+        self, inner: Any, columns: tuple[int, ...] | None, likelihood: Likelihood | None = None
+    ) -> None:
         super().__init__()
         self.inner = inner
         self.columns = columns
+        self.likelihood = likelihood
 
     @property
     def plain(self) -> Any:
@@ -55,8 +60,11 @@ class Packed(nn.Module):
             assert targets is not None
             logits = packing.run(self.inner, pack, logits_to_keep=pack.rows).logits[0]
             return -F.cross_entropy(logits.float(), targets, reduction="none")
-        states = packing.run(self.plain.base_model, pack).last_hidden_state[0]
-        return self.plain.score(states[pack.rows])[:, list(self.columns)].float()
+        states = packing.run(self.plain.base_model, pack).last_hidden_state[0][pack.rows]
+        said = self.plain.score(states)[:, list(self.columns)].float()
+        if self.likelihood is None or not self.training:
+            return said
+        return torch.cat((said, self.likelihood(states, pack)), dim=1)
 
 
 @dataclass(frozen=True)
@@ -101,9 +109,11 @@ def load(config: TrainConfig, head: str) -> Learner:
     tokenizer = _tokenizer(source, config, reward=head != "tokens")
     if head == "tokens":
         if is_reward(stated):
-            raise ConfigError(f"model: {config.model} is a reward model; name a chat or base model")
+            raise _no_language_model(config)
         model, wanted = _language_model(source), None
     else:
+        if is_reward(stated) and isinstance(config, RewardConfig) and config.likelihood:
+            raise _no_language_model(config)
         model, wanted = _reward_model(source, stated, head)
     dtype = getattr(torch, str(stated.get("dtype") or stated.get("torch_dtype") or "float32"))
     context = context_length(model.config, tokenizer)
@@ -111,8 +121,14 @@ def load(config: TrainConfig, head: str) -> Learner:
     return Learner(_prepared(model, wanted, config), tokenizer, context, source, dtype, new)
 
 
+def _no_language_model(config: TrainConfig) -> ConfigError:
+    return ConfigError(f"model: {config.model} is a reward model; name a chat or base model")
+
+
 def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -> Packed:
     model.float()
+    if config.expand is not None:
+        expand(model, config.expand, config.model)
     if not packing.can_attend(model):
         raise ConfigError(
             f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "
@@ -125,7 +141,12 @@ def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -
         getattr(model, "activation_checkpointing_enable", older)({"use_reentrant": False})
     if config.lora is not None:
         model = _adapted(model, config.lora, head=wanted is not None)
-    return Packed(model, wanted)
+    likelihood = None
+    if isinstance(config, RewardConfig) and config.likelihood and config.expand:
+        language = _language_model(find(config.model))
+        head = language.get_output_embeddings().weight.float()
+        likelihood = Likelihood(model, config.expand, head)
+    return Packed(model, wanted, likelihood)
 
 
 def _language_model(source: Source) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gristmill.records import ATTRIBUTES
@@ -60,7 +61,8 @@ class LanguageObjective(Objective):
 
 
 class RewardObjective(Objective):
-    """Masked regression of rated responses, Bradley-Terry on pairs, or both."""
+    """Masked regression of rated responses, Bradley-Terry on pairs, or both; beside it the aim
+    `likelihood`, on the way to the end."""
 
     def __init__(self, config: RewardConfig) -> None:
         self.head = "scalar" if config.loss == "bradley_terry" else "attributes"
@@ -74,6 +76,8 @@ class RewardObjective(Objective):
             self.terms |= {"pairs": weight, "accuracy": 0.0}
             if config.centring:
                 self.terms["centring"] = config.centring * weight
+        if config.likelihood:
+            self.terms["likelihood"] = config.likelihood
 
     def counts(self, items: Sequence[Item]) -> dict[str, float]:
         known = sum(
@@ -83,12 +87,17 @@ class RewardObjective(Objective):
             for label in item.example.labels
         )
         pairs = sum(isinstance(item.example, Compared) for item in items)
-        return {name: known if name == "regression" else pairs for name in self.terms}
+        inner = sum(item.reads - len(item.sequences) for item in items)
+        own = {"regression": known, "likelihood": inner}
+        return {name: own.get(name, pairs) for name in self.terms}
 
     def sums(self, outputs: Tensor, owners: Tensor, items: Sequence[Item]) -> Sums:
         kinds = [isinstance(i.example, Rated) for i in items for _ in i.sequences]
         is_rated = torch.tensor(kinds, device=outputs.device)
         found: Sums = {}
+        if len(outputs) > len(kinds):
+            # What is only measured is read at its end alone.
+            found["likelihood"], outputs = _apart(outputs, owners)
         if "regression" in self.terms and any(kinds):
             rated = [i.example.labels for i in items if isinstance(i.example, Rated)]
             labels = label_tensor(rated).to(outputs.device)
@@ -151,6 +160,13 @@ class PreferenceObjective(Objective):
             "accuracy": (b.detach() > 0).float().sum(),
             "margin": b.detach().sum(),
         }
+
+
+def _apart(outputs: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the squared errors of what is said of tokens on the way, and what the ends say."""
+    last = F.pad(owners[1:] != owners[:-1], (0, 1), value=True)
+    said, log_probabilities = outputs[~last, -2:].T
+    return losses.likelihood(said, log_probabilities).sum(), outputs[last, :-2]
 
 
 def _reward_gaps(items: Sequence[Item]) -> Tensor:

@@ -27,7 +27,7 @@ from gristmill.train.config import (
 )
 from gristmill.train.corpus import constant_labels
 from gristmill.train.data import Data, encoded, stretches, unused_columns
-from gristmill.train.encode import Encoder
+from gristmill.train.encode import Encoder, ended
 from gristmill.train.examples import KIND_OF, Compared, Rated
 from gristmill.train.model import Learner
 from gristmill.train.objectives import LanguageObjective, Objective, RewardObjective
@@ -81,11 +81,14 @@ def prepare(config: TrainConfig) -> Work:
     encoder = Encoder(
         learner.tokenizer,
         ends=isinstance(config, RewardConfig),
+        answers=isinstance(config, RewardConfig) and config.likelihood > 0,
         limit=min(limits, default=None),
         turns=config.turns if isinstance(config, SftConfig) else "all",
         reasoning=config.reasoning if isinstance(config, ChatConfig) else "keep",
     )
     data = encoded(config, encoder)
+    if isinstance(config, RewardConfig):
+        data = replace(data, held=[ended(item) for item in data.held])
     _begin_head(learner, config, data)
     work = Work(
         learner,

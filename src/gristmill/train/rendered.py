@@ -27,10 +27,11 @@ OTHERS = (Message("assistant", "~"), Message("assistant", "^"))
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A rendered text and the stretches of it that are learned; None for its end alone."""
+    """A rendered text and the stretches of it that are learned; of one to rate, the answer and
+    what ends it."""
 
     text: str
-    spans: tuple[Span, ...] | None
+    spans: tuple[Span, ...]
 
 
 class Unfit(ValueError):
@@ -80,7 +81,8 @@ class Renderer:
             )
         shown = self._shown(turns)
         if self._ends:
-            return Text(self._template.text(shown, tools), None)
+            text = self._template.text(shown, tools)
+            return Text(text, ((max(0, text.rfind(shown[-1].content.strip())), len(text)),))
         places = self._learned(turns, first)
         marked = self._marked(shown, places, tools)
         text, spans = marked or self._unmarked(shown, places, tools)

@@ -35,8 +35,8 @@ class StagesConfig(Options):
 
     name: str = "staged"
     """Of the whole; the default folder is `out/<name>`."""
-    model: str
-    """Where the first stage starts."""
+    model: str = ""
+    """Where the first stage starts; left out where that makes a new one (`preset`)."""
     stages: list[dict[str, Any]] = Field(min_length=1)
     """Each `kind: {config}`, a training config without `model`."""
 
@@ -87,6 +87,8 @@ def stages_of(
         if not isinstance(values, dict):
             raise ConfigError(f"{where}.{kind}: expected a config, found {type(values).__name__}")
         values = dict(values)
+        if not (found or model or values.get("preset")):
+            raise ConfigError("model: say where the first stage starts")
         if "model" in values:
             raise ConfigError(f"{where}.{kind}.model: a stage starts from the last; leave it out")
         if data is not None:

@@ -8,7 +8,8 @@
 It makes the whole loop measurable without a network or a person: `questions`
 asks, `answer` gives answers of every quality, `grade` judges every statement of
 an answer exactly, `labels` turns that into five HelpSteer2 attributes, and
-`bench_rows` pairs answers to measure a judge by.
+`bench_rows` pairs answers to measure a judge by; `text_rows` and `chat_rows` are what
+its own models learn from.
 """
 
 from .answers import QUALITIES, answer
@@ -17,6 +18,7 @@ from .bench import BENCH_SECTIONS, bench_rows
 from .grade import Grade, grade
 from .labels import Labels, helpsteer2_rows, labels
 from .phrases import parse_question
+from .text import chat_rows, text_rows
 from .world import KINDS, Question
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "Question",
     "answer",
     "bench_rows",
+    "chat_rows",
     "grade",
     "helpsteer2_rows",
     "labels",
     "parse_question",
     "questions",
+    "text_rows",
 ]

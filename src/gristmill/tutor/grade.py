@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .answers import FILLERS, OFF_POINT
+from .missing import REFUSALS
 from .world import DAYS, MONTHS, UNITS, Question, step_calendar
 
 UNDERSTANDABLE = 0.8  # share of words that must lie in statements the grammar knows
@@ -43,7 +44,7 @@ class Grade:
     `right`: the final answer is the true one, nothing stated is false, and the
     text is understandable and not broken off. `final`: the answer given last, or None if none can
     be read. `statements`: (text, truth) in order, truth None where the grammar
-    has none. Besides: `roles` (final, step, lead, filler, off, unknown) and
+    has none. Besides: `roles` (final, step, lead, filler, off, refusal, unknown) and
     `ends` (character offset where each statement ends), one a statement;
     `understood`, the share of words in known statements; `cut`, whether the
     text breaks off mid-sentence.
@@ -94,6 +95,14 @@ def pieces(text: str) -> list[tuple[str, int]]:
                 out.append((part.strip(), end))
             begin = end + 2
     return out
+
+
+_REFUSED = [
+    re.compile(re.escape(piece.lower()).replace("@", ".+"))
+    for refusal in REFUSALS
+    for piece, _ in pieces(refusal.format("@"))
+]
+"""What refusals say, a statement each."""
 
 
 def grade(question: Question, response: str) -> Grade:
@@ -183,6 +192,8 @@ class _Reader:
             return "filler", None
         if piece in _OFF_POINT:
             return "off", None
+        if any(pattern.fullmatch(piece) for pattern in _REFUSED):
+            return "refusal", False  # nothing is missing from a `Question`
         for pattern, rule in _RULES:
             match = pattern.fullmatch(piece)
             if match is not None:

@@ -18,6 +18,9 @@ The rules, all computed from the exact grade:
 - **verbosity**: words: up to 3 is 0, up to 14 is 1, up to 24 is 2, up to 36 is
   3, more is 4.
 
+A question that nobody can answer is answered by saying so (`missing`): a refusal has helpfulness
+and correctness 4, any other reply has 0 of both; the rest goes by the text.
+
 With the model card's weights (0.3, 0.74, 0.46, 0.47, -0.33) a right answer
 always outweighs a wrong one to the same question.
 """
@@ -34,9 +37,16 @@ from gristmill.records import ATTRIBUTES
 from .answers import QUALITIES, answer
 from .ask import questions
 from .grade import UNDERSTANDABLE, Grade, grade
+from .missing import unanswerable
 from .world import Question
 
 _VERBOSITY = (3, 14, 24, 36)
+
+MIX = dict.fromkeys(QUALITIES, 8) | {"right": 26, "wrong": 34}
+"""Per cent of each quality among rated answers: careful mistakes are the hardest to see."""
+GAPS, REFUSED = 0.1, 0.05
+"""Of rated rows: the share of prompts that nobody can answer, and of answers that refuse one that
+can be answered."""
 
 
 class Labels(NamedTuple):
@@ -54,13 +64,17 @@ def labels(question: Question, response: str) -> Labels:
     return labels_of(grade(question, response), response)
 
 
-def labels_of(graded: Grade, response: str) -> Labels:
-    """The labels of a response that is graded already."""
+def labels_of(graded: Grade, response: str, *, answerable: bool = True) -> Labels:
+    """The labels of a response that is graded already.
+
+    answerable: False where the question left something out; `graded` is then by the whole one.
+    """
     steps = sum(role == "step" for role in graded.roles)
     length = len(response.split())
+    known = 4 * (not answerable and set(graded.roles) == {"refusal"})
     return Labels(
-        _helpfulness(graded, steps),
-        _correctness(graded),
+        _helpfulness(graded, steps) if answerable else known,
+        _correctness(graded) if answerable else known,
         _coherence(graded, response),
         min(steps, 4),
         sum(length > limit for limit in _VERBOSITY),
@@ -101,17 +115,20 @@ def helpsteer2_rows(
 ) -> Iterator[dict[str, str | int]]:
     """`n` rows in HelpSteer2's format: prompt, response, and the five labels.
 
-    Consecutive rows share a prompt, `responses` to each; qualities are drawn
-    evenly. Deterministic in its arguments.
+    Consecutive rows share a prompt, `responses` to each; qualities are drawn by `MIX`. One prompt
+    in ten leaves something out. Deterministic in its arguments.
     """
     rng = random.Random(f"gristmill.helpsteer2:{seed}")
     made = 0
     for question in questions(-(-n // responses), seed, held_out=held_out):
+        asked, answerable = question.text, rng.random() >= GAPS
+        gap, refusal = unanswerable(question, rng)
+        if not answerable:
+            asked = gap
         for _ in range(min(responses, n - made)):
-            text = answer(question, rng.choice(QUALITIES), rng)
-            yield {
-                "prompt": question.text,
-                "response": text,
-                **dict(zip(ATTRIBUTES, labels(question, text), strict=True)),
-            }
+            refused = rng.random() < (REFUSED if answerable else 0.5)
+            quality = rng.choices(list(MIX), list(MIX.values()))[0]
+            text = refusal if refused else answer(question, quality, rng)
+            five = labels_of(grade(question, text), text, answerable=answerable)
+            yield {"prompt": asked, "response": text, **dict(zip(ATTRIBUTES, five, strict=True))}
             made += 1
