@@ -119,6 +119,8 @@ class Response:
     finish_reason: `stop`, `length`, `tool_calls`, or a word of the server's that nobody knows; what
     says that the call failed is no Response (`backends.answer`). Token counts are the server's
     own, 0 where it gave none. cached: whether nobody was asked for it now (`backends.cached`).
+    steps: where tools were played, the turns between the prompt and this answer: the assistant's
+    that call and the tools' that answer them. Token counts are then sums over all requests.
     """
 
     text: str
@@ -129,6 +131,7 @@ class Response:
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     cached: bool = field(default=False, compare=False)
+    steps: tuple[Message, ...] = ()
 
     @property
     def paid(self) -> tuple[int, int]:
@@ -144,6 +147,11 @@ class Response:
     def message(self) -> Message:
         """The answer as the assistant's turn."""
         return Message("assistant", self.text, self.reasoning, self.tool_calls)
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """What came after the prompt: the steps, and the answer."""
+        return (*self.steps, self.message)
 
 
 @dataclass(frozen=True, slots=True)
