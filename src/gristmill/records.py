@@ -111,14 +111,20 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
+PLAYING, MAX_STEPS = "playing", "max_steps"
+"""How a response ends, as a run has it, that is its steps until now and goes on when it is resumed;
+and one whose model would have called tools in a further turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer of a chat backend.
 
     text: the answer alone; reasoning: the thought before it. tool_calls: what it asks tools to do.
-    finish_reason: `stop`, `length`, `tool_calls`, or a word of the server's that nobody knows; what
-    says that the call failed is no Response (`backends.answer`). Token counts are the server's
-    own, 0 where it gave none. cached: whether nobody was asked for it now (`backends.cached`).
+    finish_reason: `stop`, `length`, `tool_calls`, where tools were played `PLAYING` or `MAX_STEPS`,
+    or a word of the server's that nobody knows; what says that the call failed is no Response
+    (`backends.answer`). Token counts are the server's own, 0 where it gave none. cached: whether
+    nobody was asked for it now (`backends.cached`).
     steps: where tools were played, the turns between the prompt and this answer: the assistant's
     that call and the tools' that answer them. Token counts are then sums over all requests.
     """

@@ -1,6 +1,8 @@
 """Messages as OpenAI's wire has them, for endpoints.
 
-A thought of an earlier turn is never sent: templates drop it, and most providers refuse the field.
+A thought of an earlier turn is not sent: templates drop it, and most providers refuse the field.
+But a model that thinks and then calls tools goes on from its thought when they have answered, and
+some providers refuse a request without it (DeepSeek).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.decoding import whole
+from gristmill.foreign import read_json
 from gristmill.records import Message
 
 
@@ -33,22 +36,25 @@ def spoken_messages(messages: Iterable[Message]) -> bytes:
     return _dumps([{"role": m.role, "content": m.content} for m in messages])
 
 
-def _wired(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def _wired(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Calls and answers that nobody named are numbered, in the form that every provider takes: nine
     letters and digits. An answer without a name belongs to the first call that has none yet."""
     wired = []
     number = 0
     open_calls: list[str] = []
-    for message in messages:
+    asked = max((n for n, m in enumerate(messages) if m.role == "user"), default=0)
+    for place, message in enumerate(messages):
         said: dict[str, Any] = {"role": message.role, "content": message.content}
         calls = []
         for call in message.tool_calls:
             number += 1
             open_calls.append(name := call.id or f"call{number:05}")
-            function = {"name": call.name, "arguments": call.arguments}
+            function = {"name": call.name, "arguments": _object(call.arguments)}
             calls.append({"id": name, "type": "function", "function": function})
         if calls:
             said["tool_calls"] = calls
+        if calls and place > asked and message.reasoning:
+            said["reasoning_content"] = message.reasoning
         if message.role == "tool":
             name = message.tool_call_id or (open_calls[0] if open_calls else "call00000")
             if name in open_calls:
@@ -58,6 +64,17 @@ def _wired(messages: Iterable[Message]) -> list[dict[str, Any]]:
                 said["name"] = message.name
         wired.append(said)
     return wired
+
+
+def _object(arguments: str) -> str:
+    """The arguments of a call that was made, as a server can read them back: what is no JSON object
+    would make engines refuse the whole conversation (vLLM, llama.cpp)."""
+    try:
+        if isinstance(read_json(arguments), dict):
+            return arguments
+    except orjson.JSONDecodeError:
+        pass
+    return orjson.dumps({"arguments": arguments}).decode()
 
 
 def _dumps(messages: list[dict[str, Any]]) -> bytes:

@@ -20,7 +20,7 @@ NAME = "tools"
 
 
 class Tools(GroundTruth):
-    """Checks the calls of a response: reward 1 or 0.
+    """Checks the calls of a response, of all its steps: reward 1 or 0.
 
     Where the prompt has `calls`, the response must make just these, in any order (the rules are in
     `judges/_calls.py`), and none where the list is empty. Each call must name one of the prompt's
@@ -37,9 +37,8 @@ class Tools(GroundTruth):
     def facts(self) -> tuple[str, ...]:
         return ("calls",)
 
-    @property
-    def reads_calls(self) -> bool:
-        return True
+    def shown(self, response: Response) -> Response | None:
+        return response
 
     def open(self) -> Backend:
         """Raises MissingExtra where jsonschema is not installed."""
@@ -49,15 +48,16 @@ class Tools(GroundTruth):
 
     async def judge(self, backend: Backend, prompt: Prompt, response: Response) -> Verdict:
         expected = None if prompt.calls is None else orjson.loads(prompt.calls)
-        if expected is None and not (prompt.tools and response.tool_calls):
+        calls = tuple(call for turn in response.turns for call in turn.tool_calls)
+        if expected is None and not (prompt.tools and calls):
             return Verdict(NAME, "rules", None)
         try:
             tools = schemas_of(prompt.tools)
-            wrong = _wrong(response.tool_calls, expected, tools)
+            wrong = _wrong(calls, expected, tools)
         except Unreadable as error:
             raise BackendError("bad_truth", f"the prompt's tools: {error}") from None
         right = "the tools have them" if expected is None else "expected"
-        detail = wrong or f"{plural(len(response.tool_calls), 'call')}, as {right}"
+        detail = wrong or f"{plural(len(calls), 'call')}, as {right}"
         return Verdict(NAME, "rules", float(not wrong), detail=detail)
 
 

@@ -24,7 +24,7 @@ from gristmill.errors import DataError
 from gristmill.keys import Places
 from gristmill.mill.budget import Spent
 from gristmill.mill.shard import Shard
-from gristmill.records import Failure, Response, Sample, Verdict
+from gristmill.records import PLAYING, Failure, Response, Sample, Verdict
 from gristmill.storage.log import Log, last_record, read_log
 from gristmill.storage.logs import Logs
 
@@ -166,9 +166,8 @@ class Journal:
         for record in self._partial.get(key, ()):
             sample = _unpack(record[1])
             # Of one journal, later records know more; of several, any may be the one that does.
-            if (old := result.get(sample.index)) is None or len(old.verdicts) <= len(
-                sample.verdicts
-            ):
+            old = result.get(sample.index)
+            if old is None or _known(old) <= _known(sample):
                 result[sample.index] = sample
         return result
 
@@ -204,6 +203,14 @@ class Journal:
         """Drop partial results of prompts that are finished by now."""
         records = [r for records in self._partial.values() for r in records]
         self._under_way.restart([*records, [0, None, spent.as_list()]])
+
+
+def _known(sample: Sample) -> tuple[bool, int, int]:
+    """How much is known of a sample: whether it is answered, its steps, its verdicts."""
+    r = sample.response
+    if r is None:
+        return False, 0, 0
+    return r.finish_reason != PLAYING, len(r.steps), len(sample.verdicts)
 
 
 def read_finished(checkpoint: Path) -> list[tuple[Sample, ...]]:
