@@ -67,7 +67,8 @@ class Purse(Meter):
         judging: Sequence[Price] = (),
         elsewhere: Spent = NOTHING,
     ) -> None:
-        """answering, judging: prices of the models that answer and of the judges, each in order.
+        """answering, judging: prices of the models that answer, and behind them of those that play
+        tools, and of the judges, each in order.
         before: what this journal has of earlier sessions; elsewhere: what the run's other journals
         have."""
         self._budget = budget
