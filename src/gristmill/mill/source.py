@@ -18,11 +18,14 @@ UNREADABLE = ("bad_json", "bad_encoding")
 
 
 def read_prompts(
-    sources: Sequence[Source], system: str | None = None, unused: Counter[str] | None = None
+    sources: Sequence[Source],
+    system: str | None = None,
+    unused: Counter[str] | None = None,
+    tools: str = "",
 ) -> Iterator[Prompt | Refused]:
     """Every row of every source in order, as a prompt or as what is wrong with it; see
     `keyed_prompts`."""
-    found = keyed_prompts(sources, system, unused)
+    found = keyed_prompts(sources, system, unused, tools=tools)
     return (item if isinstance(item, Refused) else item[0] for item in found)
 
 
