@@ -140,8 +140,9 @@ def _main() -> None:
             said = {"tools": [described(name, one) for name, one in found.items()]}
         else:
             text = as_text(found[asked["name"]](**asked["arguments"]))
-            data = text.encode("utf-8", "replace")
-            said = {"text": data[: asked["most"] + 1].decode("utf-8", "ignore")}
+            # Of what is too long so much that it is seen to be.
+            data = text.encode("utf-8", "replace")[: asked["most"] + 4]
+            said = {"text": data.decode("utf-8", "ignore")}
     except BaseException as error:
         said = {"error": why(error)[:2000]}
     out.write(json.dumps(said) + "\n")

@@ -169,6 +169,8 @@ class Session(Answers):
     async def _open(self) -> None:
         """Connect. Raises InputError where the server cannot be had."""
         async with self._opening:
+            if self._holder is not None and self._over.is_set():
+                await asyncio.wait([self._holder])
             if self._holder is not None and not self._holder.done():
                 return
             self._over = asyncio.Event()
