@@ -110,7 +110,7 @@ def test_one_that_cannot_be_had_is_said_in_one_line(monkeypatch: pytest.MonkeyPa
 def test_a_command_is_code_of_the_configs(monkeypatch: pytest.MonkeyPatch) -> None:
     with no_code(), pytest.raises(ConfigError, match="--no-code"):
         listed("well", "never")
-    monkeypatch.setattr(server, "find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(MissingExtra, match=r"gristmill\[mcp\]"):
         listed("well", "neither")
 

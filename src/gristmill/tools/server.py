@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,12 +108,12 @@ class Server(ToolSource):
     async def connected(self) -> AsyncGenerator[Any]:
         """A client of the server, which is started for it where it is a command. Raises InputError
         for what the user has to put right, and whatever else keeps it from answering."""
-        if find_spec("mcp") is None:
-            raise MissingExtra("an MCP server in `tools`", "mcp")
+        try:
+            from mcp import Client
+        except ImportError:  # an mcp of before version 2 has none
+            raise MissingExtra("an MCP server in `tools` (mcp 2 or later)", "mcp") from None
         # What a server wrote must not reach the terminal by way of the package's own log.
         logging.getLogger("mcp").addHandler(logging.NullHandler())
-        from mcp import Client
-
         if self.mcp.url:
             from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
