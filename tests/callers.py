@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from aiohttp import web
+
 from servers import FaultyServer, graded
 
 __all__ = ["add", "boom", "nap", "weekday"]
@@ -69,16 +71,18 @@ class CallingServer(FaultyServer):
         else:
             for call in (c for m in messages for c in m.get("tool_calls", ())):
                 assert isinstance(json.loads(call["function"]["arguments"]), dict)
-            assert not self.thinks or all(
-                m["reasoning_content"] for m in messages if m.get("tool_calls")
-            )
+            told = ["reasoning_content" in m for m in messages if m.get("tool_calls")]
+            if self.thinks == "must" and not all(told):
+                raise refusal("The `reasoning_content` must be passed back to the API.")
+            if self.thinks == "must not" and any(told):
+                raise refusal("'messages.1': property 'reasoning_content' is unsupported")
             message = {"role": "assistant", **self._says(messages, body)}
         finish = "tool_calls" if message.get("tool_calls") else "stop"
         choice = {"index": 0, "message": message, "finish_reason": finish}
         return {"choices": [choice], "usage": {"prompt_tokens": 11, "completion_tokens": 5}}
 
-    thinks = False
-    """Whether it thinks before it calls, and must be told its thought with what the tools say."""
+    thinks = ""
+    """Whether it thinks before it calls, and `must`, or `must not`, be told its thought again."""
 
     def _says(self, messages: list[dict[str, Any]], body: dict[str, Any]) -> dict[str, Any]:
         asked = [m for m in messages if m["role"] == "user"][-1]["content"]
@@ -111,6 +115,10 @@ class CallingServer(FaultyServer):
             "raises": [call("boom", {}, "id0")],
             "slow": [call("nap", {}, "id0")],
         }[does]
+
+
+def refusal(said: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(text=json.dumps({"error": {"message": said}}))
 
 
 def call(name: str, arguments: Any, identity: str | None = None) -> dict[str, Any]:

@@ -100,10 +100,11 @@ def test_a_tool_that_hangs_is_given_up_and_holds_up_nothing(
     assert once[1] == ("tool", '{"sum": 12}')
 
 
-def test_a_thinking_model_is_told_its_thought_until_it_answers(
-    tmp_path: Path, server: CallingServer
+@pytest.mark.parametrize("thinks", ["must", "must not"])
+def test_a_thinking_model_is_told_its_thought_until_it_answers_if_its_server_takes_it(
+    tmp_path: Path, server: CallingServer, thinks: str
 ) -> None:
-    server.thinks = True
+    server.thinks = thinks
     data = ran(tmp_path, server, "chain")
     thoughts = [t["reasoning_content"] for t in data["sft"][0]["messages"]]
     assert thoughts == [None, "Let me see.", None, "Let me see.", None, None]
@@ -165,6 +166,25 @@ def test_judges_pairs_and_the_pages_see_the_whole(tmp_path: Path, server: Callin
     assert pair["chosen"][1]["role"] == "tool"
     page = (tmp_path / "out" / "report.html").read_text()
     assert "launch" not in page and "<details" in page
+
+
+def test_several_models_have_the_same_tools_and_a_cache_knows_each_step(
+    tmp_path: Path, server: CallingServer
+) -> None:
+    one = {"model": server.chat, "responses": 1, "tools": [{"python": "callers"}]}
+    two = [one, {**one, "model": f"{server.url}#other", "max_steps": 1}]
+    given = values(server, write(tmp_path, "chain", "twice"), cache=str(tmp_path / "cache"))
+    config = Config.of({**given, "generate": two, "select": {"best": None}})
+    mill.run(config, tmp_path / "out")
+    sent, data = server.requests, tables(tmp_path / "out")
+    assert sent == 3 + 2 + 2 + 2
+    (row,) = data["rejected"]
+    assert row["reason"] == "max_steps" and row["provenance"]["model"].endswith("#other")
+    again = mill.run(config, tmp_path / "again")
+    assert server.requests == sent and again.metrics["requests"]["cached"] == sent
+    assert tables(tmp_path / "again") == data
+    with pytest.raises(ConfigError, match="give all entries the same ones"):
+        Config.of({**given, "generate": [one, {**one, "tools": []}]})
 
 
 def test_other_tools_are_another_run(tmp_path: Path, server: CallingServer) -> None:

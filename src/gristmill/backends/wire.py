@@ -2,7 +2,7 @@
 
 A thought of an earlier turn is not sent: templates drop it, and most providers refuse the field.
 But a model that thinks and then calls tools goes on from its thought when they have answered, and
-some providers refuse a request without it (DeepSeek).
+some providers refuse a request without it (DeepSeek), others one with it (Groq, Mistral).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.decoding import whole
-from gristmill.foreign import read_json
+from gristmill.backends.fields import THOUGHT
 from gristmill.records import Message
 
 
@@ -23,11 +23,12 @@ def around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return head, b"," + orjson.dumps(rest)[1:-1] if rest else b""
 
 
-def chat_messages(messages: Sequence[Message]) -> bytes:
-    """The JSON of messages with their calls of tools, and what the tools answered."""
+def chat_messages(messages: Sequence[Message], thoughts: bool = True) -> bytes:
+    """The JSON of messages with their calls of tools, and what the tools answered. thoughts:
+    whether those of turns that call, since the user's last one, are sent."""
     for message in messages:
         if message.tool_calls or message.role == "tool":
-            return _dumps(_wired(messages))
+            return _dumps(_wired(messages, thoughts))
     return spoken_messages(messages)
 
 
@@ -36,7 +37,7 @@ def spoken_messages(messages: Iterable[Message]) -> bytes:
     return _dumps([{"role": m.role, "content": m.content} for m in messages])
 
 
-def _wired(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def _wired(messages: Sequence[Message], thoughts: bool) -> list[dict[str, Any]]:
     """Calls and answers that nobody named are numbered, in the form that every provider takes: nine
     letters and digits. An answer without a name belongs to the first call that has none yet."""
     wired = []
@@ -49,12 +50,12 @@ def _wired(messages: Sequence[Message]) -> list[dict[str, Any]]:
         for call in message.tool_calls:
             number += 1
             open_calls.append(name := call.id or f"call{number:05}")
-            function = {"name": call.name, "arguments": _object(call.arguments)}
+            function = {"name": call.name, "arguments": call.arguments}
             calls.append({"id": name, "type": "function", "function": function})
         if calls:
             said["tool_calls"] = calls
-        if calls and place > asked and message.reasoning:
-            said["reasoning_content"] = message.reasoning
+        if thoughts and calls and place > asked and message.reasoning:
+            said[THOUGHT] = message.reasoning
         if message.role == "tool":
             name = message.tool_call_id or (open_calls[0] if open_calls else "call00000")
             if name in open_calls:
@@ -64,17 +65,6 @@ def _wired(messages: Sequence[Message]) -> list[dict[str, Any]]:
                 said["name"] = message.name
         wired.append(said)
     return wired
-
-
-def _object(arguments: str) -> str:
-    """The arguments of a call that was made, as a server can read them back: what is no JSON object
-    would make engines refuse the whole conversation (vLLM, llama.cpp)."""
-    try:
-        if isinstance(read_json(arguments), dict):
-            return arguments
-    except orjson.JSONDecodeError:
-        pass
-    return orjson.dumps({"arguments": arguments}).decode()
 
 
 def _dumps(messages: list[dict[str, Any]]) -> bytes:

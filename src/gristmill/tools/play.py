@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import orjson
+
 from gristmill.backends.base import ChatBackend
 from gristmill.records import MAX_STEPS, PLAYING, Message, Prompt, Response, Sampling, ToolCall
+from gristmill.tools.schema import arguments_in
 from gristmill.tools.toolbox import Toolbox
 
 Tell = Callable[[Response, Response | None], None]
@@ -35,7 +38,7 @@ async def play(
     now = known or Response("", chat.model, PLAYING)
     while True:
         now = await _answered(now, prompt, index, tools, tell)
-        asked = replace(prompt, messages=(*prompt.messages, *now.steps))
+        asked = replace(prompt, messages=(*prompt.messages, *map(_readable, now.steps)))
         reply = await chat.sample(asked, index, sampling)
         tokens = {
             "prompt_tokens": now.prompt_tokens + reply.prompt_tokens,
@@ -82,6 +85,19 @@ async def _answered(
         if error is not None:
             raise error
     return so_far()
+
+
+def _readable(step: Message) -> Message:
+    """A step as a model can be shown it: where arguments of a call are no JSON object, templates
+    and servers refuse the whole conversation (vLLM, SGLang, llama.cpp); so they are put into one.
+    """
+    calls = tuple(
+        replace(call, arguments=orjson.dumps({"arguments": call.arguments}).decode())
+        if isinstance(arguments_in(call), str)
+        else call
+        for call in step.tool_calls
+    )
+    return replace(step, tool_calls=calls)
 
 
 def _named(message: Message, before: Sequence[Message]) -> Message:
