@@ -50,7 +50,7 @@ def flood() -> str:
 @server.tool()
 def secret() -> str:
     """What it sees of the environment."""
-    return ",".join(sorted(os.environ))
+    return ",".join(sorted(os.environ)) + f" {os.environ.get('MY_TOKEN')}"
 
 
 if how == "greedy":  # other tools' names, and one that comes later

@@ -144,7 +144,7 @@ def answers(found: Listed, *calls: tuple[str, dict[str, Any]]) -> list[str]:
     async def ask() -> list[str]:
         async with Toolbox(found) as box:
             made = (ToolCall(n, json.dumps(a), "c") for n, a in calls)
-            said = await asyncio.gather(*(box.answer(c, prompt, (), 0) for c in made))
+            said = await asyncio.gather(*(box.answer(c, prompt, ()) for c in made))
             return [message.content for message in said]
 
     return asyncio.run(ask())

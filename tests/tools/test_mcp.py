@@ -36,7 +36,7 @@ def answers(found: Listed, *calls: tuple[str, dict[str, Any]]) -> list[str]:
     async def ask() -> list[str]:
         async with Toolbox(found) as box:
             return [
-                (await box.answer(ToolCall(n, json.dumps(a), "c"), prompt, (), 0)).content
+                (await box.answer(ToolCall(n, json.dumps(a), "c"), prompt, ())).content
                 for n, a in calls
             ]
 
@@ -86,10 +86,11 @@ def test_what_it_says_of_its_tools_has_an_end() -> None:
 
 
 def test_it_sees_of_the_environment_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_TOKEN", "t")
+    monkeypatch.setenv("MY_TOKEN", "sesame-sesame")
     monkeypatch.setenv("MY_OTHER", "o")
     (said,) = answers(listed(mcp={"env": ["MY_TOKEN"]}), ("secret", {}))
     assert "MY_TOKEN" in said and "MY_OTHER" not in said
+    assert said.endswith(" [key]")
     with pytest.raises(MissingKey, match="set the environment variable NO_SUCH_X"):
         listed(mcp={"env": ["NO_SUCH_X"]})
 

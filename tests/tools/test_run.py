@@ -15,7 +15,10 @@ import yaml
 from callers import DOES, LOG, CallingServer
 from gristmill import mill
 from gristmill.errors import ConfigError, DataError
+from gristmill.intake.record import CONVERSATION
+from gristmill.intake.source import Source
 from gristmill.jobs import run as jobs
+from gristmill.jobs.score import score
 from gristmill.mill import Config, forecast
 from mills import settings, tables
 from processes import run, start, wait_until
@@ -185,6 +188,29 @@ def test_several_models_have_the_same_tools_and_a_cache_knows_each_step(
     assert tables(tmp_path / "again") == data
     with pytest.raises(ConfigError, match="give all entries the same ones"):
         Config.of({**given, "generate": [one, {**one, "tools": []}]})
+
+
+def test_its_data_are_read_back_whole(tmp_path: Path, server: CallingServer) -> None:
+    ran(tmp_path, server, "twice", "none", judges=[{"reward": {"model": server.reward}}])
+    asked = [b["messages"] for b in server.bodies if b["model"] == "reward"]
+    for name in ("sft", "scored"):
+        file = tmp_path / "out" / "data" / f"{name}.parquet"
+        score(file, server.reward, tmp_path / f"{name}.jsonl", quiet=True)
+        again = [b["messages"] for b in server.bodies if b["model"] == "reward"]
+        assert sorted(again[-2:], key=str) == sorted(asked, key=str), name
+    (record, _) = Source(file=str(tmp_path / "out/data/scored.parquet")).records(CONVERSATION)
+    (answer,) = record.answers
+    assert [turn.role for turn in answer.turns] == ["assistant", "tool", "tool", "assistant"]
+    assert [c.name for c in answer.turns[0].tool_calls] == ["add", "weekday"]
+    assert answer.turns[1].tool_call_id == "call00000"
+
+
+def test_a_column_of_other_steps_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "q", "response": "a", "steps": s} for s in (["x", "y"], "1. x", "[1]", None)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for record in Source(file=str(file)).records(CONVERSATION):
+        assert [turn.content for turn in record.answers[0].turns] == ["a"]
 
 
 def test_other_tools_are_another_run(tmp_path: Path, server: CallingServer) -> None:

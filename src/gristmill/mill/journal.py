@@ -141,7 +141,9 @@ class Journal:
         """Remember what one sample has so far."""
         record = [key, _pack(sample), spent.as_list()]
         self._under_way.append(record)
-        self._partial.setdefault(key, []).append(record)
+        # What was known of the sample before is in it.
+        before = self._partial.get(key, ())
+        self._partial[key] = [*(r for r in before if r[1][0] != sample.index), record]
         if self._under_way.end > self._limit:
             self.forget_partial(spent)
             self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)

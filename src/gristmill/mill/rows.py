@@ -229,7 +229,11 @@ def _beside(response: Response) -> dict[str, str]:
     if response.tool_calls:
         found["tool_calls"] = orjson.dumps(said["tool_calls"]).decode()
     if response.steps:
-        found["steps"] = orjson.dumps(as_dicts(response.steps)).decode()
+        steps = as_dicts(response.steps)
+        for made, step in zip(steps, response.steps, strict=True):
+            for one, call in zip(made.get("tool_calls", ()), step.tool_calls, strict=True):
+                one["function"]["arguments"] = call.arguments  # to the letter, for whoever reads on
+        found["steps"] = orjson.dumps(steps).decode()
     return found
 
 

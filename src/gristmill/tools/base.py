@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from gristmill.parts import Options
-from gristmill.records import Message, Prompt
+from gristmill.records import Message
 
 
 class ToolError(Exception):
@@ -21,13 +21,11 @@ class ToolError(Exception):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One call of a tool. tool: in OpenAI's form. before: the turns of the conversation until
-    then, the one that calls last. index: of the response in which it is made."""
+    then, the one that calls last."""
 
     tool: dict[str, Any]
     arguments: dict[str, Any]
-    prompt: Prompt
     before: Sequence[Message]
-    index: int
 
     @property
     def name(self) -> str:

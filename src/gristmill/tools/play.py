@@ -37,7 +37,7 @@ async def play(
     tools.check(prompt)
     now = known or Response("", chat.model, PLAYING)
     while True:
-        now = await _answered(now, prompt, index, tools, tell)
+        now = await _answered(now, prompt, tools, tell)
         asked = replace(prompt, messages=(*prompt.messages, *map(_readable, now.steps)))
         reply = await chat.sample(asked, index, sampling)
         tokens = {
@@ -58,7 +58,6 @@ async def play(
 async def _answered(
     now: Response,
     prompt: Prompt,
-    index: int,
     tools: Toolbox,
     tell: Tell,
 ) -> Response:
@@ -74,7 +73,7 @@ async def _answered(
         return replace(now, steps=(*before, *(done[c.id] for c in calls if c.id in done)))
 
     async def one(call: ToolCall) -> None:
-        said = await tools.answer(call, prompt, (*prompt.messages, *before), index)
+        said = await tools.answer(call, prompt, (*prompt.messages, *before))
         done[call.id] = said
         tell(so_far(), None)
 

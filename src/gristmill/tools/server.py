@@ -15,7 +15,7 @@ import orjson
 from pydantic import Field, field_validator, model_validator
 
 from gristmill.backends import loop
-from gristmill.backends.secret import read_key, variable
+from gristmill.backends.secret import Secret, read_key, variable
 from gristmill.errors import ConfigError, InputError, MissingExtra, MissingKey
 from gristmill.intake.calls import tools_of
 from gristmill.page.text import label, one_line
@@ -28,6 +28,8 @@ START = 60.0
 MOST = 1 << 20
 """Bytes of what a server may say of its tools: all of it is in every request."""
 _PAGES = 100
+_LONG = 8
+"""Characters from which on the value of a variable is told from other words."""
 
 
 class Place(Options):
@@ -39,7 +41,8 @@ class Place(Options):
     url: str | None = None
     """The address of one that runs already (Streamable HTTP)."""
     env: tuple[str, ...] = ()
-    """Environment variables that the command gets too, by name: keys, for instance."""
+    """Environment variables that the command gets too, by name: keys, for instance. Their values
+    are taken out of what it says."""
     key_env: str | None = Field(default=None, min_length=1)
     """The environment variable that holds the key of a `url`, sent as `Authorization: Bearer`."""
     folder: str | None = None
@@ -75,8 +78,22 @@ class Server(ToolSource):
         return self.model_copy(update={"mcp": self.mcp.model_copy(update={"folder": where})})
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """What it is called in errors."""
         return label(self.mcp.url or " ".join(self.mcp.command), 80)
+
+    def _told(self) -> dict[str, str]:
+        """What a command gets of our environment. Raises MissingKey."""
+        if missing := [name for name in self.mcp.env if name not in os.environ]:
+            raise MissingKey(f"mcp: {self.name}: set the environment variable {missing[0]}")
+        return {name: os.environ[name] for name in self.mcp.env}
+
+    def redacted(self, text: str) -> str:
+        """What a server said, without the keys that it was told."""
+        told = [Secret(value) for value in self._told().values() if len(value) >= _LONG]
+        for secret in (read_key(self.mcp.key_env, self.name), *told):
+            text = secret.redact(text)
+        return text
 
     def listed(self) -> list[dict[str, Any]]:
         return loop.run(self._tools())
@@ -94,9 +111,9 @@ class Server(ToolSource):
                 ]
                 if not (cursor := page.next_cursor):
                     break
-        if len(found := tools_of(said, "tools")) > MOST:
+        if len(found := self.redacted(tools_of(said, "tools"))) > MOST:
             raise ConfigError(
-                f"mcp: {self._name}: what it says of its tools is {len(found):,} bytes, and all of "
+                f"mcp: {self.name}: what it says of its tools is {len(found):,} bytes, and all of "
                 f"it would be in every request; {MOST:,} are the most"
             )
         return orjson.loads(found) if found else []
@@ -117,7 +134,7 @@ class Server(ToolSource):
         if self.mcp.url:
             from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
-            key = read_key(self.mcp.key_env, self._name)
+            key = read_key(self.mcp.key_env, self.name)
             headers = {"Authorization": f"Bearer {key.reveal()}"} if key else None
             async with create_mcp_http_client(headers) as http:
                 transport = streamable_http_client(self.mcp.url, http_client=http)
@@ -129,12 +146,8 @@ class Server(ToolSource):
 
         program, *arguments = self.mcp.command
         refuse_code(program, "tools.mcp.command")
-        if missing := [name for name in self.mcp.env if name not in os.environ]:
-            raise MissingKey(f"mcp: {self._name}: set the environment variable {missing[0]}")
-        env = {name: os.environ[name] for name in self.mcp.env}
-        how = StdioServerParameters(
-            command=program, args=arguments, env=env, cwd=self.mcp.folder or None
-        )
+        where = self.mcp.folder or None
+        how = StdioServerParameters(command=program, args=arguments, env=self._told(), cwd=where)
         with tempfile.TemporaryFile("w+", errors="replace") as log:
             try:
                 async with Client(stdio_client(how, errlog=log), cache=None) as client:
@@ -184,10 +197,11 @@ class Session(Answers):
             except TimeoutError:
                 self._holder.cancel()
                 raise ConfigError(
-                    f"mcp: {self._server._name}: no answer within {START:g} seconds"
+                    f"mcp: {self._server.name}: no answer within {START:g} seconds"
                 ) from None
             except Exception as error:
-                raise ConfigError(f"mcp: {self._server._name}: {_told(error)}") from None
+                said = self._server.redacted(_why(error))
+                raise ConfigError(f"mcp: {self._server.name}: {said}") from None
 
     async def _hold(self, ready: asyncio.Future[Any], over: asyncio.Event) -> None:
         try:
@@ -208,11 +222,11 @@ class Session(Answers):
         except MCPError as error:
             if error.error.code == _CLOSED:
                 over.set()
-            raise ToolError(str(error)) from None
+            raise ToolError(self._server.redacted(str(error))) from None
         except Exception:
             over.set()  # what is left of the connection is of no use
             raise
-        text = _text(result)
+        text = self._server.redacted(_text(result))
         if result.is_error:
             raise ToolError(text)
         return text
@@ -237,7 +251,7 @@ def _text(result: Any) -> str:
     return "\n".join(parts)
 
 
-def _told(error: BaseException) -> str:
+def _why(error: BaseException) -> str:
     """What kept a server from answering, in one line; the innermost of grouped errors."""
     notes = [note for note in getattr(error, "__notes__", ()) if note]
     while isinstance(error, BaseExceptionGroup):

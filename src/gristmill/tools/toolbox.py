@@ -151,20 +151,16 @@ class Toolbox:
                     "...}} to generate.tools, whose model then plays it",
                 )
 
-    async def answer(
-        self, call: ToolCall, prompt: Prompt, before: Sequence[Message], index: int
-    ) -> Message:
+    async def answer(self, call: ToolCall, prompt: Prompt, before: Sequence[Message]) -> Message:
         """The tool's turn that answers a call, whatever the call is. Raises BackendError where the
         answer is to be asked for again later."""
         try:
-            text = await self._answer(call, prompt, before, index)
+            text = await self._answer(call, prompt, before)
         except ToolError as error:
             text = str(error) if str(error).startswith("Error") else f"Error: {error}"
         return Message("tool", sendable(text), tool_call_id=call.id, name=call.name)
 
-    async def _answer(
-        self, call: ToolCall, prompt: Prompt, before: Sequence[Message], index: int
-    ) -> str:
+    async def _answer(self, call: ToolCall, prompt: Prompt, before: Sequence[Message]) -> str:
         tools = {t["function"]["name"]: t for t in read_json(prompt.tools)} if prompt.tools else {}
         if (tool := tools.get(call.name)) is None:
             known = ", ".join(tools)
@@ -178,7 +174,7 @@ class Toolbox:
             raise ToolError(wrong[:1000])
         place = self.listed.owner(call.name)
         assert place is not None  # `check` has looked at all of them
-        source, asked = self.listed.sources[place], Asked(tool, arguments, prompt, before, index)
+        source, asked = self.listed.sources[place], Asked(tool, arguments, before)
         async with self._gates[place]:
             text = await self._in_time(place, source, asked)
         most = source.max_result_kib << 10
