@@ -250,6 +250,25 @@ def test_the_forecast_is_bounded_by_the_steps(tmp_path: Path, server: CallingSer
     assert "[tools]" in found.first[0][1] and "weekday" in found.first[0][1]
 
 
+def test_ctrl_c_ends_after_the_step_and_not_after_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent), prepend=":")
+    with CallingServer(latency=0.05) as server:
+        given = values(server, write(tmp_path, "forever"), generate={"max_steps": 30})
+        config = tmp_path / "config.yaml"
+        config.write_text(yaml.safe_dump(given))
+        with start("run", config, "--out", tmp_path / "out") as process:
+            assert wait_until(lambda: server.requests > 2, process)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+        assert process.returncode == 130 and server.requests < 20
+        assert run("run", config, "--out", tmp_path / "out")[0] == 0
+        assert server.requests == 31
+    (row,) = tables(tmp_path / "out")["rejected"]
+    assert row["reason"] == "max_steps"
+
+
 def killed(tmp_path: Path, kills: int, prompts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run whole, then killed at so many moments: equal data, and nothing repeated but what was in
     flight, neither requests nor calls of the tool."""

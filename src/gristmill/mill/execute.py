@@ -188,6 +188,9 @@ class Executor:
             if reply is not None:
                 self.purse.add_response(*reply.paid, lineup.owners[index])
             self._save(work, index, now, verdicts, alone)
+            if self.stopped == "interrupted" and now.finish_reason == PLAYING:
+                # As where the budget is spent: what there is is kept, and gone on with later.
+                raise BackendError("budget", "interrupted")
 
         try:
             if response is None or response.finish_reason == PLAYING:

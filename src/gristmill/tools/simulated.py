@@ -16,7 +16,7 @@ from gristmill.errors import DataError
 from gristmill.foreign import read_json
 from gristmill.intake.calls import tools_of
 from gristmill.intake.cells import Unusable
-from gristmill.records import Message, Prompt, Sampling, prompt_id
+from gristmill.records import Message, Prompt, Sampling, ToolCall, prompt_id
 from gristmill.tools.base import Answers, Asked, ToolError, ToolSource
 
 
@@ -107,8 +107,10 @@ def _system(tool: dict[str, Any], before: Sequence[Message]) -> str:
 
 def _history(before: Sequence[Message]) -> Iterator[str]:
     """Calls that were answered, each with its answer, a line of JSON for each."""
-    called = {c.id: c for m in before for c in m.tool_calls}
+    called: dict[str, ToolCall] = {}
     for message in before:
+        # Some servers give the calls of each turn the same ids.
+        called |= {call.id: call for call in message.tool_calls}
         if message.role == "tool" and (call := called.get(message.tool_call_id)):
             said = {"called": call.name, "with": call.arguments, "answered": message.content}
             yield orjson.dumps(said).decode()

@@ -129,8 +129,10 @@ class Toolbox:
         return [one for one in self.answers if isinstance(one, Playing)]
 
     async def __aenter__(self) -> Toolbox:
-        for one in self.answers:
-            await self._stack.enter_async_context(one)
+        async with AsyncExitStack() as stack:
+            for one in self.answers:
+                await stack.enter_async_context(one)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
