@@ -20,6 +20,7 @@ from gristmill.intake.source import Source
 from gristmill.jobs import run as jobs
 from gristmill.jobs.score import score
 from gristmill.mill import Config, forecast
+from gristmill.tools.toolbox import Listed, open_source
 from mills import settings, tables
 from processes import run, start, wait_until
 
@@ -269,7 +270,9 @@ def test_ctrl_c_ends_after_the_step_and_not_after_the_last(
     assert row["reason"] == "max_steps"
 
 
-def killed(tmp_path: Path, kills: int, prompts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def killed(
+    tmp_path: Path, kills: int, prompts: int, monkeypatch: pytest.MonkeyPatch, played: bool = False
+) -> None:
     """Run whole, then killed at so many moments: equal data, and nothing repeated but what was in
     flight, neither requests nor calls of the tool."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent), prepend=":")
@@ -277,9 +280,15 @@ def killed(tmp_path: Path, kills: int, prompts: int, monkeypatch: pytest.MonkeyP
     with CallingServer(latency=0.01) as server:
         given = values(server, write(tmp_path, *does), generate={"responses": 2})
         given["judges"] = [{"reward": {"model": server.reward}}]
+        if played:
+            schemas = tmp_path / "schemas.json"
+            schemas.write_text(Listed([open_source({"python": "callers"}, "")]).tools)
+            player = {"model": f"{server.url}#player"}
+            given["generate"]["tools"] = [{"simulate": player, "file": str(schemas)}]
         config = tmp_path / "config.yaml"
         config.write_text(yaml.safe_dump(given))
         log = tmp_path / "calls"
+        log.touch()
         monkeypatch.setenv(LOG, str(log))
         assert run("run", config, "--out", tmp_path / "whole")[0] == 0
         needed, called = server.requests, log.stat().st_size
@@ -304,5 +313,6 @@ def test_killed_it_repeats_only_what_was_in_flight(
 
 
 @pytest.mark.slow
-def test_killed_twenty_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed(tmp_path, 20, 100, monkeypatch)
+@pytest.mark.parametrize("played", [False, True])
+def test_killed_twenty_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, played: bool) -> None:
+    killed(tmp_path, 20, 100, monkeypatch, played)
