@@ -90,13 +90,12 @@ def _readable(step: Message) -> Message:
     """A step as a model can be shown it: where arguments of a call are no JSON object, templates
     and servers refuse the whole conversation (vLLM, SGLang, llama.cpp); so they are put into one.
     """
-    calls = tuple(
-        replace(call, arguments=orjson.dumps({"arguments": call.arguments}).decode())
-        if isinstance(arguments_in(call), str)
-        else call
-        for call in step.tool_calls
-    )
-    return replace(step, tool_calls=calls)
+    calls = []
+    for call in step.tool_calls:
+        if isinstance(arguments_in(call), str):
+            call = replace(call, arguments=orjson.dumps({"arguments": call.arguments}).decode())
+        calls.append(call if call.arguments.strip() else replace(call, arguments="{}"))
+    return replace(step, tool_calls=tuple(calls))
 
 
 def _named(message: Message, before: Sequence[Message]) -> Message:
