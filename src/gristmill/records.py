@@ -215,7 +215,8 @@ class Failure:
 class Sample:
     """The `index`-th response to a prompt with its verdicts, or the failure in its place.
 
-    A failed generation has no response; a failed judgement has a response and a failure.
+    A failed generation has no response, or where tools were played its steps until then; a failed
+    judgement has a response and a failure.
     """
 
     index: int

@@ -230,8 +230,9 @@ def test_other_tools_are_another_run(tmp_path: Path, server: CallingServer) -> N
         ({"tools": [{"python": "no_such_module_x"}]}, "cannot load 'no_such_module_x"),
         ({"tools": [{"file": "schemas.json"}]}, "simulate"),
         ({"tools": [{"mcp": {}}]}, "give `command"),
-        ({"tools": [{"simulate": {"model": "nonsense"}}]}, "unknown model 'nonsense'"),
+        ({"tools": [{"simulate": {"model": "no"}}, {"python": "callers"}]}, "unknown model 'no'"),
         ({"batch_api": "openai"}, "wait hours"),
+        ({"tools": {"simulate": {"model": "scripted:echo"}}}, "no prompt has 'tools'"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_spent(

@@ -54,8 +54,8 @@ def check_all(config: Config) -> None:
 
 
 def check_truths(config: Config) -> None:
-    """Raises DataError where a judge would have nothing to say of any prompt, and MissingExtra
-    where it could say nothing of some, before one is asked.
+    """Raises DataError where a judge would have nothing to say of any prompt, or a model no tool to
+    play, and MissingExtra where a judge could say nothing of some, before one is asked.
 
     The files are read as far as the first prompt of which each judge has something to say: the
     first one, nearly always; to their end for judges that have to `look`. What recipes write is not
@@ -66,6 +66,7 @@ def check_truths(config: Config) -> None:
     judges = config.open_judges()
     silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
     looking = [judge.look for judge in judges if judge.looks]
+    toolless = (tools := config.tools()) is not None and not tools.tools
     there, aside = False, None
     for item in items(config, None):
         if isinstance(item, Refused):
@@ -75,8 +76,14 @@ def check_truths(config: Config) -> None:
         for look in looking:
             look(item[0])
         silent = {name: fact for name, fact in silent.items() if not getattr(item[0], fact)}
-        if not silent and not looking:
+        toolless = toolless and not item[0].tools
+        if not (silent or looking or toolless):
             return
+    if there and toolless:
+        raise DataError(
+            "generate.tools: no prompt has 'tools' that a model could play; add the column, name "
+            "it (columns: {tools: yours}), or give `simulate` a `file`"
+        )
     for name, fact in silent.items() if there else ():
         raise DataError(
             f"judges.{name}: no prompt has '{fact}', so that it could say nothing of any response; "
