@@ -302,8 +302,9 @@ def killed(
         assert run("run", config, "--out", tmp_path / "killed")[0] == 0
         repeated, again = server.requests - 2 * needed, log.stat().st_size - 2 * called
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
-    assert 0 <= repeated <= kills * 16
-    assert 0 <= again <= kills * 16 * 2
+    # A prompt's two responses begin together, so that one more than 16 may be in flight.
+    assert 0 <= repeated <= kills * 17
+    assert 0 <= again <= kills * 17 * 2
     print(f"{needed} requests, {called} calls; {kills} kills repeated {repeated} and {again}")
 
 
