@@ -27,12 +27,13 @@ FLOORS = {
     "nemotron": 1, "tutor": 1, "packing": 1,
     "lists": 1, "sandbox": 1, "languages": 1,
     "settings": 2, "similarity": 2, "constraints": 2, "fleet": 2, "intake": 3, "backends": 4,
-    "recipes": 5, "judges": 5, "filters": 5, "terminal": 5,
-    "mill": 6, "rewards": 6, "train": 6, "bench": 6, "arena": 6, "precision": 6, "serve": 6,
-    "report": 7, "plan": 7, "comparing": 7,
-    "jobs": 8,
-    "flywheel": 9,
-    "cli": 10,
+    "tools": 5,
+    "recipes": 6, "judges": 6, "filters": 6, "terminal": 6,
+    "mill": 7, "rewards": 7, "train": 7, "bench": 7, "arena": 7, "precision": 7, "serve": 7,
+    "report": 8, "plan": 8, "comparing": 8,
+    "jobs": 9,
+    "flywheel": 10,
+    "cli": 11,
 }  # fmt: skip
 
 

@@ -70,6 +70,23 @@ def test_whatever_a_policy_writes_has_a_reward(text: str) -> None:
     assert said in ([0.0, 0.0], [1.0, 1.0])
 
 
+def test_a_completion_with_tools_is_judged_with_its_steps() -> None:
+    call = {"type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
+    said = [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "4", "name": "add"},
+        {"role": "assistant", "content": "It is 4."},
+    ]
+    tools = '[{"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}}}]'
+    with FaultyServer() as server:
+        judges = rewards.functions("tools", "truth", {"reward": {"model": server.reward}})
+        sample = {"prompts": ["2 + 2?"], "completions": [said], "tools": [tools]}
+        right, true, _ = (f(**sample, answer=["It is 4."]) for f in judges)
+        read = server.bodies[0]["messages"][-1]["content"]
+    assert right == true == [1.0]
+    assert read.startswith("<tool_call>") and read.endswith("</tool_response>\nIt is 4.")
+
+
 def test_five_attributes_are_five_functions_and_one_call() -> None:
     with FaultyServer() as server:
         found = rewards.functions({"reward": {"model": server.reward}}, attributes=True)

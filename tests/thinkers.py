@@ -36,4 +36,5 @@ def grade(messages: list[dict[str, Any]]) -> float:
     """Later answers are better."""
     said = messages[-1]["content"]
     graded.append(said)
-    return float(["Plain.", "Four.", "One moment."].index(said.split("? ")[1]))
+    texts = ("Plain.", "Four.", "One moment.", "<tool_call>")
+    return (0.0, 1.0, 3.0, 2.0)[[text in said for text in texts].index(True)]

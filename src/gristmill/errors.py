@@ -71,9 +71,9 @@ class BackendError(RunError):
 
     `kind` is a short stable word that ends up in `error:<kind>` reasons: `timeout`,
     `rate_limited`, `server`, `connection`, `bad_reply`, `bad_request`, `too_long`,
-    `content_filter`, `unreadable`, `budget`; of judges by rules `bad_truth`, `bad_tests`,
-    `sandbox`, `judge`. `field` is the field of the request that a server says it does not take, ''
-    where it named none.
+    `content_filter`, `unreadable`, `budget`, `bad_tools`; of judges by rules `bad_truth`,
+    `bad_tests`, `sandbox`, `judge`. `field` is the field of the request that a server says it does
+    not take, '' where it named none.
     """
 
     def __init__(self, kind: str, message: str, field: str = "") -> None:

@@ -111,14 +111,22 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
 
+PLAYING, MAX_STEPS = "playing", "max_steps"
+"""How a response ends, as a run has it, that is its steps until now and goes on when it is resumed;
+and one whose model would have called tools in a further turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One answer of a chat backend.
 
     text: the answer alone; reasoning: the thought before it. tool_calls: what it asks tools to do.
-    finish_reason: `stop`, `length`, `tool_calls`, or a word of the server's that nobody knows; what
-    says that the call failed is no Response (`backends.answer`). Token counts are the server's
-    own, 0 where it gave none. cached: whether nobody was asked for it now (`backends.cached`).
+    finish_reason: `stop`, `length`, `tool_calls`, where tools were played `PLAYING` or `MAX_STEPS`,
+    or a word of the server's that nobody knows; what says that the call failed is no Response
+    (`backends.answer`). Token counts are the server's own, 0 where it gave none. cached: whether
+    nobody was asked for it now (`backends.cached`).
+    steps: where tools were played, the turns between the prompt and this answer: the assistant's
+    that call and the tools' that answer them. Token counts are then sums over all requests.
     """
 
     text: str
@@ -129,6 +137,7 @@ class Response:
     reasoning: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     cached: bool = field(default=False, compare=False)
+    steps: tuple[Message, ...] = ()
 
     @property
     def paid(self) -> tuple[int, int]:
@@ -144,6 +153,11 @@ class Response:
     def message(self) -> Message:
         """The answer as the assistant's turn."""
         return Message("assistant", self.text, self.reasoning, self.tool_calls)
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """What came after the prompt: the steps, and the answer."""
+        return (*self.steps, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,8 @@ class Failure:
 class Sample:
     """The `index`-th response to a prompt with its verdicts, or the failure in its place.
 
-    A failed generation has no response; a failed judgement has a response and a failure.
+    A failed generation has no response, or where tools were played its steps until then; a failed
+    judgement has a response and a failure.
     """
 
     index: int

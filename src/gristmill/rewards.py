@@ -203,7 +203,8 @@ class _Panel:
     ) -> list[list[Verdict | BackendError]]:
         async def one(judge: Judge, backend: Backend, sample: Any) -> Verdict | BackendError:
             try:
-                return await judge.judge(backend, *sample)
+                prompt, said = sample
+                return await judge.judge(backend, prompt, judge.shown(said) or said)
             except BackendError as error:
                 return error
 
@@ -267,12 +268,14 @@ def _sample(asked: Any, said: Any, row: Mapping[str, Any], where: str) -> tuple[
 
 
 def _reply(said: Any) -> Response:
-    """A completion without its thought. One that cannot be read is an empty answer: the policy
-    wrote it, and no judge has failed."""
+    """A completion without its thought; of one with tools, the turns before the last are its steps.
+    One that cannot be read is an empty answer: the policy wrote it, and no judge has failed."""
     turn = {"content": said} if isinstance(said, str) else {**said[-1]}
     try:
+        steps = () if isinstance(said, str) or len(said) == 1 else messages_of(said[:-1], "steps")
         found = answer_of({**turn, "content": turn.get("content") or ""}, "completion")
     except Unusable:
         return Response("", "policy")
     text = found.text if found.ended else ""
-    return Response(text, "policy", reasoning=found.reasoning, tool_calls=found.calls)
+    beside = {"reasoning": found.reasoning, "tool_calls": found.calls, "steps": steps}
+    return Response(text, "policy", **beside)

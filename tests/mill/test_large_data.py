@@ -18,7 +18,7 @@ from gristmill.errors import StorageError
 from gristmill.flywheel.answers import texts
 from gristmill.mill import feed, parquet
 from gristmill.mill.rows import Origin
-from gristmill.records import Message, Prompt
+from gristmill.records import Message, Prompt, Sample
 from gristmill.report import write_card, write_report
 from gristmill.report.folder import open_run
 from gristmill.storage.tables import parts_of, place_of, read_table
@@ -44,7 +44,7 @@ def row_of(number: int, beside: set[str]) -> dict[str, Any]:
     if "weight" in beside:
         turns[0]["weight"] = 0
     prompt = Prompt(f"p{number}", (Message("user", f"Q{number}"),), source="f.jsonl")
-    found = {"messages": turns, "prompt_id": prompt.id, "provenance": (prompt, (0,))}
+    found = {"messages": turns, "prompt_id": prompt.id, "provenance": (prompt, (Sample(0),))}
     return found | ({"tools": "[]"} if "tools" in beside else {})
 
 

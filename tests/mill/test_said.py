@@ -82,20 +82,23 @@ def test_what_is_trained_on_has_them_in_its_messages(tmp_path: Path) -> None:
     assert pair["chosen"][0]["tool_calls"] and pair["rejected"][0]["tool_calls"] is None
 
 
-def test_a_call_is_no_text_to_a_judge_and_it_says_so(tmp_path: Path) -> None:
-    group = {"llm": {"model": "scripted:echo"}}
-    mill.run(thinking(tmp_path, 1), tmp_path / "out")
-    data = tables(tmp_path / "out")
-    assert sorted(graded) == [f"Question 0? {t}" for t in ("Four.", "One moment.", "Plain.")]
-    row = by_index(data["scored"])[2]
-    (verdict,) = row["judgements"]
-    assert row["reward"] is None and row["kept"] and verdict["judge"] == "reward"
-    assert "'reward' cannot read tool calls yet" in verdict["detail"]
-    both = thinking(tmp_path, 1, judges=[*JUDGE, group])
-    mill.run(both, tmp_path / "both")
-    seen = by_index(tables(tmp_path / "both")["scored"])[2]["judgements"]
-    assert [v["reward"] for v in seen] == [None, None]
-    assert "'llm' cannot read tool calls yet" in seen[1]["detail"]
+def test_a_judge_that_reads_is_shown_calls_and_one_that_compares_texts_says_it_is_not(
+    tmp_path: Path,
+) -> None:
+    asked = thinking(tmp_path, 1, judges=[*JUDGE, {"math": {}}])
+    write_prompts(tmp_path, 1, answer="4")
+    mill.run(asked, tmp_path / "out")
+    call = '<tool_call>\n{"name": "add", "arguments": {"a": 2, "b": null}}\n</tool_call>'
+    broken = call.replace(CALL.arguments, json.dumps(BROKEN.arguments))
+    assert set(graded) == {
+        *("Question 0? Plain.", "Question 0? Four.", call),
+        f"Question 0? One moment.\n{broken}\n{call}",
+    }
+    row = by_index(tables(tmp_path / "out")["scored"])[2]
+    assert row["reward"] == 2.0 and row["kept"]
+    read, compared = row["judgements"]
+    assert read["reward"] == 2.0 and compared["reward"] is None
+    assert "'math' looks at the text of an answer" in compared["detail"]
 
 
 def test_whether_thoughts_are_trained_on_can_be_changed_at_no_cost(tmp_path: Path) -> None:

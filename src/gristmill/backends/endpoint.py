@@ -22,7 +22,7 @@ from gristmill.backends.base import Backend, ChatBackend, RewardBackend
 from gristmill.backends.calling import ROUTES, Calling
 from gristmill.backends.chat_reply import read_chat
 from gristmill.backends.endpoint_stream import Pieces
-from gristmill.backends.fields import LENGTH, NEW_LENGTH, SCHEMA, Fields
+from gristmill.backends.fields import LENGTH, NEW_LENGTH, SCHEMA, THOUGHT, Fields
 from gristmill.backends.group import Group
 from gristmill.backends.pool import Caller, Parsed, Pool
 from gristmill.backends.reply import Reader
@@ -204,7 +204,7 @@ class ChatEndpoint(Served, ChatBackend):
         seeded = b',"seed":%d' % seed if "seed" in self._sent else b""
         tooled = prompt.tools and "tools" not in self._end.calling.body
         tools = b',"tools":' + prompt.tools.encode() if tooled else b""
-        said = chat_messages(prompt.messages)
+        said = chat_messages(prompt.messages, THOUGHT not in gone)
         return b"".join((self._head, said, self._tail, tools, seeded, b"}"))
 
     def _prepare(self, sampling: Sampling, gone: Set[str]) -> None:
@@ -226,7 +226,7 @@ class ChatEndpoint(Served, ChatBackend):
         rest = {k: v for k, v in {**fields, **extra}.items() if v is not None}
         self._head, self._tail = around(self._end.address.name, rest)
         # Ours to leave out: not what the user put into `body`, nor a `top_p` that says something.
-        ours = {*fields, "seed"} - extra.keys() - gone
+        ours = {*fields, "seed", THOUGHT} - extra.keys() - gone
         self._sent = ours - {"top_p"} if sampling.top_p != 1 else ours
         self._prepared = (sampling, gone)
 

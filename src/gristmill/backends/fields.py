@@ -15,6 +15,8 @@ from gristmill.errors import BackendError
 
 _log = logging.getLogger("gristmill.servers")
 
+THOUGHT = "reasoning_content"
+"""Of a message that calls tools: what the model thought before it."""
 SCHEMA, LENGTH, NEW_LENGTH = "response_format", "max_tokens", "max_completion_tokens"
 
 _NAMED = {
@@ -41,6 +43,8 @@ _NAMED = {
         r"|(unsupported|deprecat|unknown|unrecogni|unexpected)[^.]*\btemperature\b",
         re.IGNORECASE,
     ),
+    # Not where it is what a server misses.
+    THOUGHT: re.compile(r"\A(?!.*\b(must|missing)\b).*\breasoning_content\b", re.I | re.S),
 }
 """How servers name a field that they refuse, in the order in which one of several is given up."""
 

@@ -27,17 +27,40 @@ def pack(response: Response) -> list[Any]:
     """A response as a short JSON list, without what it has not."""
     r = response
     packed = [r.text, r.model, r.finish_reason, r.prompt_tokens, r.completion_tokens]
+    if r.steps:
+        return [*packed, r.reasoning, _packed_calls(r.tool_calls), list(map(_pack_step, r.steps))]
     if r.tool_calls:
-        return [*packed, r.reasoning, [[c.name, c.arguments, c.id] for c in r.tool_calls]]
+        return [*packed, r.reasoning, _packed_calls(r.tool_calls)]
     return [*packed, r.reasoning] if r.reasoning else packed
 
 
 def unpack(packed: list[Any]) -> Response:
-    """What `pack` made a list of, today or before a response had a thought and calls."""
+    """What `pack` made a list of, today or before a response had a thought, calls and steps."""
     if len(packed) < 7:
         return Response(*packed)
-    calls = tuple(ToolCall(*call) for call in packed[6])
-    return Response(*packed[:6], tool_calls=calls)
+    steps = tuple(map(_unpack_step, packed[7])) if len(packed) > 7 else ()
+    return Response(*packed[:6], tool_calls=_unpacked_calls(packed[6]), steps=steps)
+
+
+def _packed_calls(calls: Sequence[ToolCall]) -> list[Any]:
+    return [[c.name, c.arguments, c.id] for c in calls]
+
+
+def _unpacked_calls(packed: list[Any]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(*call) for call in packed)
+
+
+def _pack_step(step: Message) -> list[Any]:
+    """A tool's answer, or a turn that calls."""
+    if step.role == "tool":
+        return [step.content, step.tool_call_id, step.name]
+    return [step.content, step.reasoning, "", _packed_calls(step.tool_calls)]
+
+
+def _unpack_step(packed: list[Any]) -> Message:
+    if len(packed) == 3:
+        return Message("tool", packed[0], tool_call_id=packed[1], name=packed[2])
+    return Message("assistant", packed[0], packed[1], _unpacked_calls(packed[3]))
 
 
 class Calls:

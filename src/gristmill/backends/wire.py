@@ -1,6 +1,8 @@
 """Messages as OpenAI's wire has them, for endpoints.
 
-A thought of an earlier turn is never sent: templates drop it, and most providers refuse the field.
+A thought of an earlier turn is not sent: templates drop it, and most providers refuse the field.
+But a model that thinks and then calls tools goes on from its thought when they have answered, and
+some providers refuse a request without it (DeepSeek), others one with it (Groq, Mistral).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 import orjson
 
 from gristmill.backends.decoding import whole
+from gristmill.backends.fields import THOUGHT
 from gristmill.records import Message
 
 
@@ -20,11 +23,12 @@ def around(name: str, rest: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return head, b"," + orjson.dumps(rest)[1:-1] if rest else b""
 
 
-def chat_messages(messages: Sequence[Message]) -> bytes:
-    """The JSON of messages with their calls of tools, and what the tools answered."""
+def chat_messages(messages: Sequence[Message], thoughts: bool = True) -> bytes:
+    """The JSON of messages with their calls of tools, and what the tools answered. thoughts:
+    whether those of turns that call, since the user's last one, are sent."""
     for message in messages:
         if message.tool_calls or message.role == "tool":
-            return _dumps(_wired(messages))
+            return _dumps(_wired(messages, thoughts))
     return spoken_messages(messages)
 
 
@@ -33,13 +37,14 @@ def spoken_messages(messages: Iterable[Message]) -> bytes:
     return _dumps([{"role": m.role, "content": m.content} for m in messages])
 
 
-def _wired(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def _wired(messages: Sequence[Message], thoughts: bool) -> list[dict[str, Any]]:
     """Calls and answers that nobody named are numbered, in the form that every provider takes: nine
     letters and digits. An answer without a name belongs to the first call that has none yet."""
     wired = []
     number = 0
     open_calls: list[str] = []
-    for message in messages:
+    asked = max((n for n, m in enumerate(messages) if m.role == "user"), default=0)
+    for place, message in enumerate(messages):
         said: dict[str, Any] = {"role": message.role, "content": message.content}
         calls = []
         for call in message.tool_calls:
@@ -49,6 +54,8 @@ def _wired(messages: Iterable[Message]) -> list[dict[str, Any]]:
             calls.append({"id": name, "type": "function", "function": function})
         if calls:
             said["tool_calls"] = calls
+        if thoughts and calls and place > asked and message.reasoning:
+            said[THOUGHT] = message.reasoning
         if message.role == "tool":
             name = message.tool_call_id or (open_calls[0] if open_calls else "call00000")
             if name in open_calls:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gristmill.filters.base import Filter
-from gristmill.records import KEPT, Decision, Drop, Graded, Prompt, Sample
+from gristmill.page.text import one_line
+from gristmill.records import KEPT, MAX_STEPS, Decision, Drop, Graded, Prompt, Sample
 
 
 def decide(filters: Sequence[Filter], graded: Graded) -> tuple[Decision, ...]:
     """A decision for each sample, in order. A failed sample is dropped with its `error:` reason,
-    a blank response as `empty_response`."""
+    a blank response as `empty_response`, one that was still calling tools as `max_steps`."""
     return tuple([_decision(filters, graded.prompt, sample) for sample in graded.samples])
 
 
@@ -20,6 +21,9 @@ def _decision(filters: Sequence[Filter], prompt: Prompt, sample: Sample) -> Deci
         return Decision(False, sample.failure.reason, sample.failure.message)
     if sample.response is None or not sample.response.says:
         return Decision(False, "empty_response")
+    if sample.response.finish_reason == MAX_STEPS:
+        calls = ", ".join(call.name for call in sample.response.tool_calls)
+        return Decision(False, MAX_STEPS, one_line(f"it would go on to call {calls}"))
     decision = KEPT
     for f in filters:
         if not decision.keep and not f.bars:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from gristmill.errors import CheckpointError, DataError
 from gristmill.flywheel.truth import Truth
 from gristmill.intake.calls import calls_of
+from gristmill.intake.turns import messages_of
 from gristmill.records import Prompt, Response
 from gristmill.storage import tables
 
@@ -53,6 +54,7 @@ def answers(mill: Path, prompts: Mapping[str, Prompt], truth: Truth | None) -> l
             model="",
             reasoning=row.get("reasoning") or "",
             tool_calls=calls_of(row.get("tool_calls"), "tool_calls"),
+            steps=messages_of(row["steps"], "steps") if row.get("steps") else (),
         )
         answer = Answer(prompt, index, response, None, row["reward"])
         found.setdefault((prompt.id, index), answer)

@@ -14,6 +14,7 @@ from gristmill.errors import DataError
 from gristmill.flywheel.arms import Loaded
 from gristmill.intake.record import row_of
 from gristmill.intake.source import Source
+from gristmill.mill.config import Config
 from gristmill.mill.source import read_prompts
 from gristmill.page.text import plural
 from gristmill.records import Prompt, as_dicts
@@ -56,10 +57,10 @@ def key(prompt: Prompt) -> str:
 
 def deal_all(loaded: Loaded) -> Dealt:
     """Read and deal all that a config names. Raises DataError."""
-    wheel, system = loaded.flywheel, loaded.mill.system
-    evaluation, bad = _read(wheel.evaluate.prompts, system)
-    prompts, worse = _read(wheel.prompts, system)
-    rounds, leaked = deal(evaluation, prompts, wheel.rounds, loaded.mill.seed)
+    wheel, mill = loaded.flywheel, loaded.mill
+    evaluation, bad = _read(wheel.evaluate.prompts, mill)
+    prompts, worse = _read(wheel.prompts, mill)
+    rounds, leaked = deal(evaluation, prompts, wheel.rounds, mill.seed)
     apart = {key(prompt) for prompt in evaluation}
     human = [_human(source, apart) for source in wheel.human]
     return Dealt(
@@ -112,9 +113,10 @@ def write_rows(rows: Rows, file: Path) -> None:
     write_atomically(file, b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
 
-def _read(sources: Sequence[Source], system: str | None) -> tuple[list[Prompt], int]:
+def _read(sources: Sequence[Source], mill: Config) -> tuple[list[Prompt], int]:
     """(prompts in order, how many rows are none)."""
-    found = list(read_prompts(sources, system))
+    tools = listed.tools if (listed := mill.tools()) else ""
+    found = list(read_prompts(sources, mill.system, tools=tools))
     prompts = [item for item in found if isinstance(item, Prompt)]
     return prompts, len(found) - len(prompts)
 

@@ -129,7 +129,7 @@ def _groups(found: list[Answer]) -> list[list[Answer]]:
 
 def _row(answer: Answer, thoughts: bool) -> dict[str, Any]:
     return {
-        "messages": turns((*answer.prompt.messages, answer.response.message), thoughts),
+        "messages": turns((*answer.prompt.messages, *answer.response.turns), thoughts),
         **_tools(answer),
         "prompt_id": answer.prompt.id,
         "response_id": answer.response_id,
@@ -141,8 +141,8 @@ def _row(answer: Answer, thoughts: bool) -> dict[str, Any]:
 def _pair(pair: Pair, thoughts: bool) -> dict[str, Any]:
     return {
         "prompt": turns(pair.chosen.prompt.messages, thoughts),
-        "chosen": turns((pair.chosen.response.message,), thoughts),
-        "rejected": turns((pair.rejected.response.message,), thoughts),
+        "chosen": turns(pair.chosen.response.turns, thoughts),
+        "rejected": turns(pair.rejected.response.turns, thoughts),
         **_tools(pair.chosen),
         "chosen_score": pair.scores[0],
         "rejected_score": pair.scores[1],

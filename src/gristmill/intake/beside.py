@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from gristmill.intake.calls import tools_of, written_tools
 from gristmill.intake.cells import Row, Unusable
-from gristmill.intake.facts import THOUGHT
+from gristmill.intake.facts import STEPS, THOUGHT
 from gristmill.intake.message import SPEAKERS, thought_in
 from gristmill.intake.record import Answer, Content
-from gristmill.intake.turns import Turns
+from gristmill.intake.turns import Turns, listed
 from gristmill.records import Message
 
-_BESIDE = frozenset((*THOUGHT, "mask"))
+_BESIDE = frozenset((*THOUGHT, STEPS, "mask"))
 _SWITCHES = ("on", "off", "true", "false")
 """What Nemotron's rows have in `reasoning`: whether there is a thought."""
 
@@ -20,11 +20,12 @@ _SWITCHES = ("on", "off", "true", "false")
 def with_beside(row: Row, found: Content) -> tuple[Content, str]:
     """(content, tools written in Hermes' form).
 
-    A thought in a column of its own belongs to the only answer; NeMo's `mask` names the speaker
+    A thought in a column of its own belongs to the only answer, and so do the `steps` that our own
+    data sets have; NeMo's `mask` names the speaker
     whose turns are not learned. Raises Unusable where a column says another thing than the turns.
     """
     if not _BESIDE.isdisjoint(row):
-        found = _masked(row, _thought(row, found))
+        found = _masked(row, _stepped(row, _thought(row, found)))
     first = found.prompt[0] if found.prompt else None
     if first is None or first.role != "system" or (tools := written_tools(first.content)) is None:
         return found, ""
@@ -55,6 +56,16 @@ def _thought(row: Row, found: Content) -> Content:
     *before, last = found.answers[0].turns
     turns = (*before, replace(last, reasoning=said[name]))
     return found._replace(answers=(found.answers[0]._replace(turns=turns),))
+
+
+def _stepped(row: Row, found: Content) -> Content:
+    given = row.get(STEPS)
+    # Others have the steps of a solution in such a column: texts.
+    steps = listed(given, STEPS) if isinstance(given, str) else None
+    if not steps or len(found.answers) != 1:
+        return found
+    answer = found.answers[0]
+    return found._replace(answers=(answer._replace(turns=(*steps, *answer.turns)),))
 
 
 def _unlearned(found: Content) -> Content:

@@ -11,7 +11,7 @@ Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_ca
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ import orjson
 from gristmill.foreign import read_json
 from gristmill.intake.cells import Unusable, json_of
 from gristmill.lists.thought import in_code
-from gristmill.records import ToolCall
+from gristmill.records import Message, ToolCall
 
 # Blanks are stripped, not matched: a pattern that begins with them takes minutes for a long run.
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
@@ -88,6 +88,37 @@ def _expected(given: Any, place: str) -> dict[str, Any]:
         if not isinstance(values, list):
             raise Unusable("bad_calls", f"'{place}': '{argument}' has no list of accepted values")
     return {"name": name, "accepted": accepted}
+
+
+def written(turns: Iterable[Message]) -> str:
+    """Turns of the assistant and of tools as one text in Hermes' form."""
+    return "\n".join(
+        f"<tool_response>\n{turn.content}\n</tool_response>"
+        if turn.role == "tool"
+        else with_calls(turn)
+        for turn in turns
+    )
+
+
+def with_calls(message: Message) -> str:
+    """A message's text, and behind it its calls in Hermes' form."""
+    if not message.tool_calls:
+        return message.content
+    calls = (
+        f'<tool_call>\n{{"name": {orjson.dumps(c.name).decode()}, "arguments": '
+        f"{arguments_json(c)}}}\n</tool_call>"
+        for c in message.tool_calls
+    )
+    return "\n".join([*([message.content] if message.content else []), *calls])
+
+
+def arguments_json(call: ToolCall) -> str:
+    """A call's arguments as JSON: as the model wrote them, and what is no JSON as its string."""
+    try:
+        read_json(call.arguments)
+    except orjson.JSONDecodeError:
+        return orjson.dumps(call.arguments).decode()
+    return call.arguments
 
 
 def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:

@@ -18,6 +18,7 @@ from gristmill.records import Criterion, Prompt, prompt_id
 
 SYSTEM = ("system", "system_prompt", "system_message")
 THOUGHT = ("reasoning", "reasoning_content", "thinking", "thought")
+STEPS = "steps"
 TOOLS = ("tools", "functions")
 IDS = ("id", "prompt_id", "pair_id", "question_id", "task_id", "idx", "uuid", "uid", "unique_id")
 CATEGORIES = ("subset", "category", "domain", "ability")

@@ -74,8 +74,8 @@ def answer_columns(form: str) -> tuple[str, ...]:
 
 _FACTS = {
     PROMPT: facts.OF_PROMPT,
-    CONVERSATION: (*facts.OF_TRAINING, *facts.THOUGHT),
-    RATED: (*facts.OF_TRAINING, *facts.THOUGHT),
+    CONVERSATION: (*facts.OF_TRAINING, *facts.THOUGHT, facts.STEPS),
+    RATED: (*facts.OF_TRAINING, *facts.THOUGHT, facts.STEPS),
     ITEM: (*facts.OF_ITEM, *facts.OF_TRAINING),
     TEXT: (),
 }

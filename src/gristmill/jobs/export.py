@@ -67,12 +67,12 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
         raise InputError(f"{path}: name a .jsonl or a .parquet file")
     if trainer == "gym" and path.suffix != ".jsonl":
         raise InputError(f"{path}: NeMo Gym reads .jsonl files alone; name one")
-    sources, system = _sources(str(source))
+    sources, system, tools = _sources(str(source))
     if path.exists() and any(path.resolve().is_relative_to(read) for read in _read(sources)):
         raise InputError(f"{path}: is among what is read; name another file with --out")
     prompts: list[Prompt] = []
     refused: list[str] = []
-    for found in read_prompts(sources, system):
+    for found in read_prompts(sources, system, tools=tools):
         if isinstance(found, Refused):
             refused.append(f"{found.where}: {found.reason}: {found.detail}")
         else:
@@ -99,10 +99,10 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
     return Exported(path, len(rows), refused)
 
 
-def _sources(source: str) -> tuple[list[Source], str | None]:
-    """What is read, and the system message that a run puts before its prompts."""
+def _sources(source: str) -> tuple[list[Source], str | None, str]:
+    """What is read, and the system message and the tools that a run gives its prompts."""
     if not (Path(source) / "run.yaml").is_file():
-        return [Source(file=source)], None
+        return [Source(file=source)], None, ""
     folder = Folder(Path(source))
     if not folder.is_run():
         raise InputError(f"{source}: this is no run's folder; name a file of prompts")
@@ -110,7 +110,7 @@ def _sources(source: str) -> tuple[list[Source], str | None]:
     config = Config.of({key: values[key] for key in Config.model_fields if key in values})
     # What recipes wrote lies in the folder.
     config = Supply(config, folder, None).as_files()
-    return config.sources, config.system
+    return config.sources, config.system, listed.tools if (listed := config.tools()) else ""
 
 
 def _read(sources: list[Source]) -> Iterator[Path]:

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from gristmill.errors import CheckpointError
+from gristmill.intake.calls import written
+from gristmill.intake.turns import messages_of
 from gristmill.jobs.run import run
 from gristmill.jobs.summary import show_text
 from gristmill.mill.config import Config
@@ -98,4 +100,6 @@ def _show_answer(console: Console, row: Row, model: str) -> None:
     for one in row.get("judgements") or ():
         reward = "no reward" if one["reward"] is None else f"{one['reward']:.2f}"
         show_text(console, f"{one['judge']}: {reward}. {one['detail'] or ''}", "    ")
+    if row.get("steps"):
+        show_text(console, written(messages_of(row["steps"], "steps")), "    : ")
     show_text(console, row.get("response") or "", "    | ")

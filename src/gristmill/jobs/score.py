@@ -171,10 +171,18 @@ class _Scoring:
 
     async def _grade(self, backend: Backend, task: Task) -> Verdict:
         _, prompt, answer = task
-        *before, last = answer.turns
-        asked = Prompt("", (*prompt.messages, *before), tools=prompt.tools)
-        said = Response(last.content, "", reasoning=last.reasoning, tool_calls=last.tool_calls)
-        return await self.judge.judge(backend, asked, said)
+        *before, last = (*prompt.messages, *answer.turns)
+        # What came after the user's last turn led to the answer, and is graded with it.
+        start = max((n for n, turn in enumerate(before, 1) if turn.role == "user"), default=0)
+        asked = Prompt("", tuple(before[:start]), tools=prompt.tools)
+        said = Response(
+            last.content,
+            "",
+            reasoning=last.reasoning,
+            tool_calls=last.tool_calls,
+            steps=tuple(before[start:]),
+        )
+        return await self.judge.judge(backend, asked, self.judge.shown(said) or said)
 
     def _keep(self, task: Task, found: Verdict | Failed) -> int:
         if isinstance(found, Failed):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gristmill.backends.base import Backend
 from gristmill.backends.use import Asked, Use
 from gristmill.errors import BackendError
+from gristmill.intake.calls import written
 from gristmill.parts import Options
 from gristmill.records import Prompt, Response, Verdict
 
@@ -60,10 +62,12 @@ class Judge(Options):
         """Look at a prompt of a file before anything is spent. Raises MissingExtra where judging an
         answer to it takes what is not installed."""
 
-    @property
-    def reads_calls(self) -> bool:
-        """Whether it has a say about a response that is calls of tools and no text."""
-        return False
+    def shown(self, response: Response) -> Response | None:
+        """A response that says something as this judge looks at it; None where nothing of it is
+        for this judge. Here: with its calls of tools, and what these answered, in its text."""
+        if not (response.steps or response.tool_calls):
+            return response
+        return replace(response, text=written(response.turns))
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -97,8 +101,12 @@ class Rules(Backend):
 class GroundTruth(Judge):
     """A judge that calls no model: a response is right (reward 1) or wrong (0), or partly.
 
-    Of a prompt that says nothing of what is right, its verdict has no reward.
+    It looks at the answer's own text. Of a prompt that says nothing of what is right, its verdict
+    has no reward.
     """
+
+    def shown(self, response: Response) -> Response | None:
+        return response if response.text.strip() else None
 
     @property
     def gives_attributes(self) -> bool:

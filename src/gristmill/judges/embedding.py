@@ -44,6 +44,9 @@ class Embedding(Calling, Judge):
     def open(self) -> EmbeddingBackend:
         return open_embedding(self)
 
+    def shown(self, response: Response) -> Response | None:
+        return response if response.text.strip() else None
+
     def may_take(self, asked: Asked, responses: int, longest: int) -> Use:
         prompt = 0 if self.of == "response" else asked.tokens
         response = 0 if self.of == "prompt" else longest

@@ -25,7 +25,7 @@ class Tutor(GroundTruth):
         if question is None:
             return Verdict(NAME, "rules", None)
         graded = grade(question, response.text)
-        five = tuple(map(float, labels_of(graded, response.text)))
+        a, b, c, d, e = map(float, labels_of(graded, response.text))
         false = [said for said, truth in graded.statements if truth is False]
         detail = f"false: {false[0]}" if false else f"answer: {graded.final}"
-        return Verdict(NAME, "rules", float(graded.right), five, detail=detail)
+        return Verdict(NAME, "rules", float(graded.right), (a, b, c, d, e), detail=detail)

@@ -67,7 +67,8 @@ class Purse(Meter):
         judging: Sequence[Price] = (),
         elsewhere: Spent = NOTHING,
     ) -> None:
-        """answering, judging: prices of the models that answer and of the judges, each in order.
+        """answering, judging: prices of the models that answer, and behind them of those that play
+        tools, and of the judges, each in order.
         before: what this journal has of earlier sessions; elsewhere: what the run's other journals
         have."""
         self._budget = budget
@@ -98,15 +99,17 @@ class Purse(Meter):
 
     def add_response(self, prompt_tokens: int, completion_tokens: int, by: int = 0) -> None:
         """Count one answer of the `by`-th model that answers."""
-        self.prompt_tokens += prompt_tokens
-        self.completion_tokens += completion_tokens
-        self.usd += cost(self._answering[by], prompt_tokens, completion_tokens)
+        self.add_played(self._answering[by], prompt_tokens, completion_tokens)
 
-    def add_call(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count one answer of a model that writes prompts."""
+    def add_played(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count one answer of a model that plays a tool."""
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
         self.usd += cost(price, prompt_tokens, completion_tokens)
+
+    def add_call(self, price: Price, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count one answer of a model that writes prompts."""
+        self.add_played(price, prompt_tokens, completion_tokens)
         if (b := self._budget).tokens is not None and self._tokens() >= b.tokens:
             self.closed = f"budget.tokens: {self._tokens():,} of {b.tokens:,} used"
         elif b.usd is not None and self.usd >= b.usd:

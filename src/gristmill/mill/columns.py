@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
-from gristmill.foreign import read_json
-from gristmill.records import ATTRIBUTES, ToolCall
+from gristmill.records import ATTRIBUTES
 
 Row = Mapping[str, Any]
 """A value for each column of a schema; `provenance` holds what it is made of (`rows.Made`), absent
@@ -35,6 +33,8 @@ PROVENANCE = pa.struct(
         ("parents", pa.list_(pa.string())),
     ]
 )
+_SIMULATED = pa.field("simulated", pa.string())
+"""The model that played the tools, in the provenance of rows of which some were played."""
 JUDGEMENTS = pa.list_(
     pa.struct(
         [
@@ -113,8 +113,8 @@ MORE = {
         "chosen_model": "rejected_score",
         "rejected_model": "rejected_score",
     },
-    "scored": {"reasoning": "response", "tool_calls": "response"},
-    "rejected": {"reasoning": "response", "tool_calls": "response"},
+    "scored": dict.fromkeys(("reasoning", "tool_calls", "steps"), "response"),
+    "rejected": dict.fromkeys(("reasoning", "tool_calls", "steps"), "response"),
 }
 """The columns that a data set has where some row does, and the column that they come after."""
 
@@ -140,9 +140,11 @@ def schema_of(name: str, more: frozenset[str], json: pa.DataType | None = None) 
     json = json or (pa.json_() if more else pa.string())
     known = message_fields(json)
     messages = pa.list_(pa.struct([*PLAIN, *((n, t) for n, t in known.items() if n in more)]))
+    provenance = pa.struct([*PROVENANCE, *([_SIMULATED] if "simulated" in more else ())])
+    kinds = {MESSAGES: messages, PROVENANCE: provenance}
     fields: list[pa.Field] = []
     for field in SCHEMAS[name]:
-        fields.append(field.with_type(messages) if field.type == MESSAGES else field)
+        fields.append(field.with_type(kinds.get(field.type, field.type)))
         for column, before in MORE[name].items():
             if column in more and before == field.name:
                 fields.append(pa.field(column, json if column == "tools" else pa.string()))
@@ -158,12 +160,3 @@ def widened(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def json_of(call: ToolCall) -> str:
-    """A call's arguments as JSON: as the model wrote them, and what is no JSON as its string."""
-    try:
-        read_json(call.arguments)
-    except orjson.JSONDecodeError:
-        return orjson.dumps(call.arguments).decode()
-    return call.arguments

@@ -30,6 +30,8 @@ from gristmill.mill.prompts import PromptSource, open_source
 from gristmill.parts import Options, build, name_of, open_part
 from gristmill.records import prompt_id
 from gristmill.settings import configured
+from gristmill.tools.simulated import Simulated
+from gristmill.tools.toolbox import Listed
 
 DataSet = Literal["sft", "preference", "scored"]
 DATASETS: tuple[DataSet, ...] = ("sft", "preference", "scored")
@@ -160,6 +162,10 @@ class Config(Options):
         """The system message that all prompts are read with; None where each entry has its own."""
         return common(entry.system for entry in self.generate)
 
+    def tools(self) -> Listed | None:
+        """The tools that models may call, who have the same ones, if any. Raises InputError."""
+        return Listed(self.generate[0].tools) if self.generate[0].tools else None
+
     def lineup(self) -> Lineup:
         """Who answers which prompt."""
         return Lineup(self.entries, self.seed)
@@ -238,7 +244,11 @@ class Config(Options):
         all change between resumes, and cost nothing anew.
         """
         each = zip(self.generate, self.lineup().examples, strict=True)
-        generate = [_decisive(entry) | _said(turns) | _files(entry) for entry, turns in each]
+        tools = self.tools()
+        generate = [
+            _decisive(entry) | _said(turns) | _files(entry) | _called(entry, tools)
+            for entry, turns in each
+        ]
         return {
             "seed": self.seed,
             "generate": generate if len(generate) > 1 else generate[0],
@@ -251,12 +261,14 @@ Given = Config | Mapping[str, Any] | str | Path
 
 _EXPORTED = {"reasoning"}
 """What changes only which of it is exported."""
+_TOOLS = {"tools", "max_steps"}
+"""What is in an identity as `_called` has it."""
 _LATER = {"reference", "precision", "stop", "examples", "weight"}
 """What is in an identity only where it is given."""
 
 
 def _decisive(part: Options) -> dict[str, Any]:
-    values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED)
+    values = part.model_dump(mode="json", exclude=NO_MATTER | _EXPORTED | _TOOLS)
     # Folders from before there were these know nothing of them.
     return {k: v for k, v in values.items() if k not in _LATER or v not in (None, [])}
 
@@ -264,6 +276,16 @@ def _decisive(part: Options) -> dict[str, Any]:
 def _said(examples: Sequence[Turns]) -> dict[str, str]:
     """What examples say, wherever they were read."""
     return {"examples": prompt_id(tuple(chain.from_iterable(examples)))} if examples else {}
+
+
+def _called(entry: Generate, tools: Listed | None) -> dict[str, Any]:
+    """What a model may call: other schemas, another run; wherever the tools are."""
+    if tools is None:
+        return {}
+    players = [s.simulate for s in tools.sources if isinstance(s, Simulated)]
+    played = [_decisive(player) | _files(player) for player in players]
+    schemas = prompt_id((), tools.tools)
+    return {"tools": [schemas, *played], "max_steps": entry.max_steps}
 
 
 def _files(part: Options) -> dict[str, list[str]]:

@@ -15,9 +15,11 @@ from gristmill.errors import ConfigError
 from gristmill.filters.base import Filter
 from gristmill.intake.source import Source
 from gristmill.judges.base import Judge
+from gristmill.mill.generate import Generate
 from gristmill.mill.lineup import Lineup
 from gristmill.mill.weigh import weight_of
 from gristmill.parts import is_own, name_of, nearest
+from gristmill.tools.simulated import Simulated
 
 
 class Parts(Protocol):
@@ -30,7 +32,7 @@ class Parts(Protocol):
     export: list[Any]
 
     @property
-    def entries(self) -> Sequence[tuple[str, Calling]]: ...
+    def entries(self) -> Sequence[tuple[str, Generate]]: ...
     @property
     def grades(self) -> bool: ...
     @property
@@ -56,6 +58,7 @@ def cross_check(config: Parts) -> None:
         if lack := judge.lacks(config.lineup().least):
             raise ConfigError(f"judges[{i}].{name_of(judge)}: {lack}")
     _check_weights(config)
+    _check_tools(config.entries)
     if config.budget.usd is not None:
         check_prices(callings(config))
 
@@ -70,6 +73,21 @@ def _check_export(config: Parts) -> None:
             "export: preference needs two responses to a prompt, and generate.responses is 1; give "
             "more, or leave it out"
         )
+
+
+def _check_tools(entries: Sequence[tuple[str, Generate]]) -> None:
+    """All models have the same tools, which stand beside a prompt in its rows."""
+    for where, entry in entries:
+        if entry.tools != entries[0][1].tools:
+            raise ConfigError(
+                f"{where}.tools: other tools than {entries[0][0]} has; a prompt's rows have its "
+                "tools, so give all entries the same ones, or none"
+            )
+        if entry.tools and entry.batch_api:
+            raise ConfigError(
+                f"{where}.batch_api: with `tools` each step of a response would wait hours for its "
+                "batch; leave one of the two out"
+            )
 
 
 def _check_weights(config: Parts) -> None:
@@ -97,6 +115,9 @@ def _model(judge: object) -> str:
 def callings(config: Parts) -> Iterator[tuple[str, Calling]]:
     """Every part of a config that calls a model, and the key where it stands."""
     yield from config.entries
+    for i, source in enumerate(config.entries[0][1].tools):
+        if isinstance(source, Simulated):
+            yield f"generate.tools[{i}].simulate", source.simulate
     for i, judge in enumerate(config.open_judges()):
         if isinstance(judge, Calling):
             yield f"judges[{i}].{name_of(judge)}", judge

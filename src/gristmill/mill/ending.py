@@ -24,7 +24,9 @@ from gristmill.storage import tables, versions, write_atomically
 
 def origin(session: Session, recipes: list[str | None]) -> Origin:
     """Who made the rows. recipes: licences of the models that wrote prompts."""
-    beside = [*(b.licence for b in session.grading()), *recipes]
+    beside = [*(b.licence for b in (*session.playing(), *session.grading())), *recipes]
+    listed = session.config.tools()
+    played = listed is not None and any(source.simulated_by for source in listed.sources)
     judges = [str(getattr(judge, "model", name_of(judge))) for judge, _ in session.judges]
     return Origin(
         [entry.model for entry in session.config.generate],
@@ -33,6 +35,7 @@ def origin(session: Session, recipes: list[str | None]) -> Origin:
         [list(dict.fromkeys([chat.licence, *beside])) for chat in session.chats],
         session.config.seed,
         session.config.lineup().owners,
+        listed.simulated_by if listed is not None and played else None,
     )
 
 

@@ -22,7 +22,20 @@ from gristmill.mill.feed import Feed, Work
 from gristmill.mill.journal import Journal
 from gristmill.mill.tally import Tally
 from gristmill.parts import name_of
-from gristmill.records import Failure, Graded, Response, Sample, Sampling, Verdict, facts_id
+from gristmill.records import (
+    MAX_STEPS,
+    PLAYING,
+    Failure,
+    Graded,
+    Prompt,
+    Response,
+    Sample,
+    Sampling,
+    Verdict,
+    facts_id,
+)
+from gristmill.tools.play import Tell, play
+from gristmill.tools.toolbox import Toolbox
 
 
 @dataclass
@@ -40,9 +53,9 @@ class UnderWay:
 class Executor:
     """Runs prompts through generation and judges into the journal.
 
-    chats: the model of each entry of `generate`. `in_flight` counts the samples under way.
-    `stopped` says why no further prompt was started: `target`, `interrupted`, or the limit of the
-    budget; empty if the prompts ran out.
+    chats: the model of each entry of `generate`. tools: what they may call. `in_flight` counts the
+    samples under way. `stopped` says why no further prompt was started: `target`, `interrupted`, or
+    the limit of the budget; empty if the prompts ran out.
     """
 
     config: Config
@@ -51,6 +64,7 @@ class Executor:
     tally: Tally
     chats: Sequence[ChatBackend]
     judges: Sequence[tuple[Judge, Backend]]
+    tools: Toolbox | None = None
     stopped: str = ""
     in_flight: int = 0
     _room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,7 +80,8 @@ class Executor:
         self._alone = sum(not isinstance(j, GroupJudge) for j, _ in self.judges)
         self._responses = self._lineup.most
         grading = sum(j.may_take(Asked(), self._responses, 0).calls for j, _ in self.judges)
-        self._calls = 1 + ceil(grading / self._responses)
+        asking = 1 if self.tools is None else 1 + max(g.max_steps for g in each)
+        self._calls = asking + ceil(grading / self._responses)
         # Where a judge's calls wait in batches, the samples that wait there hold up no others.
         batched = [j for j, _ in self.judges if isinstance(j, Calling) and j.batch_api]
         self._most = max(sum(g.concurrency for g in each), *(j.concurrency for j in batched), 0)
@@ -86,6 +101,8 @@ class Executor:
                 for backend in (*dict.fromkeys(self.chats), *(b for _, b in self.judges)):
                     backend.meter = self.purse
                     await stack.enter_async_context(backend)
+                if self.tools is not None:
+                    await stack.enter_async_context(self.tools)
                 ticker = asyncio.create_task(ticking(tick))
                 stack.callback(ticker.cancel)
                 async with asyncio.TaskGroup() as group:
@@ -164,17 +181,26 @@ class Executor:
         before = known.verdicts[: self._alone] if known else ()
         verdicts: list[Verdict] = []
         stage = "generate"
+
+        def tell(now: Response, reply: Response | None) -> None:
+            nonlocal response
+            response = now
+            if reply is not None:
+                self.purse.add_response(*reply.paid, lineup.owners[index])
+            self._save(work, index, now, verdicts, alone)
+            if self.stopped == "interrupted" and now.finish_reason == PLAYING:
+                # As where the budget is spent: what there is is kept, and gone on with later.
+                raise BackendError("budget", "interrupted")
+
         try:
-            if response is None:
-                by = lineup.owners[index]
+            if response is None or response.finish_reason == PLAYING:
                 asked = prompt if lineup.plain else lineup.asked(work.prompt, index)
-                response = await self.chats[by].sample(asked, index, self._sampling[by])
-                self.purse.add_response(*response.paid, by)
-                self._save(work, index, response, verdicts, alone)
-            if not response.says:
+                await self._answer(asked, index, response, tell)
+            assert response is not None
+            if not response.says or response.finish_reason == MAX_STEPS:
                 return Sample(index, response)  # Nothing that a judge could read.
             for number, (judge, backend) in enumerate(self.judges[: self._alone]):
-                if not (response.text.strip() or judge.reads_calls):
+                if (shown := judge.shown(response)) is None:
                     verdicts.append(_silent(judge, backend))
                     continue
                 # Rules cost nothing, and what they compare with may have been corrected.
@@ -183,7 +209,7 @@ class Executor:
                     continue
                 stage = name_of(judge)
                 with doubting():
-                    verdict = await judge.judge(backend, prompt, response)
+                    verdict = await judge.judge(backend, prompt, shown)
                 self._pay(number, verdict)
                 verdicts.append(verdict)
                 self._save(work, index, response, verdicts, alone)
@@ -192,20 +218,32 @@ class Executor:
             return Sample(index, response, tuple(verdicts), failure)
         return Sample(index, response, tuple(verdicts))
 
+    async def _answer(self, prompt: Prompt, index: int, known: Response | None, tell: Tell) -> None:
+        """Have a response made: of several steps, where its model calls tools."""
+        by = self._lineup.owners[index]
+        chat, sampling = self.chats[by], self._sampling[by]
+        if self.tools is None:
+            reply = await chat.sample(prompt, index, sampling)
+            tell(reply, reply)
+        else:
+            most = self.config.generate[by].max_steps
+            await play(chat, prompt, index, sampling, self.tools, most, known, tell)
+
     async def _compared(self, work: Work, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
         """The samples of a prompt with what the judges say that look at them together."""
         for number in range(self._alone, len(self.judges)):
             judge, backend = self.judges[number]
             assert isinstance(judge, GroupJudge)
-            saying = [
-                (s, r)
+            able = [
+                (s.index, shown)
                 for s in samples
-                if s.failure is None and (r := s.response) is not None and r.says
+                if s.failure is None
+                and (r := s.response) is not None
+                and r.says
+                and r.finish_reason != MAX_STEPS
+                and (shown := judge.shown(r)) is not None
             ]
-            said: dict[int, Verdict | BackendError] = {
-                s.index: _silent(judge, backend) for s, _ in saying
-            }
-            able = [(s, r) for s, r in saying if r.text.strip()]
+            said: dict[int, Verdict | BackendError] = {}
             if able:
                 self.in_flight += len(able)
                 try:
@@ -216,7 +254,7 @@ class Executor:
                 finally:
                     self.in_flight -= len(able)
                     self._room.set()
-                said |= {s.index: v for (s, _), v in zip(able, found, strict=True)}
+                said = {index: v for (index, _), v in zip(able, found, strict=True)}
             samples = tuple(
                 self._with(s, said[s.index], judge, number) if s.index in said else s
                 for s in samples
@@ -241,6 +279,7 @@ class Executor:
     ) -> None:
         # The only sample of a prompt, complete: the finished record follows at once.
         complete = len(verdicts) == self._alone == len(self.judges)
+        complete = complete and response.finish_reason != PLAYING
         if not (complete and alone):
             sample = Sample(index, response, tuple(verdicts))
             self.journal.add_partial(work.key, sample, self.purse.spent())
@@ -264,9 +303,9 @@ class Executor:
 
 
 def _silent(judge: Judge, backend: Backend) -> Verdict:
-    """What a judge says of tool calls alone."""
+    """What a judge says that looks at the answer's text, where there are calls alone."""
     name = name_of(judge)
-    detail = f"the judge '{name}' cannot read tool calls yet, and there is nothing else to read"
+    detail = f"the judge '{name}' looks at the text of an answer, and there are tool calls alone"
     return Verdict(name, backend.model, None, detail=detail)
 
 

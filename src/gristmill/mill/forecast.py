@@ -138,10 +138,11 @@ class _Sums:
         members = self.lineup.groups[group]
         for k in members:
             entry, tokens = self._config.generate[k], asked.tokens + sum(self._beside[k])
-            use = Use(1, tokens, entry.max_tokens).times(entry.responses * count)
+            use = _played(entry, tokens).times(entry.responses * count)
             self.answering[k] = self.answering[k].plus(use)
         n = sum(self._config.generate[k].responses for k in members)
-        longest = max(self._config.generate[k].max_tokens for k in members)
+        # A judge reads a response with its steps.
+        longest = max(_played(self._config.generate[k], 0).written for k in members)
         read = asked.tokens + max(self._beside[k][0] for k in members)
         for i, judge in enumerate(self._judges):
             use = judge.may_take(asked._replace(tokens=read), n, longest)
@@ -172,6 +173,14 @@ class _Sums:
         uses = [*self.answering, *self.judging]
         paid = zip(prices([*self._config.generate, *self._judges]), uses, strict=True)
         return self._paid + sum(cost(price, use.read, use.written) for price, use in paid)
+
+
+def _played(entry: Generate, tokens: int) -> Use:
+    """What one response takes at most: with tools a call for each turn that may call, and one for
+    the answer, each of which reads those before; what tools answer is not known."""
+    n = entry.max_steps + 1 if entry.tools else 1
+    before = entry.max_tokens * (n * (n - 1) // 2)
+    return Use(n, n * tokens + before, n * entry.max_tokens)
 
 
 def _as_asked(lineup: Lineup, prompt: Prompt, number: int) -> list[tuple[str, str]]:
@@ -213,6 +222,11 @@ def _characters(prompt: Prompt) -> int:
 def _limits(config: Config, found: Forecast) -> tuple[str, ...]:
     """What would end the run before the last prompt, and what would let it go on after it."""
     budget, target, said = config.budget, config.target, list[str]()
+    if config.generate[0].tools:
+        said.append(
+            "generate.max_steps: every response is reckoned with all the steps that it may have; "
+            "what tools answer, and models that play tools, are not reckoned in"
+        )
     tokens = found.prompt_tokens + found.completion_tokens + found.judge_tokens
     if target is not None:
         said.append(f"target: stops at {target:,} accepted prompts")

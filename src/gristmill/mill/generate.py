@@ -11,6 +11,7 @@ from gristmill.backends.calling import Sampled
 from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.examples import Example, open_example
+from gristmill.tools.toolbox import AnySource, open_source
 
 
 class Generate(Sampled):
@@ -30,6 +31,13 @@ class Generate(Sampled):
     """Turns that the model is shown before every prompt, behind the system message, and that no
     judge and no row has: `{prompt: ..., response: ...}`, `{messages: [...]}` or `{file: ...}`, as
     many as are wanted."""
+    tools: tuple[SkipValidation[AnySource], ...] = ()
+    """What the model may call while it answers, one source or a list: `{python: my_pkg.tools}`,
+    `{file: tools.py}`, `{mcp: {command: [...]}}`, `{simulate: {model: ...}}` (docs/tools.md). Where
+    a prompt brings tools of its own, these are offered in their place."""
+    max_steps: int = Field(default=8, ge=1, le=1000)
+    """Turns in which the model may call tools; one that would call in a further one is put aside
+    as `max_steps`."""
     weight: float | None = Field(default=None, gt=0)
     """Of several entries: the share of the prompts that this one answers, beside the others'
     weights. Without it each entry answers every prompt."""
@@ -48,7 +56,20 @@ class Generate(Sampled):
         except ConfigError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _openable(cls, entries: Any) -> Any:
+        entries = [entries] if isinstance(entries, dict) else entries
+        if not isinstance(entries, list | tuple):
+            raise ValueError("write a list, for instance [{python: my_pkg.tools}]")
+        try:
+            return tuple(open_source(one, f"[{i}]") for i, one in enumerate(entries))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
     def located(self, folder: Path) -> Self:
-        """The same with the paths of its examples starting from a folder."""
-        placed = [e.located(folder) if isinstance(e, Source) else e for e in self.examples]
-        return self.model_copy(update={"examples": tuple(placed)}) if placed else self
+        """The same with the paths of its examples and tools starting from a folder."""
+        examples = [e.located(folder) if isinstance(e, Source) else e for e in self.examples]
+        tools = [source.located(folder) for source in self.tools]
+        moved = {"examples": tuple(examples), "tools": tuple(tools)}
+        return self.model_copy(update={k: v for k, v in moved.items() if v})

@@ -24,7 +24,7 @@ from gristmill.errors import DataError
 from gristmill.keys import Places
 from gristmill.mill.budget import Spent
 from gristmill.mill.shard import Shard
-from gristmill.records import Failure, Response, Sample, Verdict
+from gristmill.records import PLAYING, Failure, Response, Sample, Verdict
 from gristmill.storage.log import Log, last_record, read_log
 from gristmill.storage.logs import Logs
 
@@ -141,7 +141,9 @@ class Journal:
         """Remember what one sample has so far."""
         record = [key, _pack(sample), spent.as_list()]
         self._under_way.append(record)
-        self._partial.setdefault(key, []).append(record)
+        # What was known of the sample before is in it.
+        before = self._partial.get(key, ())
+        self._partial[key] = [*(r for r in before if r[1][0] != sample.index), record]
         if self._under_way.end > self._limit:
             self.forget_partial(spent)
             self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)
@@ -166,9 +168,8 @@ class Journal:
         for record in self._partial.get(key, ()):
             sample = _unpack(record[1])
             # Of one journal, later records know more; of several, any may be the one that does.
-            if (old := result.get(sample.index)) is None or len(old.verdicts) <= len(
-                sample.verdicts
-            ):
+            old = result.get(sample.index)
+            if old is None or _known(old) <= _known(sample):
                 result[sample.index] = sample
         return result
 
@@ -204,6 +205,14 @@ class Journal:
         """Drop partial results of prompts that are finished by now."""
         records = [r for records in self._partial.values() for r in records]
         self._under_way.restart([*records, [0, None, spent.as_list()]])
+
+
+def _known(sample: Sample) -> tuple[bool, int, int]:
+    """How much is known of a sample: whether it is answered, its steps, its verdicts."""
+    r = sample.response
+    if r is None:
+        return False, 0, 0
+    return r.finish_reason != PLAYING, len(r.steps), len(sample.verdicts)
 
 
 def read_finished(checkpoint: Path) -> list[tuple[Sample, ...]]:

@@ -110,7 +110,8 @@ class _DataSet:
             self.close()
             self._before += written
             self._next_part()
-        if more := extras(name, batch) - self._more:
+        made = (row.get("provenance") for row in batch)
+        if more := (extras(name, batch) | self._origin.extras(made)) - self._more:
             # Columns that no row had before and one has now.
             self._more |= more
             self.close()

@@ -14,6 +14,7 @@ from gristmill.mill.config import Config
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
 from gristmill.parts import name_of
+from gristmill.tools.simulated import Simulated
 
 
 def check(config: Config) -> None:
@@ -21,7 +22,7 @@ def check(config: Config) -> None:
     told from the config alone, `Config.of` has looked at. Raises InputError."""
     for source in config.prompts:
         check_source(source)
-    _ = config.lineup().examples
+    _ = config.lineup().examples, config.tools()
     check_truths(config)
     for part in config.open_filters():
         part.check()
@@ -31,6 +32,9 @@ def openers(config: Config) -> Iterator[Callable[[], Backend]]:
     """What opens each model of a config, which raises InputError for what it lacks here. Opened is
     not entered: nothing is loaded and nobody asked."""
     yield from (partial(open_chat, entry) for entry in config.generate)
+    for source in config.generate[0].tools:
+        if isinstance(source, Simulated):
+            yield partial(open_chat, source.simulate)
     yield from (judge.open for judge in config.open_judges())
     for source in config.prompts:
         for part in () if isinstance(source, Source) else source.parts:
@@ -50,8 +54,8 @@ def check_all(config: Config) -> None:
 
 
 def check_truths(config: Config) -> None:
-    """Raises DataError where a judge would have nothing to say of any prompt, and MissingExtra
-    where it could say nothing of some, before one is asked.
+    """Raises DataError where a judge would have nothing to say of any prompt, or a model no tool to
+    play, and MissingExtra where a judge could say nothing of some, before one is asked.
 
     The files are read as far as the first prompt of which each judge has something to say: the
     first one, nearly always; to their end for judges that have to `look`. What recipes write is not
@@ -62,6 +66,7 @@ def check_truths(config: Config) -> None:
     judges = config.open_judges()
     silent = {name_of(judge): judge.needs for judge in judges if judge.needs}
     looking = [judge.look for judge in judges if judge.looks]
+    toolless = (tools := config.tools()) is not None and not tools.tools
     there, aside = False, None
     for item in items(config, None):
         if isinstance(item, Refused):
@@ -71,8 +76,14 @@ def check_truths(config: Config) -> None:
         for look in looking:
             look(item[0])
         silent = {name: fact for name, fact in silent.items() if not getattr(item[0], fact)}
-        if not silent and not looking:
+        toolless = toolless and not item[0].tools
+        if not (silent or looking or toolless):
             return
+    if there and toolless:
+        raise DataError(
+            "generate.tools: no prompt has 'tools' that a model could play; add the column, name "
+            "it (columns: {tools: yours}), or give `simulate` a `file`"
+        )
     for name, fact in silent.items() if there else ():
         raise DataError(
             f"judges.{name}: no prompt has '{fact}', so that it could say nothing of any response; "

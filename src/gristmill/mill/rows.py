@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import orjson
 import pyarrow as pa
 
 from gristmill.filters.threshold import score_of
+from gristmill.intake.calls import arguments_json, with_calls
 from gristmill.intake.cells import Refused
-from gristmill.mill.columns import PROVENANCE, Row, json_of, schema_of
+from gristmill.mill.columns import Row, schema_of
 from gristmill.mill.select import Pair
 from gristmill.records import (
     ATTRIBUTES,
@@ -25,33 +26,39 @@ from gristmill.records import (
     response_id,
 )
 
-Made = tuple[Prompt, tuple[int, ...]]
-"""What the `provenance` of a row is made of: the prompt, and the numbers of the responses."""
+Made = tuple[Prompt, tuple[Sample, ...]]
+"""What the `provenance` of a row is made of: the prompt, and the responses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Who made the rows of a run. models, licences: of each entry of `generate`, and with it all
-    that its rows come under; owners: the entry of each response, by its number."""
+    that its rows come under; owners: the entry of each response, by its number. simulated_by: who
+    played the tools in a response's steps, where a model did."""
 
     models: Sequence[str]
     judges: list[str]
     licences: Sequence[list[str | None]]
     seed: int
     owners: Sequence[int] = ()
+    simulated_by: Callable[[Sequence[Message]], str | None] | None = None
 
-    def column(self, made: Sequence[Made | None]) -> pa.StructArray:
+    def extras(self, made: Iterable[Made | None]) -> frozenset[str]:
+        """What the provenance of some of these needs beside what all have."""
+        return frozenset({"simulated"} if any(map(self._simulated, made)) else ())
+
+    def column(self, made: Sequence[Made | None], kind: pa.StructType) -> pa.StructArray:
         """The `provenance` column of a batch of rows; null for a row that has no prompt.
 
         Built column by column: most of it is the same in every row.
         """
-        n, texts = len(made), pa.list_(pa.string())
+        n, texts, more = len(made), pa.list_(pa.string()), "simulated" in kind.names
         prompts = [m and m[0] for m in made]
         if len(self.models) == 1:
             model = pa.repeat(pa.scalar(self.models[0], pa.string()), n)
             licences = pa.repeat(pa.scalar(self.licences[0], texts), n)
         else:
-            whose = [m and [self.owners[number] for number in m[1]] for m in made]
+            whose = [m and [self.owners[sample.index] for sample in m[1]] for m in made]
             model = pa.array([by and _joined(self.models[k] for k in by) for by in whose])
             licences = pa.array([by and self._licences(by) for by in whose], texts)
         return pa.StructArray.from_arrays(
@@ -62,10 +69,16 @@ class Origin:
                 pa.array([p and p.source for p in prompts], pa.string()),
                 pa.repeat(pa.scalar(self.seed, pa.int64()), n),
                 pa.array([p and p.parents for p in prompts], texts),
+                *([pa.array(map(self._simulated, made), pa.string())] if more else ()),
             ],
-            fields=list(PROVENANCE),
+            fields=list(kind),
             mask=pa.array([m is None for m in made]),
         )
+
+    def _simulated(self, made: Made | None) -> str | None:
+        if self.simulated_by is None or made is None:
+            return None
+        return self.simulated_by([step for s in made[1] if s.response for step in s.response.steps])
 
     def _licences(self, by: Sequence[int]) -> list[str | None]:
         return list(dict.fromkeys(licence for k in by for licence in self.licences[k]))
@@ -87,22 +100,13 @@ def prompt_text(prompt: Prompt) -> str:
         if message.role == "system":
             parts.append(f"{message.content}\n\n" if message.content else "")
             continue
-        said = _with_calls(message) if message.tool_calls else message.content
+        said = with_calls(message)
         if not begun and message.role == "user":
             parts.append(said)
         else:
             parts.append(f"\n<extra_id_1>{message.role.capitalize()}\n{said}")
         begun = True
     return "".join(parts)
-
-
-def _with_calls(message: Message) -> str:
-    calls = (
-        f'<tool_call>\n{{"name": {orjson.dumps(c.name).decode()}, "arguments": {json_of(c)}}}\n'
-        "</tool_call>"
-        for c in message.tool_calls
-    )
-    return "\n".join([*([message.content] if message.content else []), *calls])
 
 
 def table(rows: Sequence[Row], name: str, more: frozenset[str], origin: Origin) -> pa.Table:
@@ -113,7 +117,7 @@ def table(rows: Sequence[Row], name: str, more: frozenset[str], origin: Origin) 
     for field in schema:
         values = [row.get(field.name) for row in rows]
         if field.name == "provenance":
-            columns.append(origin.column(values))
+            columns.append(origin.column(values, field.type))
         else:
             columns.append(pa.array(values, field.type))
     made = pa.Table.from_arrays(columns, schema=schema)
@@ -124,12 +128,12 @@ def sft_row(graded: Graded, sample: Sample, thoughts: bool = True) -> Row:
     """A conversation to fine-tune on; with its thoughts or without."""
     assert sample.response is not None
     return {
-        "messages": turns((*graded.prompt.messages, sample.response.message), thoughts),
+        "messages": turns((*graded.prompt.messages, *sample.response.turns), thoughts),
         **_tools(graded.prompt),
         "reward": score_of(sample.verdicts, "reward"),
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
-        "provenance": (graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample,)),
     }
 
 
@@ -139,15 +143,15 @@ def preference_row(graded: Graded, pair: Pair, thoughts: bool = True) -> dict[st
     assert pair.rejected.response is not None
     return {
         "prompt": turns(graded.prompt.messages, thoughts),
-        "chosen": turns((pair.chosen.response.message,), thoughts),
-        "rejected": turns((pair.rejected.response.message,), thoughts),
+        "chosen": turns(pair.chosen.response.turns, thoughts),
+        "rejected": turns(pair.rejected.response.turns, thoughts),
         **_tools(graded.prompt),
         "chosen_score": pair.chosen_score,
         "rejected_score": pair.rejected_score,
         "prompt_id": graded.prompt.id,
         "chosen_id": response_id(graded.prompt.id, pair.chosen.index),
         "rejected_id": response_id(graded.prompt.id, pair.rejected.index),
-        "provenance": (graded.prompt, (pair.chosen.index, pair.rejected.index)),
+        "provenance": (graded.prompt, (pair.chosen, pair.rejected)),
     }
 
 
@@ -165,7 +169,7 @@ def _turn(message: Message, thoughts: bool) -> dict[str, Any]:
     if not thoughts:
         said.pop("reasoning_content", None)
     for made, call in zip(said.get("tool_calls", ()), message.tool_calls, strict=True):
-        made["function"]["arguments"] = json_of(call)
+        made["function"]["arguments"] = arguments_json(call)
     return said if message.learned else {**said, "weight": 0}
 
 
@@ -184,7 +188,7 @@ def scored_row(graded: Graded, sample: Sample, text: str, kept: bool) -> Row:
         "prompt_id": graded.prompt.id,
         "response_id": response_id(graded.prompt.id, sample.index),
         "kept": kept,
-        "provenance": (graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample,)),
         "judgements": _judgements(sample),
     }
 
@@ -201,7 +205,7 @@ def rejected_row(graded: Graded, sample: Sample, text: str, decision: Decision) 
         **(_beside(sample.response) if sample.response else {}),
         **_scores(sample),
         "source": graded.prompt.source,
-        "provenance": (graded.prompt, (sample.index,)),
+        "provenance": (graded.prompt, (sample,)),
         "judgements": _judgements(sample),
     }
 
@@ -217,13 +221,19 @@ def bad_line_row(line: Refused) -> Row:
 
 
 def _beside(response: Response) -> dict[str, str]:
-    """What there is beside the answer's text: the thought, and tool calls as JSON."""
-    if not (response.reasoning or response.tool_calls):
+    """What there is beside the answer's text: the thought, tool calls and steps as JSON."""
+    if not (response.reasoning or response.tool_calls or response.steps):
         return {}
     (said,) = as_dicts((response.message,))
     found = {"reasoning": response.reasoning} if response.reasoning else {}
     if response.tool_calls:
         found["tool_calls"] = orjson.dumps(said["tool_calls"]).decode()
+    if response.steps:
+        steps = as_dicts(response.steps)
+        for made, step in zip(steps, response.steps, strict=True):
+            for one, call in zip(made.get("tool_calls", ()), step.tool_calls, strict=True):
+                one["function"]["arguments"] = call.arguments  # to the letter, for whoever reads on
+        found["steps"] = orjson.dumps(steps).decode()
     return found
 
 

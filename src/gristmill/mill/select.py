@@ -68,8 +68,10 @@ def _reward(sample: Sample) -> float | None:
     return reward if reward is not None and isfinite(reward) else None
 
 
-def _said(sample: Sample) -> tuple[str, list[tuple[str, Any]]]:
-    """Text and calls; not the calls' ids, which are made up anew each time."""
-    r = sample.response
-    assert r is not None
-    return normalise(r.text), [(call.name, arguments_of(call)) for call in r.tool_calls]
+def _said(sample: Sample) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """Text and calls of each turn; not the calls' ids, which are made up anew each time."""
+    assert sample.response is not None
+    return [
+        (normalise(turn.content), [(call.name, arguments_of(call)) for call in turn.tool_calls])
+        for turn in sample.response.turns
+    ]

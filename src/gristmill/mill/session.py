@@ -23,6 +23,8 @@ from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Passage
 from gristmill.records import Response
+from gristmill.tools.simulated import Simulated
+from gristmill.tools.toolbox import Toolbox
 
 
 @dataclass
@@ -40,7 +42,8 @@ class Session:
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
         generate = self.config.generate
         spent, elsewhere = self.journal.spent, self.journal.elsewhere
-        paid = prices(generate), prices(judges)
+        players = [s.simulate for s in generate[0].tools if isinstance(s, Simulated)]
+        paid = prices([*generate, *players]), prices(judges)
         self.purse = Purse(self.config.budget, spent, *paid, elsewhere)
         self.judges: list[tuple[Judge, Backend]] = [
             (judge, self._opened(judge, number)) for number, judge in enumerate(judges)
@@ -48,11 +51,12 @@ class Session:
         self.chats = _opened_chats(generate)
         for chat in self.chats:
             chat.folder = self.journal.folder
+        self.tools = self._opened_tools()
         filters = opened_filters(self.config, self.journal)
         self.tally = Tally(filters, self.config.select.weights)
         self.feed = Feed(self.config, self.journal, self.tally, self.limit, self.shard)
         self.executor = Executor(
-            self.config, self.journal, self.purse, self.tally, self.chats, self.judges
+            self.config, self.journal, self.purse, self.tally, self.chats, self.judges, self.tools
         )
         self.started = time.monotonic()
 
@@ -71,9 +75,23 @@ class Session:
         calling = judge if isinstance(judge, Calling) else None
         return Remembered(backend, self.journal.calls, paid, calling)
 
+    def _opened_tools(self) -> Toolbox | None:
+        """What the models may call. What models that play tools are paid is counted as it comes."""
+        if (listed := self.config.tools()) is None:
+            return None
+        box = Toolbox(listed)
+        for player in box.players:
+            player.backend.meter, player.backend.folder = self.purse, self.journal.folder
+            player.paid = self.purse.add_played
+        return box
+
     def backends(self) -> list[Backend]:
         """Those that answer first; not those in whose place rules decide."""
-        return [*dict.fromkeys(self.chats), *self.grading()]
+        return [*dict.fromkeys(self.chats), *self.playing(), *self.grading()]
+
+    def playing(self) -> list[Backend]:
+        """Those that play tools."""
+        return [player.backend for player in self.tools.players] if self.tools else []
 
     def grading(self) -> list[Backend]:
         """Those of judges that ask a model."""

@@ -18,11 +18,14 @@ UNREADABLE = ("bad_json", "bad_encoding")
 
 
 def read_prompts(
-    sources: Sequence[Source], system: str | None = None, unused: Counter[str] | None = None
+    sources: Sequence[Source],
+    system: str | None = None,
+    unused: Counter[str] | None = None,
+    tools: str = "",
 ) -> Iterator[Prompt | Refused]:
     """Every row of every source in order, as a prompt or as what is wrong with it; see
     `keyed_prompts`."""
-    found = keyed_prompts(sources, system, unused)
+    found = keyed_prompts(sources, system, unused, tools=tools)
     return (item if isinstance(item, Refused) else item[0] for item in found)
 
 
@@ -31,6 +34,7 @@ def keyed_prompts(
     system: str | None = None,
     unused: Counter[str] | None = None,
     shown: Collection[str] = (),
+    tools: str = "",
 ) -> Iterator[tuple[Prompt, int] | Refused]:
     """Every row of every source in order, as a prompt and its key, or as what is wrong with it.
 
@@ -39,7 +43,8 @@ def keyed_prompts(
     that models are shown the answer to. Where two prompts
     have the same id in the files, the later one's is made unique with its content hash, for ids
     name rows. system: put before prompts that have no system message. unused: counts columns that
-    nothing used. shown: what is asked in examples (`examples.questions`).
+    nothing used. shown: what is asked in examples (`examples.questions`). tools: put into prompts
+    that have none.
     Raises DataError where a source cannot be read; `Source.check` says so beforehand.
     """
     seen = Keys()
@@ -51,7 +56,7 @@ def keyed_prompts(
             if shown and _question(found.prompt) in shown:
                 yield _twice(found.where, found.prompt, "it is one of `generate.examples`")
                 continue
-            prompt, content = _instructed(found.prompt, found.asked, system)
+            prompt, content = _instructed(found.prompt, found.asked, system, tools)
             yield _unique(prompt, content, seen) or _twice(
                 found.where, prompt, "the same prompt came before"
             )
@@ -74,14 +79,16 @@ def _put_aside(found: Refused) -> Refused:
     return replace(found, reason="input:bad_prompt", detail=f"{found.reason}: {found.detail}")
 
 
-def _instructed(prompt: Prompt, content: str, system: str | None) -> tuple[Prompt, str]:
-    """The prompt behind a system message, and the id of its content."""
-    if system is None or prompt.messages[0].role == "system":
+def _instructed(prompt: Prompt, content: str, system: str | None, tools: str) -> tuple[Prompt, str]:
+    """The prompt behind a system message and with tools, and the id of its content."""
+    messages, tools = prompt.messages, prompt.tools or tools
+    if system is not None and messages[0].role != "system":
+        messages = (Message("system", system), *messages)
+    if messages is prompt.messages and tools == prompt.tools:
         return prompt, content
-    messages = (Message("system", system), *prompt.messages)
-    now = prompt_id(messages, prompt.tools)
+    now = prompt_id(messages, tools)
     name = now if prompt.id == content else prompt.id
-    return replace(prompt, messages=messages, id=name), now
+    return replace(prompt, messages=messages, tools=tools, id=name), now
 
 
 def _unique(prompt: Prompt, content: str, seen: Keys) -> tuple[Prompt, int] | None:

@@ -27,10 +27,10 @@ from gristmill.mill.lineup import Lineup
 from gristmill.mill.parquet import Writers
 from gristmill.mill.select import Pair, best, pair
 from gristmill.mill.weigh import weighed
-from gristmill.records import Decision, Graded, Sample, facts_id
+from gristmill.records import MAX_STEPS, PLAYING, Decision, Graded, Sample, facts_id
 from gristmill.storage import tables
 
-ENDINGS = frozenset({None, "stop", "length", "tool_calls"})
+ENDINGS = frozenset({None, "stop", "length", "tool_calls", MAX_STEPS})
 """How a response is known to end; whatever else a server says counts as an answer, and is named."""
 
 
@@ -223,7 +223,7 @@ def _write_prompt(
         if lineup.apart:
             own = lineup.shown_in(graded, sample.index)
             text = rows.prompt_text(own.prompt)
-        if sample.response is not None:
+        if sample.response is not None and sample.response.finish_reason != PLAYING:
             by.sampled += 1
             if (ending := sample.response.finish_reason) not in ENDINGS:
                 counts.endings[str(ending)] += 1

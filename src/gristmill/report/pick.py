@@ -16,14 +16,14 @@ from gristmill.page.text import label
 from gristmill.records import ATTRIBUTES
 from gristmill.report.folder import Run, Table, numbers, require
 from gristmill.report.reasons import MOST
-from gristmill.report.turns import Turn, messages, turn, turns
+from gristmill.report.turns import Turn, folded, messages, turn, turns
 
 SHOWN = 12
 """Responses shown of each sort."""
 
 SIDES = ("chosen", "rejected")
 
-RESPONSE = ("response", "reasoning", "tool_calls")
+RESPONSE = ("response", "reasoning", "tool_calls", "steps")
 """The columns of what a model said; only the first is always there."""
 
 
@@ -124,8 +124,8 @@ def pick_pairs(run: Run) -> list[Pair]:
         Pair(
             label=label,
             prompt=messages(rows[i]["prompt"]),
-            chosen=messages(rows[i]["chosen"]),
-            rejected=messages(rows[i]["rejected"]),
+            chosen=folded(messages(rows[i]["chosen"])),
+            rejected=folded(messages(rows[i]["rejected"])),
             scores=(rows[i]["chosen_score"], rows[i]["rejected_score"]),
             models=(_named(rows[i], "chosen"), _named(rows[i], "rejected")),
         )

@@ -68,6 +68,10 @@ ERRORS = {
         "The known answer of the prompt could not be read.",
         "Look at the prompt's `answer`, or use another judge for such prompts.",
     ),
+    "bad_tools": (
+        "Nobody answers for one of the prompt's own tools, or its schema is none.",
+        "Add `{simulate: {model: ...}}` to `generate.tools`, or mend the schema.",
+    ),
     "budget": (
         "The budget was spent before this call.",
         "Raise `budget` and run again with the same --out.",
@@ -102,6 +106,11 @@ OTHERS = {
     "empty_response": (
         "The model answered with nothing but blanks.",
         "Usual for a base model that was never taught to answer; try an instruct model.",
+    ),
+    "max_steps": (
+        "The model was still calling tools after `generate.max_steps` turns.",
+        "Look at its steps: where the tools did not help, their errors say why. Else raise it; "
+        "that makes a new run.",
     ),
     "over_target": (
         "Finished after the target was already full.",

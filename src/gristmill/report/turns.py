@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from gristmill.foreign import read_json
 from gristmill.intake.calls import calls_of
 from gristmill.intake.cells import Unusable
 from gristmill.page.text import LONGEST, label, visible
 from gristmill.records import ToolCall, arguments_of
 
 _TURN = re.compile(r"\n?<extra_id_1>(User|Assistant|Tool)\n")
+
+MOST_STEPS = 40
+"""Turns with tools that are shown of one response."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn as it is shown. thought: what came before the words, None where nothing did."""
+    """One turn as it is shown. thought: what came before the words, None where nothing did. steps:
+    the turns with tools that led to it, the first `MOST_STEPS`; of `stepped` in all."""
 
     role: str
     said: Said
     thought: Said | None = None
     calls: tuple[Call, ...] = ()
+    steps: tuple[Turn, ...] = ()
+    stepped: int = 0
 
     @property
     def text(self) -> str:
@@ -58,9 +65,23 @@ def said(text: str | None) -> Said:
     return Said(visible(text[:LONGEST]), max(0, len(text) - LONGEST))
 
 
-def turn(role: str, text: str | None, thought: str | None = None, calls: Any = None) -> Turn:
-    """One message. calls: as a message list has them, or the JSON of that."""
-    return Turn(role, said(text), said(thought) if thought else None, _calls(calls))
+def turn(
+    role: str,
+    text: str | None,
+    thought: str | None = None,
+    calls: Any = None,
+    steps: str | None = None,
+) -> Turn:
+    """One message. calls: as a message list has them, or the JSON of that. steps: the JSON of a
+    message list."""
+    found = Turn(role, said(text), said(thought) if thought else None, _calls(calls))
+    return folded([*messages(read_json(steps)), found])[-1] if steps else found
+
+
+def folded(found: list[Turn]) -> list[Turn]:
+    """The turns of an answer as its last one, with the steps that led there."""
+    *before, last = found or [turn("assistant", "")]
+    return [replace(last, steps=tuple(before[:MOST_STEPS]), stepped=len(before))]
 
 
 def _calls(given: Any) -> tuple[Call, ...]:

@@ -81,7 +81,8 @@ def sampling(entry: dict[str, Any]) -> str:
     names = ("responses", "weight", "temperature", "top_p", "max_tokens")
     unset = {"weight": None, "top_p": 1}
     said = [f"{n} {entry[n]}" for n in names if entry.get(n, unset.get(n)) != unset.get(n)]
-    return ", ".join([*said, *(["few-shot examples"] if entry.get("examples") else [])])
+    said += ["few-shot examples"] if entry.get("examples") else []
+    return ", ".join([*said, *([f"max_steps {entry['max_steps']}"] if entry.get("tools") else [])])
 
 
 def state(run: Run) -> tuple[str, str, str]:

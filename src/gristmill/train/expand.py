@@ -54,7 +54,7 @@ def _identity(layer: nn.Module, place: int, config: Any) -> nn.Module:
             for parameter in module.parameters():
                 parameter.normal_(std=0 if writes else module.in_features**-0.5)
         if hasattr(module, "layer_idx"):
-            module.layer_idx = place
+            setattr(module, "layer_idx", place)
     return made
 
 
