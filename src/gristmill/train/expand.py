@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ def _identity(layer: nn.Module, place: int, config: Any) -> nn.Module:
             for parameter in module.parameters():
                 parameter.normal_(std=0 if writes else module.in_features**-0.5)
         if hasattr(module, "layer_idx"):
-            setattr(module, "layer_idx", place)
+            cast("Any", module).layer_idx = place
     return made
 
 
