@@ -4,6 +4,7 @@ OpenAI     {"type": "function", "function": {"name", "description", "parameters"
            {"id", "type": "function", "function": {"name", "arguments": JSON or an object}}
 bare       {"name", "description", "parameters"}, {"name", "arguments"}
 Anthropic  {"name", "description", "input_schema"}, {"type": "tool_use", "id", "name", "input"}
+MCP        {"name", "description", "inputSchema"}
 Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_call> in a text,
            <tool_response>...</tool_response> in the tool's
 """
@@ -174,9 +175,8 @@ def _tool(tool: Any, place: str) -> dict[str, Any]:
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise Unusable("bad_tools", f"'{place}' is no tool with a name")
-    schema = next(
-        (function[n] for n in ("parameters", "input_schema") if function.get(n) is not None), None
-    )
+    names = ("parameters", "input_schema", "inputSchema")
+    schema = next((function[n] for n in names if function.get(n) is not None), None)
     if isinstance(schema, str):
         schema = _json(schema, place)
     known = {
