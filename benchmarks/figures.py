@@ -19,6 +19,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from calls import ASKED, lines, prompts, right  # type: ignore[import-not-found]
 from gristmill.filters._figures import Figure, figures, lone
 from gristmill.filters.tool_calls import ToolCalls
@@ -78,7 +80,7 @@ def look(home: Path) -> None:
                 print(f"{data}: {why}\n    {answer[:400]!r}")
             alone = lone(next(s.content for s in reversed(steps) if s.role == "tool"))
             found = figures(answer, None)
-            given = [f for f in found if alone is not None and f.among(abs(alone))]
+            given = [f for f in found if alone is not None and f.among(np.array([alone]))]
             for kind, pool in (("telling", [f for f in found if f.telling]), ("alone", given)):
                 if pool:
                     counts[data, f"changed, {kind}"] += 1

@@ -67,6 +67,12 @@ class Template:
         each = len(found) == sum(message.role == "assistant" for message in messages)
         return (text, found) if each else None
 
+    def named(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The same with ids of calls that it takes: of two conversations that share turns, both are
+        to be named as parts of the longer."""
+        calling = any(m.tool_calls or m.role == "tool" for m in messages)
+        return _named(messages) if calling and self._nine_letters else messages
+
     def left_out(self, messages: Sequence[Message], tools: str = "") -> str:
         """What of the use of tools the template would pass over, in words; empty for nothing."""
         if tools and not self._writes_tools:
@@ -101,6 +107,7 @@ class Template:
             return True
 
     def _dicts(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        messages = self.named(messages)
         if self._arguments_as_text and any(message.tool_calls for message in messages):
             return [_with_text(message) for message in messages]
         return as_dicts(messages)
@@ -115,6 +122,45 @@ class Template:
             except Exception:  # Any way of refusing that its author chose.
                 continue
         return False
+
+    @cached_property
+    def _nine_letters(self) -> bool:
+        """Whether it takes ids of calls of nine letters and digits alone (Mistral's)."""
+        other = replace(CALL, id="call_1")
+        turns = (ASK, replace(CALLING, tool_calls=(other,)), replace(RESULT, tool_call_id="call_1"))
+        for asked, answer in (((ASK, CALLING, RESULT), False), (turns, True)):
+            try:
+                self.tokenizer.apply_chat_template(as_dicts(asked), tokenize=False)
+            except Exception:  # Any way of refusing that its author chose.
+                return answer
+        return False
+
+
+def _named(messages: Sequence[Message]) -> list[Message]:
+    """The same with ids of nine letters and digits, where a call or what answers it has another."""
+    ids = {call.id for message in messages for call in message.tool_calls}
+    ids |= {message.tool_call_id for message in messages if message.role == "tool"}
+    if all(len(name) == 9 and name.isascii() and name.isalnum() for name in ids):
+        return list(messages)
+    made, names, order, number = list[Message](), dict[str, str](), list[str](), 0
+    for message in messages:
+        if message.tool_calls:
+            order = [f"call{number + n:05d}" for n in range(len(message.tool_calls))]
+            number += len(order)
+            # The same id may come again in a later turn.
+            names = {c.id: name for c, name in zip(message.tool_calls, order, strict=True) if c.id}
+            calls = tuple(map(_renamed, message.tool_calls, order))
+            message = replace(message, tool_calls=calls)
+        elif message.role == "tool":
+            name = names.get(message.tool_call_id) or next(iter(order), f"call{number:05d}")
+            order = [other for other in order if other != name]
+            message = replace(message, tool_call_id=name)
+        made.append(message)
+    return made
+
+
+def _renamed(call: ToolCall, name: str) -> ToolCall:
+    return replace(call, id=name)
 
 
 def _with_text(message: Message) -> dict[str, Any]:

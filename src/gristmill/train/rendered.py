@@ -78,7 +78,7 @@ class Renderer:
                 f"the model's chat template leaves out {left_out}; name a `template` that writes "
                 "them, or start from a model whose template does",
             )
-        shown = self._shown(turns)
+        shown = self._shown(tuple(self._template.named(turns)))
         if self._ends:
             return Text(self._template.text(shown, tools), None)
         places = self._learned(turns, first)
