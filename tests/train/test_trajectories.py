@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_templates import LLAMA, MISTRAL, MISTRAL_MARKED, TOOLED
+from chat_templates import HERMES, LLAMA, MISTRAL, MISTRAL_MARKED, TOOLED
 from encodings_of import learned, one, refusal, tokenizer, whole
 from gristmill.records import Message, ToolCall
 from gristmill.train.encode import Item
@@ -150,7 +150,17 @@ def test_what_answers_which_call_is_told_by_its_id_not_its_place() -> None:
     assert f'"of b", "call_id": "{second}"' in text and f'"of a", "call_id": "{first}"' in text
 
 
-def test_several_calls_at_once_are_refused_where_a_template_writes_one() -> None:
+def test_several_calls_at_once_are_refused_where_a_template_takes_one() -> None:
     row, *_ = made([([Step(2, False, False)], False)], KNOWS["hermes"], False, "call_{}")
     found = refusal(row, LLAMA)
     assert found.reason == "chat_template" and "one call of a tool at a time" in found.detail
+
+
+def test_a_call_that_a_template_would_leave_out_is_not_lost() -> None:
+    # gpt-oss's takes several, and writes the first.
+    first = HERMES.replace("in m.tool_calls or []", "in (m.tool_calls or [])[:1]")
+    row, *_ = made([([Step(2, False, False)], False)], KNOWS["hermes"], False, "call_{}")
+    found = refusal(row, first)
+    assert found.reason == "tools_dropped" and "all but the first of several" in found.detail
+    row, *_ = made([([Step(1, False, False)] * 2, False)], KNOWS["hermes"], False, "call_{}")
+    assert learned(one(row, first), first)

@@ -79,6 +79,8 @@ class Template:
             return "tools"
         if any(message.tool_calls for message in messages) and not self._writes_calls:
             return "tool calls"
+        if any(len(message.tool_calls) > 1 for message in messages) and not self._writes_several:
+            return "all but the first of several tool calls at once"
         if any(message.role == "tool" for message in messages) and not self._writes_results:
             return "what tools answer"
         return ""
@@ -95,6 +97,11 @@ class Template:
     @cached_property
     def _writes_calls(self) -> bool:
         return self._shows(CALL.name, (ASK, CALLING))
+
+    @cached_property
+    def _writes_several(self) -> bool:
+        other = replace(CALL, name="also", id="probe0002")
+        return self._shows(other.name, (ASK, replace(CALLING, tool_calls=(CALL, other))))
 
     @cached_property
     def _writes_results(self) -> bool:
