@@ -18,7 +18,7 @@ from chat_templates import HERMES, LLAMA, MISTRAL, MISTRAL_MARKED, TOOLED
 from encodings_of import learned, one, refusal, tokenizer, whole
 from gristmill.records import Message, ToolCall
 from gristmill.train.encode import Item
-from gristmill.train.examples import Conversation
+from gristmill.train.examples import Compared, Conversation
 
 TOOLS = json.dumps(
     [{"type": "function", "function": {"name": "offered", "description": "schemaword", "parameters":
@@ -114,6 +114,24 @@ def test_all_that_the_assistant_says_is_learned_and_nothing_else(
     said = sum(turn.role == "assistant" for turn in row.messages)
     assert ours.count(STOP.get(kind, "<|im_end|>")) == said
     assert ours.count("offered") == sum(len(turn.tool_calls) for turn in row.messages)
+
+
+@pytest.mark.parametrize("name", TOOLED)
+@given(steps=STEPS, other=STEPS)
+def test_of_a_pair_each_sides_own_turns_are_learned(
+    name: str, steps: list[Step], other: list[Step]
+) -> None:
+    kind, template = name.removesuffix("_marked"), TOOLED[name]
+    sides = [made([(side, False)], KNOWS[kind], False, "call{:05d}") for side in (steps, other)]
+    question = sides[0].row.messages[0]
+    chosen, rejected = (side.row.messages[1:] for side in sides)
+    rejected = (*rejected[:-1], Message("assistant", "another answer"))
+    pair = Compared((question,), chosen, rejected, "x.jsonl:1", tools=TOOLS)
+    first, second = learned(one(pair, template), template)
+    assert all(word in first for word in sides[0].own)
+    assert all(word in second for word in sides[1].own[:-1]) and "another answer" in second
+    words = [word for side in sides for word in side.others]
+    assert not [word for word in words if word in first or word in second]
 
 
 @pytest.mark.parametrize("name", TOOLED)
