@@ -143,9 +143,24 @@ def test_lines_and_a_servers_list_are_tools_too(tmp_path: Path) -> None:
         recipe_of("tool_use", tools=str(tmp_path / "latin.json")).check()
 
 
+def test_tools_may_be_named_as_a_run_names_them(tmp_path: Path) -> None:
+    source = {"python": "gristmill.tutor.tools", "only": ["calendar", "convert"]}
+    row = write(recipe_of("tool_use", tools=source), 1).rows[0]
+    assert names(row) == ["calendar", "convert"]
+    assert "steps" in row["tools"][0]["function"]["parameters"]["properties"]
+    (tmp_path / "t.json").write_text(json.dumps(TOOLS))
+    played = {"simulate": {"model": "scripted:echo"}, "file": "t.json"}
+    recipe = recipe_of("tool_use", tools=played).located(tmp_path)
+    assert names(write(recipe, 1).rows[0]) == NAMES
+    with pytest.raises(ConfigError, match="there is none; name a `file`"):
+        recipe_of("tool_use", tools={"simulate": {"model": "scripted:echo"}}).check()
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
+        ({"tools": {"pyhton": "x"}}, "tools: write {python: my_pkg.tools}"),
+        ({"tools": {"mcp": {}}}, r"tools\.?.*give `command: "),
         ({"kinds": {}}, "kinds"),
         ({"kinds": {"one": 0}}, "the share of 'one' is 0; leave the kind out"),
         ({"kinds": {"several": 1}}, "kinds"),
@@ -154,7 +169,7 @@ def test_lines_and_a_servers_list_are_tools_too(tmp_path: Path) -> None:
 )
 def test_bad_options_are_named(options: dict[str, Any], error: str) -> None:
     with pytest.raises(ConfigError, match=error):
-        recipe_of("tool_use", tools="tools.json", **options)
+        recipe_of("tool_use", **{"tools": "tools.json", **options})
 
 
 def labelling(*replies: Any) -> Callable[..., Any]:

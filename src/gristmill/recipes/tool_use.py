@@ -13,14 +13,15 @@ from contextlib import aclosing
 from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import orjson
 from pydantic import Field, field_validator
 
 from gristmill.backends.use import Asked, tokens_in
-from gristmill.errors import DataError, MissingExtra
+from gristmill.errors import ConfigError, DataError, MissingExtra
 from gristmill.foreign import read_json
 from gristmill.intake.calls import calls_of
 from gristmill.intake.cells import Unusable
@@ -31,6 +32,7 @@ from gristmill.recipes._items import Draft, Item
 from gristmill.recipes._topics import Topics
 from gristmill.records import Message, Response, ToolCall
 from gristmill.tools.schema import Unreadable, arguments_in, schemas_of
+from gristmill.tools.toolbox import Listed, open_source
 
 Kind = Literal["one", "chain", "parallel", "unneeded", "missing", "impossible"]
 
@@ -59,9 +61,10 @@ class ToolUse(Topics):
     }
     paths: ClassVar[tuple[str, ...]] = ("tools",)
 
-    tools: str
+    tools: str | dict[str, Any]
     """A file of tools, as JSON: a list, one a line, or as an MCP server lists them; each in
-    OpenAI's, Anthropic's or MCP's form."""
+    OpenAI's, Anthropic's or MCP's form. Or where they are, as `generate.tools` names it:
+    `{python: my_pkg.tools}`, `{file: tools.py}`, `{mcp: {command: [...]}}`."""
     tools_each: int | None = Field(default=None, ge=1)
     """Tools of one prompt at most, drawn for each subject, so that rows differ; by default all."""
     kinds: dict[Kind, float] = Field(
@@ -88,9 +91,31 @@ class ToolUse(Topics):
                 raise ValueError(f"the share of '{kind}' is {share:g}; leave the kind out")
         return kinds
 
+    @field_validator("tools")
+    @classmethod
+    def _opens(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
+        try:
+            if not isinstance(given, str):
+                open_source(given, "tools")
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("tools: ")) from None
+        return given
+
     @cached_property
     def _tools(self) -> tuple[str, ...]:
-        return read_tools(self.tools)
+        if isinstance(self.tools, str):
+            return read_tools(self.tools)
+        found = Listed([open_source(self.tools, "tools")]).tools
+        if not found:
+            raise ConfigError("tools: there is none; name a `file` of them")
+        return tuple(orjson.dumps(tool).decode() for tool in orjson.loads(found))
+
+    def located(self, folder: Path) -> Self:
+        moved = super().located(folder)
+        if isinstance(self.tools, str):
+            return moved
+        source = open_source(self.tools, "tools").located(folder)
+        return moved.model_copy(update={"tools": source.model_dump(exclude_unset=True)})
 
     def check(self) -> None:
         super().check()
@@ -101,7 +126,7 @@ class ToolUse(Topics):
             try:
                 schemas_of(_listed(tools))
             except Unreadable as error:
-                raise DataError(f"{self.tools}: {error}") from None
+                raise DataError(f"tools: {self.tools}: {error}") from None
 
     @property
     def steps(self) -> float:
