@@ -189,17 +189,17 @@ def test_what_is_learned_of_thoughts_and_calls(
 def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `sft` of a run whose model called tools, one after the other or none."""
     home = tmp_path_factory.mktemp("called")
-    for name in ("caller.py", "caller.yaml"):
+    for name in ("careless.py", "careless.yaml"):
         shutil.copy(Path(__file__).parents[2] / "examples" / name, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.syspath_prepend(home)
-        patch.delitem(sys.modules, "caller", raising=False)
-        values = {**yaml.safe_load(Path("caller.yaml").read_text()), "export": ["sft"]}
+        patch.delitem(sys.modules, "careless", raising=False)
+        values = {**yaml.safe_load(Path("careless.yaml").read_text()), "export": ["sft"]}
         mill.run(
             Config.of({**values, "prompts": {"file": "tutor:24:held-out:seed=1"}}), home / "out"
         )
-        patch.delitem(sys.modules, "caller", raising=False)
+        patch.delitem(sys.modules, "careless", raising=False)
     return home / "out" / "data" / "sft.parquet"
 
 

@@ -94,9 +94,9 @@ def test_a_scripted_caller_is_right_but_where_it_slips(
 ) -> None:
     pytest.importorskip("jsonschema")
     monkeypatch.chdir(EXAMPLES)
-    monkeypatch.delitem(sys.modules, "caller", raising=False)
-    mill.run(Config.load("caller.yaml"), tmp_path / "out")
-    sys.modules.pop("caller", None)
+    monkeypatch.delitem(sys.modules, "careless", raising=False)
+    mill.run(Config.load("careless.yaml"), tmp_path / "out")
+    sys.modules.pop("careless", None)
     data = tmp_path / "out" / "data"
     rejected = pq.read_table(data / "rejected.parquet").to_pylist()
     reasons = Counter(row["reason"] for row in rejected)
@@ -104,7 +104,7 @@ def test_a_scripted_caller_is_right_but_where_it_slips(
                               "tool_calls:invented"}  # fmt: skip
     # A guess calls nothing. Of other wrong numbers the filter sees those that nobody gave.
     missed = [r for r in rejected if r["reason"] == "threshold:truth" and r["steps"]]
-    assert len(missed) < reasons["tool_calls:contradicts"] / 3
+    assert len(missed) < reasons["tool_calls:contradicts"]
     for row in rejected:
         judged = {j["judge"]: j["reward"] for j in row["judgements"]}
         assert row["reason"] != "tool_calls:contradicts" or judged == {"truth": 0.0}

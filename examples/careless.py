@@ -1,7 +1,7 @@
 """A chat model that calls the tutor's tools by a script: their use, tried without a real model.
 
     cd examples
-    gristmill run caller.yaml --out called
+    gristmill run careless.yaml --out out/careless
 
 It knows which calls each question of the tutor's world takes (`gristmill.tutor.tools.calls`), makes
 them one after the other, and says what came back. In one of four answers it does as models do: it
@@ -31,7 +31,7 @@ def answer(messages: list[dict[str, Any]], index: int, seed: int) -> dict[str, A
     question = parse_question(messages[asked]["content"])
     if question is None:
         raise LookupError(f"no question of the tutor's: {messages[asked]['content'][:200]}")
-    random = Random(f"{question.text}/{index}/{seed}")
+    random = Random(f"{question.text}/{index}")
     slip = random.choice(SLIPS) if random.random() < 0.25 else ""
     said = [turn["content"] for turn in messages[asked:] if turn["role"] == "tool"]
     left = [] if slip == "guesses" else calls(question)[len(said) :]
