@@ -1,12 +1,14 @@
 """The filter `tool_calls` on answers of models that were given real results of tools.
 
-Reads the dialogues that come with tau-bench (MIT): 200 of GPT-4o with an airline's tools, and the
-88 it shows models as examples. Each answer behind a tool's result goes through the filter, which
-should find nothing to say of it, and once more with one of its figures changed. With `--calls` the
-answers of the package bfcl-eval are called, whose schemas should allow them.
+Reads the dialogues that come with tau-bench (MIT), 200 of GPT-4o with an airline's tools, and the
+88 it shows models as examples; and the rollouts that come with NeMo Gym (Apache-2.0), five of each
+of its environments. Each answer behind a tool's result goes through the filter, which should find
+nothing to say of it, and once more with one of its figures changed. With `--calls` the answers of
+the package bfcl-eval are called, whose schemas should allow them.
 
     git clone https://github.com/sierra-research/tau-bench /tmp/tau-bench
-    python benchmarks/figures.py --home /tmp/tau-bench --calls /tmp/bfcl
+    git clone https://github.com/NVIDIA-NeMo/Gym /tmp/gym
+    python benchmarks/figures.py --tau /tmp/tau-bench --gym /tmp/gym --calls /tmp/bfcl
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from calls import ASKED, lines, prompts, right  # type: ignore[import-not-found]
 from gristmill.filters._figures import Figure, figures, lone
 from gristmill.filters.tool_calls import ToolCalls
+from gristmill.intake.files import read_rows
 from gristmill.intake.message import read_messages
 from gristmill.records import Drop, Message, Prompt, Response, Sample, ToolCall
 
@@ -31,15 +35,43 @@ SHORT = re.compile(r"(?m)^(user|assistant|tool): ")
 """How the examples begin a turn; calls they leave out."""
 
 
-def dialogues(home: Path) -> Iterator[tuple[str, list[Message]]]:
+def dialogues(tau: Path, gym: Path) -> Iterator[tuple[str, list[Message]]]:
     """The turns of each, and which data they are of."""
-    for row in json.loads((home / "historical_trajectories/gpt-4o-airline.json").read_text()):
+    for row in json.loads((tau / "historical_trajectories/gpt-4o-airline.json").read_text()):
         yield "GPT-4o, airline", [m for turn in row["traj"] for m in read_messages(turn, "traj")]
     for name in ("Retail", "Airline"):
-        for row in lines(home / f"few_shot_data/Mock{name}DomainEnv-few_shot.jsonl"):
+        for row in lines(tau / f"few_shot_data/Mock{name}DomainEnv-few_shot.jsonl"):
             parts = SHORT.split(row["messages_display"])[1:]
             said = zip(parts[::2], map(str.strip, parts[1::2]), strict=True)
             yield f"examples, {name.lower()}", [Message(*s) for s in said if s[1] != "None"]
+    for file in sorted(gym.rglob("example_rollouts.jsonl")):
+        for row in (row for _, row, _ in read_rows(file) if isinstance(row, dict)):
+            asked = (row.get("responses_create_params") or {}).get("input") or []
+            asked = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
+            made = (row.get("response") or {}).get("output") or []
+            turns = [turn for item in (*asked, *made) for turn in items(item)]
+            # The last message alone is the answer.
+            last = max((n for n, t in enumerate(turns) if t.role == "assistant"), default=-1)
+            yield "NeMo Gym", [t for n, t in enumerate(turns) if n == last or not said_only(t)]
+
+
+def said_only(turn: Message) -> bool:
+    return turn.role == "assistant" and not turn.tool_calls
+
+
+def items(item: Any) -> Iterator[Message]:
+    """A turn of OpenAI's Responses API."""
+    if not isinstance(item, dict):
+        return
+    if item.get("type") == "function_call":
+        call = ToolCall(item["name"], item["arguments"], item.get("call_id") or "")
+        yield Message("assistant", "", tool_calls=(call,))
+    elif item.get("type") == "function_call_output":
+        yield Message("tool", str(item["output"]))
+    elif item.get("role") in ("user", "system", "assistant"):
+        parts = item.get("content") or ""
+        text = parts if isinstance(parts, str) else "".join(p.get("text", "") for p in parts)
+        yield Message(item["role"], text)
 
 
 def answers(turns: list[Message]) -> Iterator[tuple[Prompt, tuple[Message, ...], str]]:
@@ -61,13 +93,13 @@ def changed(answer: str, figure: Figure, rng: random.Random) -> str:
     return re.sub(rf"(?<![\d.,]){re.escape(figure.said)}(?!\d)", new, answer)
 
 
-def look(home: Path) -> None:
+def look(tau: Path, gym: Path, which: Literal["all", "contradicts"]) -> None:
     the_filter, rng, counts = (
-        ToolCalls(arguments=False),
+        ToolCalls(arguments=False, figures=which),
         random.Random(0),
         Counter[tuple[str, str]](),
     )
-    for data, turns in dialogues(home):
+    for data, turns in dialogues(tau, gym):
         for prompt, steps, answer in answers(turns):
 
             def said(text: str, prompt: Prompt = prompt, steps: tuple[Message, ...] = steps) -> str:
@@ -87,7 +119,7 @@ def look(home: Path) -> None:
                     wrong = changed(answer, rng.choice(pool), rng)
                     counts[data, f"changed, {kind}, dropped"] += bool(said(wrong))
     for (data, what), count in sorted(counts.items()):
-        print(f"{data:20} {what:26} {count:5}")
+        print(f"{which:12} {data:18} {what:26} {count:5}")
 
 
 def call(home: Path) -> None:
@@ -111,10 +143,12 @@ def call(home: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--home", type=Path, required=True, help="tau-bench")
+    parser.add_argument("--tau", type=Path, required=True, help="tau-bench, cloned")
+    parser.add_argument("--gym", type=Path, required=True, help="NeMo Gym, cloned")
     parser.add_argument("--calls", type=Path, help="of benchmarks/calls.py")
     args = parser.parse_args()
-    look(args.home)
+    for which in ("all", "contradicts"):
+        look(args.tau, args.gym, which)
     if args.calls:
         call(args.calls)
 

@@ -44,6 +44,7 @@ def decided(
 ) -> str | Drop:  # fmt: skip
     prompt = Prompt("p", (Message("user", ask),), tools=tools, language=language)
     sample = Sample(0, Response(answer, "m", tool_calls=calls, steps=before))
+    options = {"figures": "all", **options}
     part = open_part("gristmill.filters", {"tool_calls": options}, "keep[0]")
     assert isinstance(part, ToolCalls)
     return part.reason(prompt, sample)
@@ -97,6 +98,7 @@ class TestCalls:
             sample = Sample(0, Response("85.", "m"))
             found = ToolCalls().reason(Prompt("p", turns, tools=TOOLS), sample)
             assert bool(found) == learned
+            assert not ToolCalls().reason(Prompt("p", turns), sample), "nobody says which there are"
 
 
 class TestOneNumber:
@@ -132,12 +134,20 @@ class TestOneNumber:
             ("18.333333", "About 18.3 degrees."), ("18.333333", "Some 18 degrees."),
             ("-114.0", "You get $114 back."), ("0.1234", "That is 12.34%."),
             ("7200", "It takes 2 hours."), ("20", "That is 68 °F."), ("1234567", "1.23 million"),
-            ("1234.5", "1,234.50 euros"), ("1700000000", "On the 14 of November 2023."),
+            ("1234.5", "1,234.50 euros"), ("6.674e-05", "Some 6.67 × 10^-5."),
+            ("0.00026696", "K = 2.67e-4"), ("-66740.0", r"\(-6.674 \times 10^{4}\) N"),
+            ("1700000000", "On the 14 of November 2023."),
             ("true", "It is 86."), ("null", "It is 86."), ("[85]", "It is 86."), ("", "It is 86."),
         ],
     )  # fmt: skip
     def test_rounded_in_other_units_or_no_number_is_kept(self, said: str, answer: str) -> None:
         assert reason(answer, steps(said), ask="How much?", figures="contradicts") == ""
+
+    def test_an_earlier_number_of_a_tools_is_no_contradiction(self) -> None:
+        before = (*steps("85"), *steps("12"))
+        assert reason("The first makes 85.", before) == ""
+        assert reason("It makes 86.", before) == "tool_calls:contradicts"
+        assert reason("It makes 86.", (*before, *steps("cloudy"))) == ""
 
     def test_of_several_at_once_one_is_enough(self) -> None:
         assert reason("The second makes 12.", steps("85", "12")) == ""
@@ -194,6 +204,12 @@ class TestFigures:
     def test_of_very_many_figures_nothing_is_said(self) -> None:
         many = json.dumps([n * 1.37 for n in range(1000)])
         assert reason("It is 98765.4.", steps(many), ask="?") == ""
+
+
+def test_numbers_without_end_are_no_figures() -> None:
+    for said in ("1" * 400, f"1{'0' * 400}", f"0.{'0' * 400}1", "9" * 100_000 + "a"):
+        assert reason(f"It is {said}.", steps(said)) == ""
+        assert reason(f"It is {said}.", steps('{"a": 1e308, "b": -1e308, "c": 2e-308}')) == ""
 
 
 TEXTS = st.text(alphabet='0123456789.,-$%()[]{}":ea \n−٣', max_size=60)

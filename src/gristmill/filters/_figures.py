@@ -25,16 +25,22 @@ MOST = 400
 """Given numbers, from which on nearly any figure follows from two of them: of those none is said to
 be unfounded."""
 
+LONGEST = 20
+"""Characters of a number; what is longer is no figure that anybody works with."""
+
 FEW = 12
 """Given numbers, up to which products, quotients and units are tried."""
 
 _POWERS = np.array([1, 100, 0.01, 1000, 0.001, 1e6, 1e-6])
 _TIMES = np.array([60.0, 3600, 86400, 24, 1440, 7, 12])
 _COUNTS = np.arange(1, FEW + 1)
-_ANY = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:[eE][-+]?\d{1,2}(?!\d))?"
+_ANY = re.compile(_NUMBER)
+_TEN = re.compile(r"\s?(?:[×x*·]|\\times|\\cdot)\s?10\s?\^\s?\{?([-−+]?\d{1,2})(?!\d)\}?")
+"""A power of ten behind a number: 6.7 × 10^-5 is 6.7e-5."""
 _FIGURE = re.compile(
     # No part of a word, a date, a time, a path or a version.
-    r"(?<![\w.,:/#@^-])[-−+]?[$€£¥₹]?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    rf"(?<![\w.,:/#@^-])[-−+]?[$€£¥₹]?({_NUMBER})"
     r"(?![\w#@^]|[.,:/]\d|-\w|/\w|(?:st|nd|rd|th)\b)"
 )
 _LISTED = re.compile(r"(?m)^[ \t>*_#-]*\d{1,3}[.)][*_ \t]")
@@ -52,7 +58,7 @@ class Figure(NamedTuple):
     @property
     def digits(self) -> int:
         """How many digits it has that say anything."""
-        return len(self.said.replace(",", "").replace(".", "").strip("0"))
+        return len(re.sub(r"[eE].*|\D", "", self.said).strip("0"))
 
     @property
     def telling(self) -> bool:
@@ -74,15 +80,16 @@ class Figure(NamedTuple):
 def figures(answer: str, language: str | None) -> list[Figure]:
     """The figures of an answer, in order, without those that number a list."""
     text = _LISTED.sub("\n", written(prose(answer), language))
-    return [_figure(found[1]) for found in _FIGURE.finditer(text)]
+    text = _TEN.sub(lambda power: f"e{power[1].replace('−', '-')}", text)
+    return [_figure(found[1]) for found in _FIGURE.finditer(text) if len(found[1]) <= LONGEST]
 
 
 def _figure(said: str) -> Figure:
-    plain = said.replace(",", "")
+    plain, _, power = said.replace(",", "").lower().partition("e")
     whole, _, after = plain.partition(".")
-    zeros = 0 if after else len(whole) - len(whole.rstrip("0"))
+    zeros = 0 if after or not float(plain) else len(whole) - len(whole.rstrip("0"))
     return Figure(
-        said, float(plain), 10.0 ** (zeros if not after and float(plain) else -len(after))
+        said, float(f"{plain}e{power or 0}"), 10.0 ** (zeros - len(after) + int(power or 0))
     )
 
 
@@ -91,7 +98,7 @@ def numbers(texts: Iterable[str], language: str | None) -> np.ndarray:
     found: set[float] = set()
     for text in texts:
         for form in {written(text), written(text, language)}:
-            found.update(float(n.replace(",", "")) for n in _ANY.findall(form) if len(n) < 30)
+            found.update(float(n.replace(",", "")) for n in _ANY.findall(form) if len(n) <= LONGEST)
     return np.array(sorted(found))
 
 
@@ -129,16 +136,21 @@ def unfounded(
     known, text = numbers(given, language), "\n".join(given)
     if len(known) > MOST:
         return []
-    whole = [value for one in given for value in _values(one, language)]
-    these = np.unique([*whole, *(total for one in results for total in _totals(one))])
-    left = []
+    these = np.unique(
+        [
+            *(value for one in given for value in _values(one, language)),
+            *(total for one in results for total in _totals(one)),
+        ]
+    )
+    left, follows = list[Figure](), None
     for figure in found:
-        if (
-            figure.among(known)
-            or figure.made_of(_follows(these, these))
-            or (figure.digits >= 3 and re.search(rf"\d{re.escape(figure.said)}(?!\d)", text))
-        ):
-            these = np.union1d(these, [figure.value])
+        end = rf"\d{re.escape(figure.said)}(?!\d)"
+        if figure.among(known) or (figure.digits >= 3 and re.search(end, text)):
+            continue
+        if follows is None:
+            follows = _follows(these, these)
+        if figure.made_of(follows):
+            these, follows = np.union1d(these, [figure.value]), None
         else:
             left.append(figure)
     return left
@@ -195,5 +207,5 @@ def _leaves(text: str) -> Iterator[tuple[str, str | float]]:
             waiting.extend((key, inner) for inner in value)
         elif isinstance(value, str):
             yield key, value
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif type(value) in (int, float) and abs(value) < 10**LONGEST:
             yield key, float(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from itertools import takewhile
 from typing import Literal
 
 import orjson
@@ -26,19 +25,20 @@ class ToolCalls(Filter):
     prompt does not have (`tool_calls:invented`), or with arguments that the tool's schema does not
     allow (`tool_calls:arguments`); and an answer whose figures are not those of the tools.
 
-    Of figures there are two rules. Where all that the last call gave is one number, the answer has
-    figures, this number is none of them, and one of them is neither given nor made of it, it is
-    dropped as `tool_calls:contradicts`. Where a figure of three digits or more stands neither in
-    prompt, calls nor results, and does not follow from those there by simple arithmetic, it is
-    dropped as `tool_calls:unfounded`; where every call failed, one of two digits or more. Years are
-    not looked at, nor is code. What such rules cannot see is the rest of what an answer says.
+    Of figures there are two rules. Where all that the last call gave is one number, and the answer
+    has figures, but neither this number nor another that a tool gave alone, and one that is neither
+    given nor made of these, it is dropped as `tool_calls:contradicts`. Where a figure of three
+    digits or more stands neither in prompt, calls nor results, and does not follow from those there
+    by simple arithmetic, it is dropped as `tool_calls:unfounded`; where every call failed, one of
+    two digits or more. Years are not looked at, nor is code. What such rules cannot see is the rest
+    of what an answer says.
     """
 
     arguments: bool = True
     """Whether arguments are checked against the schemas (extra `curate`)."""
-    figures: Literal["all", "contradicts", "ignore"] = "all"
-    """Which rules on figures hold. An answer that adds what it knows by itself (373 K, the height
-    of a mountain) is unfounded, too: take `contradicts` where that is wanted."""
+    figures: Literal["contradicts", "all", "ignore"] = "contradicts"
+    """Which rules on figures hold. `all` is for answers that rest on tools alone: one that adds
+    what the model knows, or works out at length, is unfounded, too."""
 
     def check(self) -> None:
         if self.arguments and find_spec("jsonschema") is None:
@@ -49,10 +49,14 @@ class ToolCalls(Filter):
     def reason(self, prompt: Prompt, sample: Sample) -> str | Drop:
         assert sample.response is not None
         turns = (*prompt.messages, *sample.response.turns)
-        calls = [call for turn in turns if turn.learned for call in turn.tool_calls]
+        # Of a prompt that does not say its tools, nobody knows what its own turns may have called.
+        looked = turns if prompt.tools else sample.response.turns
+        calls = [call for turn in looked if turn.learned for call in turn.tool_calls]
         return self._wrong_call(prompt, calls) or self._wrong_figure(prompt, sample, turns) or ""
 
     def _wrong_call(self, prompt: Prompt, calls: list[ToolCall]) -> Drop | None:
+        if not calls:
+            return None
         names = {tool["function"]["name"] for tool in orjson.loads(prompt.tools or "[]")}
         for call in calls:
             if call.name not in names:
@@ -70,12 +74,11 @@ class ToolCalls(Filter):
         told = [turn.content for turn in turns[:-1] if turn.role != "assistant"]
         told += [call.arguments for turn in turns for call in turn.tool_calls]
         told += [turn.content for turn in prompt.messages if turn.role == "assistant"]
-        last = [t.content for t in takewhile(lambda t: t.role == "tool", turns[-2::-1])]
-        alone = [number for text in last if (number := lone(text)) is not None]
-        if alone and len(alone) == len(last):
+        alone = [number for text in results if (number := lone(text)) is not None]
+        if alone and lone(results[-1]) is not None:
             wrong = contradicted(found, alone, told, prompt.language)
             if wrong:
-                says = ", ".join(figure.said for figure in wrong)
+                says = ", ".join(dict.fromkeys(figure.said for figure in wrong))
                 gave = ", ".join(f"{number:g}" for number in alone)
                 return Drop(
                     "tool_calls:contradicts", shown(f"the tool gave {gave}; it says {says}", 200)
