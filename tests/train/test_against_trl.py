@@ -20,7 +20,7 @@ from chat_templates import THINKING, TOOLED
 from encodings_of import one, tokenizer
 from gristmill import mill
 from gristmill.intake.cells import Refused
-from gristmill.intake.record import CONVERSATION
+from gristmill.intake.record import CONVERSATION, Record
 from gristmill.intake.source import Source
 from gristmill.mill import Config
 from gristmill.nemotron import tiny_path
@@ -212,7 +212,7 @@ def test_a_runs_own_trajectories(
 
     model, words = parts_of("instruct")
     words.chat_template = TOOLED[name]
-    rows = load_dataset("parquet", data_files=str(called), split="train")
+    rows: Any = load_dataset("parquet", data_files=str(called), split="train")
     trainer = SFTTrainer(
         model=model,
         args=SFTConfig(**{**theirs, "per_device_train_batch_size": 99}, assistant_only_loss=True),
@@ -224,7 +224,7 @@ def test_a_runs_own_trajectories(
         [token for token in labels.tolist() if token != -100] for labels in batch["labels"]
     )
     read = Source(file=str(called)).records(CONVERSATION)
-    examples = [example for record in read for example in examples_of(record)]
+    examples = [e for record in read if isinstance(record, Record) for e in examples_of(record)]
     items = [item for found in Encoder(words, ends=False, limit=None).encode(examples)
              if not isinstance(found, Refused) for item in found]  # fmt: skip
     found = [s.ids[s.reads + 1].tolist() for item in items for s in item.sequences]

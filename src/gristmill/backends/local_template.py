@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from gristmill.intake.calls import identified
 from gristmill.records import Message, ToolCall, as_dicts
 
 ASK = Message("user", "a")
@@ -71,7 +72,7 @@ class Template:
         """The same with ids of calls that it takes: of two conversations that share turns, both are
         to be named as parts of the longer."""
         calling = any(m.tool_calls or m.role == "tool" for m in messages)
-        return _named(messages) if calling and self._nine_letters else messages
+        return identified(messages, _nine) if calling and self._nine_letters else messages
 
     def left_out(self, messages: Sequence[Message], tools: str = "") -> str:
         """What of the use of tools the template would pass over, in words; empty for nothing."""
@@ -143,31 +144,8 @@ class Template:
         return False
 
 
-def _named(messages: Sequence[Message]) -> list[Message]:
-    """The same with ids of nine letters and digits, where a call or what answers it has another."""
-    ids = {call.id for message in messages for call in message.tool_calls}
-    ids |= {message.tool_call_id for message in messages if message.role == "tool"}
-    if all(len(name) == 9 and name.isascii() and name.isalnum() for name in ids):
-        return list(messages)
-    made, names, order, number = list[Message](), dict[str, str](), list[str](), 0
-    for message in messages:
-        if message.tool_calls:
-            order = [f"call{number + n:05d}" for n in range(len(message.tool_calls))]
-            number += len(order)
-            # The same id may come again in a later turn.
-            names = {c.id: name for c, name in zip(message.tool_calls, order, strict=True) if c.id}
-            calls = tuple(map(_renamed, message.tool_calls, order))
-            message = replace(message, tool_calls=calls)
-        elif message.role == "tool":
-            name = names.get(message.tool_call_id) or next(iter(order), f"call{number:05d}")
-            order = [other for other in order if other != name]
-            message = replace(message, tool_call_id=name)
-        made.append(message)
-    return made
-
-
-def _renamed(call: ToolCall, name: str) -> ToolCall:
-    return replace(call, id=name)
+def _nine(name: str) -> bool:
+    return len(name) == 9 and name.isascii() and name.isalnum()
 
 
 def _with_text(message: Message) -> dict[str, Any]:
