@@ -1,7 +1,6 @@
 """A chat model that calls the tutor's tools by a script: their use, tried without a real model.
 
-    cd examples
-    gristmill run careless.yaml --out out/careless
+    PYTHONPATH=examples gristmill run examples/careless.yaml
 
 It knows which calls each question of the tutor's world takes (`gristmill.tutor.tools.calls`), makes
 them one after the other, and says what came back. In one of four answers it does as models do: it
