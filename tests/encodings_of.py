@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from chat_templates import STOPS
 from gristmill.backends.local_load import find, load_tokenizer
 from gristmill.intake.cells import Refused
 from gristmill.train.encode import Encoder, Item, targets
@@ -16,7 +17,7 @@ def tokenizer(template: str = "") -> Any:
     """The tiny family's, or the same with another template and its special tokens."""
     found = load_tokenizer(find("tiny:instruct"))
     if template:
-        found.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+        found.add_special_tokens({"additional_special_tokens": list(STOPS)})
         found.chat_template = template
     return found
 

@@ -48,6 +48,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "evolve": {"seeds": "prompts.jsonl"},
     "instructions": {"seeds": "prompts.jsonl"},
     "self_instruct": {"seeds": "prompts.jsonl"},
+    "tool_use": {"tools": "tools.json"},
     "two_turn": {"seeds": "prompts.jsonl"},
 }
 """The least that a part must be told, where it must be told something."""

@@ -39,9 +39,10 @@ TRIPS: dict[str, tuple[dict[str, Any], str]] = {
 OTHERS: dict[str, dict[str, Any]] = {
     "semantic_duplicates": {},
     "threshold": {"reward": 1},
+    "tool_calls": {},
     "turns": {"mean": 1},
 }
-"""Those that look at verdicts."""
+"""Those that look at verdicts, or at calls."""
 
 ALONE = [name for name in TRIPS if name != "personal_data"]
 """Those that look at the answer alone; personal data must not go out in a thought either."""

@@ -50,6 +50,37 @@ def test_the_rows_are_those_of_parquet_also_of_parts(
     assert "sft.jsonl" not in (tmp_path / "run/README.md").read_text()
 
 
+def test_calls_and_tools_are_objects_and_what_a_message_lacks_is_not_there(
+    tmp_path: Path,
+) -> None:
+    said = [
+        {"role": "user", "content": "1 and 2?"},
+        {"role": "assistant", "content": "", "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "add", "arguments": {"a": [1]}}},
+            {"type": "function", "function": {"name": "add", "arguments": "{broken"}}]},
+        {"role": "tool", "content": '{"is": 3}', "tool_call_id": "c1", "name": "add"},
+        {"role": "user", "content": "So?"},
+    ]  # fmt: skip
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    rows = ({"messages": said, "tools": tools}, {"prompt": "Hello?"})
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = {
+        "prompts": {"file": str(tmp_path / "p.jsonl")},
+        "generate": {"model": "scripted:echo", "responses": 1},
+    }
+    g.run({**values, "export": ["sft"]}, tmp_path / "run", quiet=True)
+    g.export(tmp_path / "run", "jsonl", tmp_path / "out")
+    first, second = lines(tmp_path / "out/sft.jsonl")
+    assert first["messages"][:4] == said and first["tools"] == tools
+    assert second["messages"][0] == {"role": "user", "content": "Hello?"}
+    assert second["tools"] is None
+    loaded = datasets.load_dataset(
+        "json", data_files=str(tmp_path / "out/sft.jsonl"), split="train",
+        cache_dir=str(tmp_path / "cache"),
+    )  # fmt: skip
+    assert loaded[0]["messages"] == first["messages"] and loaded[0]["tools"] == tools
+
+
 def test_others_read_them(config: dict[str, Any], tmp_path: Path) -> None:
     g.run(config, tmp_path / "run", quiet=True)
     done = g.export(tmp_path / "run", "jsonl", tmp_path / "new/out")

@@ -27,6 +27,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "evolve": ("seeds=seeds.jsonl",),
     "instructions": ("seeds=seeds.jsonl", "later=0.3", "revise=0.3"),
     "self_instruct": ("seeds=seeds.jsonl",),
+    "tool_use": ("tools=tools.jsonl", "tools_each=2"),
     "two_turn": ("seeds=seeds.jsonl",),
 }
 
@@ -52,10 +53,11 @@ class WriterServer(FaultyServer):
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with seeds and documents in it."""
+    """The current folder, with seeds, tools and documents in it."""
     monkeypatch.chdir(tmp_path)
     seeds = ({"prompt": f"Describe the {n}th planet of the star {n * 7}."} for n in range(60))
     Path("seeds.jsonl").write_text("".join(json.dumps(s) + "\n" for s in seeds))
+    Path("tools.jsonl").write_text("".join(f'{{"name": "planet_{n}"}}\n' for n in range(5)))
     Path("docs").mkdir()
     for n in range(15):
         Path(f"docs/{n}.md").write_text(f"# Planet {n}\n\nIt has {n} moons.\n\nNobody lives there.")

@@ -18,7 +18,9 @@ from gristmill.records import Response
 from messy import REFUSAL, Messy
 from written import recipe_of, write
 
-NAMES = ("open_qa", "writing", "math", "coding", "closed_qa", "evolve", "self_instruct")
+NAMES = (
+    "open_qa", "writing", "math", "coding", "closed_qa", "evolve", "self_instruct", "tool_use",
+)  # fmt: skip
 
 STAGES = {
     "open_qa": ["topic", "subtopic", "question", "refined"],
@@ -28,6 +30,7 @@ STAGES = {
     "closed_qa": ["document", "instruction"],
     "evolve": ["seed", "evolved"],
     "self_instruct": ["examples", "task"],
+    "tool_use": ["topic", "tools", "kind", "request"],
 }
 
 COUNT = 60
@@ -35,7 +38,7 @@ COUNT = 60
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder with seeds and documents."""
+    """A folder with seeds, documents and tools."""
     seeds = ({"prompt": f"Describe the {n}th planet of the star {n * 7}."} for n in range(90))
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(s) + "\n" for s in seeds))
     docs = tmp_path / "docs"
@@ -43,6 +46,8 @@ def files(tmp_path: Path) -> Path:
     for n in range(25):
         text = f"# Planet {n}\n\nIt has {n} moons.\n\nNobody lives on number {n}."
         (docs / f"planet-{n:02}.md").write_text(text)
+    tools = ({"name": f"planet_{n}", "parameters": {"type": "object"}} for n in range(5))
+    (tmp_path / "tools.jsonl").write_text("".join(json.dumps(t) + "\n" for t in tools))
     return tmp_path
 
 
@@ -51,6 +56,7 @@ def recipe(name: str, files: Path, **options: Any) -> Recipe:
         "closed_qa": {"documents": "docs"},
         "evolve": {"seeds": "seeds.jsonl"},
         "self_instruct": {"seeds": "seeds.jsonl"},
+        "tool_use": {"tools": "tools.jsonl"},
     }
     return recipe_of(name, **own.get(name, {}), **options).located(files)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
-from chat_templates import THINKING
+from chat_templates import THINKING, TOOLED
 from encodings_of import one, tokenizer
+from gristmill import mill
+from gristmill.intake.cells import Refused
+from gristmill.intake.record import CONVERSATION, Record
+from gristmill.intake.source import Source
+from gristmill.mill import Config
 from gristmill.nemotron import tiny_path
 from gristmill.records import Message, ToolCall
 from gristmill.train import config_of
-from gristmill.train.examples import Compared, Conversation
+from gristmill.train.encode import Encoder
+from gristmill.train.examples import Compared, Conversation, examples_of
 from gristmill.train.loop import Trainer
 from gristmill.train.model import load
 from gristmill.train.objectives import LanguageObjective, Objective, PreferenceObjective
@@ -174,6 +183,55 @@ def test_what_is_learned_of_thoughts_and_calls(
         (sequence,) = one(example, THINKING[name]).sequences
         found.add((tuple(sequence.ids.tolist()), tuple((sequence.reads + 1).tolist())))
     assert found == wanted and len(found) == len(rows)
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `sft` of a run whose model called tools, one after the other or none."""
+    home = tmp_path_factory.mktemp("called")
+    for name in ("careless.py", "careless.yaml"):
+        shutil.copy(Path(__file__).parents[2] / "examples" / name, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.syspath_prepend(home)
+        patch.delitem(sys.modules, "careless", raising=False)
+        values = {**yaml.safe_load(Path("careless.yaml").read_text()), "export": ["sft"]}
+        mill.run(
+            Config.of({**values, "prompts": {"file": "tutor:24:held-out:seed=1"}}), home / "out"
+        )
+        patch.delitem(sys.modules, "careless", raising=False)
+    return home / "out" / "data" / "sft.parquet"
+
+
+@pytest.mark.parametrize("name", ["qwen_marked", "hermes_marked", "llama_marked"])
+def test_a_runs_own_trajectories(
+    theirs: dict[str, Any], tmp_path: Path, called: Path, name: str
+) -> None:
+    from datasets import load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    model, words = parts_of("instruct")
+    words.chat_template = TOOLED[name]
+    rows: Any = load_dataset("parquet", data_files=str(called), split="train")
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(**{**theirs, "per_device_train_batch_size": 99}, assistant_only_loss=True),
+        train_dataset=rows,
+        processing_class=words,
+    )
+    (batch,) = list(trainer.get_train_dataloader())
+    wanted = sorted(
+        [token for token in labels.tolist() if token != -100] for labels in batch["labels"]
+    )
+    read = Source(file=str(called)).records(CONVERSATION)
+    examples = [e for record in read if isinstance(record, Record) for e in examples_of(record)]
+    items = [item for found in Encoder(words, ends=False, limit=None).encode(examples)
+             if not isinstance(found, Refused) for item in found]  # fmt: skip
+    found = [s.ids[s.reads + 1].tolist() for item in items for s in item.sequences]
+    assert sorted(found) == wanted and len(found) == len(rows) > 15
+    assert sum("tool" in [turn["role"] for turn in row["messages"]] for row in rows) > 8
+    ours = our_loss("tiny:instruct", "sft", LanguageObjective(), tmp_path, items)
+    assert ours["loss"] == pytest.approx(their_loss(trainer), rel=1e-5)
 
 
 def test_dpo(theirs: dict[str, Any], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from gristmill.intake.calls import identified
 from gristmill.records import Message, ToolCall, as_dicts
 
 ASK = Message("user", "a")
@@ -67,12 +68,20 @@ class Template:
         each = len(found) == sum(message.role == "assistant" for message in messages)
         return (text, found) if each else None
 
+    def named(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The same with ids of calls that it takes: of two conversations that share turns, both are
+        to be named as parts of the longer."""
+        calling = any(m.tool_calls or m.role == "tool" for m in messages)
+        return identified(messages, _nine) if calling and self._nine_letters else messages
+
     def left_out(self, messages: Sequence[Message], tools: str = "") -> str:
         """What of the use of tools the template would pass over, in words; empty for nothing."""
         if tools and not self._writes_tools:
             return "tools"
         if any(message.tool_calls for message in messages) and not self._writes_calls:
             return "tool calls"
+        if any(len(message.tool_calls) > 1 for message in messages) and not self._writes_several:
+            return "all but the first of several tool calls at once"
         if any(message.role == "tool" for message in messages) and not self._writes_results:
             return "what tools answer"
         return ""
@@ -91,6 +100,11 @@ class Template:
         return self._shows(CALL.name, (ASK, CALLING))
 
     @cached_property
+    def _writes_several(self) -> bool:
+        other = replace(CALL, name="also", id="probe0002")
+        return self._shows(other.name, (ASK, replace(CALLING, tool_calls=(CALL, other))))
+
+    @cached_property
     def _writes_results(self) -> bool:
         return self._shows(RESULT.content, (ASK, CALLING, RESULT))
 
@@ -101,6 +115,7 @@ class Template:
             return True
 
     def _dicts(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        messages = self.named(messages)
         if self._arguments_as_text and any(message.tool_calls for message in messages):
             return [_with_text(message) for message in messages]
         return as_dicts(messages)
@@ -115,6 +130,22 @@ class Template:
             except Exception:  # Any way of refusing that its author chose.
                 continue
         return False
+
+    @cached_property
+    def _nine_letters(self) -> bool:
+        """Whether it takes ids of calls of nine letters and digits alone (Mistral's)."""
+        other = replace(CALL, id="call_1")
+        turns = (ASK, replace(CALLING, tool_calls=(other,)), replace(RESULT, tool_call_id="call_1"))
+        for asked, answer in (((ASK, CALLING, RESULT), False), (turns, True)):
+            try:
+                self.tokenizer.apply_chat_template(as_dicts(asked), tokenize=False)
+            except Exception:  # Any way of refusing that its author chose.
+                return answer
+        return False
+
+
+def _nine(name: str) -> bool:
+    return len(name) == 9 and name.isascii() and name.isalnum()
 
 
 def _with_text(message: Message) -> dict[str, Any]:

@@ -46,7 +46,11 @@ def export(
     ],
     trainer: Annotated[
         str,
-        typer.Option("--for", help="trl, verl, openrlhf, gym, nemo; or jsonl.", show_default=False),
+        typer.Option(
+            "--for",
+            help="trl, verl, openrlhf, gym, nemo; openai, hermes; or jsonl.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -58,8 +62,9 @@ def export(
 ) -> None:
     """Write prompts with answers, tests and constraints as RL trainers read them.
 
-    `--for jsonl` writes the data sets of a run, sft, preference, scored and rejected, as JSON
-    lines instead.
+    `--for openai` and `--for hermes` write conversations to fine-tune on, a run's sft or those of a
+    file, with their tools as OpenAI and Hermes have them. `--for jsonl` writes the data sets of a
+    run, sft, preference, scored and rejected, as JSON lines.
     """
     from gristmill.jobs.export import export as export_prompts
 
@@ -67,5 +72,6 @@ def export(
     for line in done.refused[:3]:
         OUT.print(f"left out: {line}", markup=False, soft_wrap=True)
     more = f", {len(done.refused):,} left out" if done.refused else ""
-    what = plural(done.rows, "row" if trainer == "jsonl" else "prompt")
+    written = {"jsonl": "row", "openai": "conversation", "hermes": "conversation"}
+    what = plural(done.rows, written.get(trainer, "prompt"))
     OUT.print(f"{what}{more}: {done.out}", markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ OpenAI     {"type": "function", "function": {"name", "description", "parameters"
            {"id", "type": "function", "function": {"name", "arguments": JSON or an object}}
 bare       {"name", "description", "parameters"}, {"name", "arguments"}
 Anthropic  {"name", "description", "input_schema"}, {"type": "tool_use", "id", "name", "input"}
+MCP        {"name", "description", "inputSchema"}
 Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_call> in a text,
            <tool_response>...</tool_response> in the tool's
 """
@@ -11,7 +12,8 @@ Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_ca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -121,6 +123,31 @@ def arguments_json(call: ToolCall) -> str:
     return call.arguments
 
 
+def identified(turns: Sequence[Message], fits: Callable[[str], bool] = bool) -> Sequence[Message]:
+    """The same with ids that fit, of nine letters and digits, where a call or what answers it has
+    another: by default where one has none."""
+    ids = {call.id for turn in turns for call in turn.tool_calls}
+    ids |= {turn.tool_call_id for turn in turns if turn.role == "tool"}
+    if all(map(fits, ids)):
+        return turns
+    made, names, order, number = list[Message](), dict[str, str](), list[str](), 0
+    for turn in turns:
+        if turn.tool_calls:
+            order = [f"call{number + n:05d}" for n in range(len(turn.tool_calls))]
+            number += len(order)
+            # The same id may come again in a later turn.
+            pairs = [*zip(turn.tool_calls, order, strict=True)]
+            names = {call.id: name for call, name in pairs if call.id}
+            calls = tuple(replace(call, id=name) for call, name in pairs)
+            turn = replace(turn, tool_calls=calls)
+        elif turn.role == "tool":
+            name = names.get(turn.tool_call_id) or next(iter(order), f"call{number:05d}")
+            order = [other for other in order if other != name]
+            turn = replace(turn, tool_call_id=name)
+        made.append(turn)
+    return made
+
+
 def written_calls(text: str) -> tuple[str, tuple[ToolCall, ...]]:
     """A text in Hermes' form without its calls, and these; what is no call stays text, and so does
     one in a block of code, which only speaks of it."""
@@ -161,8 +188,8 @@ def written_tools(system: str) -> tuple[Any, str] | None:
     heading = _HEADING.search(system)
     first = system.index("<tools>")
     # Without a heading the explanation begins with its paragraph.
-    start = heading.start() if heading and heading.start() < first else 0
-    start = start or system.rfind("\n\n", 0, first) + 1
+    under = heading is not None and heading.start() < first
+    start = heading.start() if under else system.rfind("\n\n", 0, first) + 1
     end = max(found.end(), system.rfind("</tool_call>") + len("</tool_call>"))
     rest = (system[:start].strip(), system[end:].strip())
     return tools, "\n\n".join(part for part in rest if part)
@@ -174,9 +201,8 @@ def _tool(tool: Any, place: str) -> dict[str, Any]:
     function = tool.get("function", tool) if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise Unusable("bad_tools", f"'{place}' is no tool with a name")
-    schema = next(
-        (function[n] for n in ("parameters", "input_schema") if function.get(n) is not None), None
-    )
+    names = ("parameters", "input_schema", "inputSchema")
+    schema = next((function[n] for n in names if function.get(n) is not None), None)
     if isinstance(schema, str):
         schema = _json(schema, place)
     known = {

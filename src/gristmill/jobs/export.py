@@ -1,5 +1,5 @@
-"""`gristmill export`: prompts with what judges need, in the rows that RL trainers read; and a run's
-data sets as JSON lines."""
+"""`gristmill export`: prompts with what judges need, in the rows that RL trainers read; a run's
+data sets as JSON lines; and conversations as OpenAI and Hermes have them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gristmill.errors import DataError, InputError, StorageError
 from gristmill.foreign import read_json
 from gristmill.intake.cells import Refused
 from gristmill.intake.source import Source
+from gristmill.jobs.conversations import FORMS, conversations_in, lines_of
 from gristmill.jobs.jsonl import write_jsonl
 from gristmill.judges._answers import right_answers
 from gristmill.mill.config import Config
@@ -30,6 +31,7 @@ from gristmill.storage import write_atomically
 BATCH = 1024
 FACTS = ("answer", "tests", "constraints", "rubric", "tools", "calls", "language", "category")
 """What of a prompt goes along, under the names that every row may have them."""
+JSONL_ALONE = {"gym": "NeMo Gym", "openai": "OpenAI", "hermes": "who takes Hermes' form"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
     along; all rows have the columns that any of them needs.
 
     `jsonl` is no trainer: it writes the data sets of a run's folder as they are, `sft.jsonl` and so
-    on, into the folder `out`, or beside the Parquet files.
+    on, into the folder `out`, or beside the Parquet files. `openai` and `hermes` write
+    conversations to fine-tune on as these have them, a run's `sft` or whatever has any.
 
     Raises InputError for another trainer or ending and where `out` is among the files that are
     read, DataError where nothing is a prompt.
@@ -58,20 +61,26 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
     if trainer == "jsonl":
         counts = write_jsonl(Path(source), Path(out) if out else None)
         return Exported(Path(out) if out else Path(source) / "data", sum(counts.values()), [])
-    if trainer not in _ROWS:
-        raise InputError(f"--for {trainer}: write one of {', '.join(_ROWS)}, jsonl")
+    if trainer not in (*_ROWS, *FORMS):
+        raise InputError(f"--for {trainer}: write one of {', '.join((*_ROWS, *FORMS))}, jsonl")
     if not out:
         raise InputError("--out: missing; name a .jsonl or a .parquet file")
     path = Path(out)
     if path.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"{path}: name a .jsonl or a .parquet file")
-    if trainer == "gym" and path.suffix != ".jsonl":
-        raise InputError(f"{path}: NeMo Gym reads .jsonl files alone; name one")
-    sources, system, tools = _sources(str(source))
-    if path.exists() and any(path.resolve().is_relative_to(read) for read in _read(sources)):
-        raise InputError(f"{path}: is among what is read; name another file with --out")
-    prompts: list[Prompt] = []
+    if path.suffix != ".jsonl" and (only := JSONL_ALONE.get(trainer)):
+        raise InputError(f"{path}: {only} reads .jsonl files alone; name one")
     refused: list[str] = []
+    if trainer in FORMS:
+        talks = conversations_in(str(source))
+        _spare(path, [talks])
+        lines = list(lines_of(talks, trainer, refused))
+        _make_room(path)
+        write_atomically(path, lines)
+        return Exported(path, len(lines), refused)
+    sources, system, tools = _sources(str(source))
+    _spare(path, sources)
+    prompts: list[Prompt] = []
     for found in read_prompts(sources, system, tools=tools):
         if isinstance(found, Refused):
             refused.append(f"{found.where}: {found.reason}: {found.detail}")
@@ -86,10 +95,7 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
             refused.append(f"{prompt.source}: {prompt.id}: {error}")
     if not rows:
         raise DataError(f"{source}: no row is a prompt{': ' + refused[0] if refused else ''}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot write: {error.strerror}") from None
+    _make_room(path)
     if path.suffix == ".jsonl":
         write_atomically(path, (orjson.dumps(row) + b"\n" for row in rows))
     else:
@@ -97,6 +103,18 @@ def export(source: str | Path, trainer: str, out: str | Path | None = None) -> E
         pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=BATCH)
         write_atomically(path, sink.getvalue().to_pybytes())
     return Exported(path, len(rows), refused)
+
+
+def _spare(path: Path, sources: list[Source]) -> None:
+    if path.exists() and any(path.resolve().is_relative_to(read) for read in _read(sources)):
+        raise InputError(f"{path}: is among what is read; name another file with --out")
+
+
+def _make_room(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot write: {error.strerror}") from None
 
 
 def _sources(source: str) -> tuple[list[Source], str | None, str]:

@@ -1,9 +1,15 @@
-"""A run's data sets as JSON lines: the rows of the Parquet files, key for key."""
+"""A run's data sets as JSON lines: the rows of the Parquet files, key for key.
+
+What is JSON in a cell there (`tools`, a call's arguments) is JSON here, too, and no text of it: a
+chat template writes such a text in quotes, and a model would learn these. A message has the fields
+alone that it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -39,4 +45,21 @@ def write_jsonl(folder: Path, out: Path | None = None) -> dict[str, int]:
 
 def _lines(table: Table) -> Iterator[bytes]:
     for batch in table.batches(None, BATCH):
-        yield b"".join(orjson.dumps(row) + b"\n" for row in batch.to_pylist())
+        yield b"".join(orjson.dumps(_opened(row)) + b"\n" for row in batch.to_pylist())
+
+
+def _opened(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("messages", "prompt", "chosen", "rejected"):
+        if isinstance(said := row.get(name), list):
+            row[name] = [_message(message) for message in said]
+    if row.get("tools"):
+        row["tools"] = orjson.loads(row["tools"])
+    return row
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    for call in message.get("tool_calls") or ():
+        call["function"]["arguments"] = orjson.loads(call["function"]["arguments"])
+        if call["id"] is None:
+            del call["id"]
+    return {name: value for name, value in message.items() if value is not None}

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Ite
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from gristmill.lists.choices import parse_yes_no
 from gristmill.lists.single import bare
@@ -24,7 +24,9 @@ from gristmill.recipes._replies import (
 from gristmill.recipes._report import Stage
 from gristmill.recipes._request import Request
 from gristmill.recipes._templates import shown_of
-from gristmill.records import Message
+from gristmill.records import Message, Response
+
+T = TypeVar("T")
 
 AHEAD = 4
 """Items that a stage runs ahead, for each call in flight."""
@@ -162,23 +164,32 @@ class Ask:
         request = self.request(template, **values)
         return await self._said(stage, request.messages, variant, request)
 
-    async def answer(self, stage: str, messages: tuple[Message, ...]) -> str | None:
-        """The answer to a conversation, as it was said; None where there was none."""
-        return await self._said(stage, messages, 0, None)
+    async def answer(
+        self, stage: str, messages: tuple[Message, ...], tools: str = ""
+    ) -> str | None:
+        """The answer to a conversation, as it was said; None where there was none, or a call of
+        the tools, which nobody would answer here. tools: as `Prompt.tools`."""
+        return await self._said(stage, messages, 0, None, tools)
 
     async def _said(
-        self, stage: str, messages: tuple[Message, ...], variant: int, asked: Request | None
+        self,
+        stage: str,
+        messages: tuple[Message, ...],
+        variant: int,
+        asked: Request | None,
+        tools: str = "",
     ) -> str | None:
         """A reply that was not cut off: half a question is no question. asked: what it is to be
         one text for; neither a refusal nor the request is one."""
         counts = self.shared.report.stage(stage)
         for attempt in range(TRIES):
-            reply = await self.shared.call(messages, counts, variant * TRIES + attempt)
+            index = variant * TRIES + attempt
+            reply = await self.shared.call(messages, counts, index, tools=tools)
             if reply is None:
                 return None
             text = bare(reply.text) if asked else reply.text.strip()
             useless = asked and (refuses(text) or not says(text))
-            if not text or reply.finish_reason == "length" or useless:
+            if not text or reply.tool_calls or reply.finish_reason == "length" or useless:
                 counts.unusable += 1
             elif asked and asked.echoed(text):
                 counts.echoed += 1
@@ -189,14 +200,20 @@ class Ask:
 
     async def yes_no(self, stage: str, template: str, **values: Any) -> bool | None:
         """A verdict; None where the model gave none in all its tries."""
+        return await self.read(stage, template, lambda reply: parse_yes_no(reply.text), **values)
+
+    async def read(
+        self, stage: str, template: str, reader: Callable[[Response], T | None], **values: Any
+    ) -> T | None:
+        """What a reader makes of the reply; None where it makes nothing of any of the tries."""
         counts = self.shared.report.stage(stage)
         messages = (Message("user", self.render(template, **values)),)
         for attempt in range(TRIES):
             reply = await self.shared.call(messages, counts, attempt)
             if reply is None:
                 return None
-            if (verdict := parse_yes_no(reply.text)) is not None:
-                return verdict
+            if (found := reader(reply)) is not None:
+                return found
             counts.unusable += 1
         return None
 

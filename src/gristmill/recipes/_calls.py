@@ -61,10 +61,12 @@ class Shared:
         counts: Stage,
         index: int,
         schema: dict[str, Any] | None = None,
+        tools: str = "",
     ) -> Response | None:
         """The `index`-th reply to messages, counted; None where the call failed. schema: of the
-        reply, where the server can be held to one. Raises as `Ask` says."""
-        prompt = Prompt(prompt_id(messages), messages)
+        reply, where the server can be held to one. tools: that it may call, as `Prompt.tools`.
+        Raises as `Ask` says."""
+        prompt = Prompt(prompt_id(messages, tools), messages, tools=tools)
         self._expect_something()
         try:
             reply = await self._sampled(prompt, index, schema)

@@ -8,6 +8,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from gristmill.records import Message, as_dicts, prompt_id
 
 
@@ -48,7 +50,7 @@ class Item:
 class Draft:
     """A finished prompt: its messages, the last of them the user's, and its item.
 
-    facts: more of its row (`category`, `language`, `answer`, `constraints`, ...).
+    facts: more of its row (`category`, `language`, `answer`, `constraints`, `tools`, ...).
     among: the prompts among which it must be new, by a name that they share; by default all. None
     where the recipe has looked after that itself: two questions on one long document are alike as
     wholes, and only an equal one is dropped.
@@ -74,10 +76,11 @@ class Draft:
         facts = {"category": recipe, "language": language, "written_by": model, **self.facts}
         written_by = facts.pop("written_by")
         facts["persona"] = persona
+        tools = facts.get("tools")
         return {
-            "id": prompt_id(self.messages),
+            "id": prompt_id(self.messages, orjson.dumps(tools).decode() if tools else ""),
             **said,
-            **{name: value for name, value in facts.items() if value not in (None, "", (), [])},
+            **{name: value for name, value in facts.items() if value not in (None, "", ())},
             "source": f"recipe:{recipe}",
             "parents": [item.id for item in line[:-1]],
             "lineage": list(_lineage(line)),

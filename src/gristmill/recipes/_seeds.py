@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import orjson
 from pydantic import BeforeValidator, field_validator
 
 from gristmill.backends.use import Asked, tokens_of
@@ -29,7 +30,7 @@ INHERITED = ("language", "templates", "seed")
 SeedFile = Annotated[Source, BeforeValidator(lambda v: {"file": v} if isinstance(v, str) else v)]
 """A file of seeds, by its name alone or with its columns."""
 
-FACTS = ("category", "language", "answer")
+FACTS = ("category", "language", "answer", "tools")
 """What a seed's row may say beside its text."""
 
 
@@ -173,6 +174,8 @@ def read_seeds(source: Source, dropped: Counter[str] | None = None) -> list[Draf
             continue
         seen.add(key)
         facts = {name: value for name in FACTS if (value := getattr(row.prompt, name))}
+        if "tools" in facts:
+            facts["tools"] = orjson.loads(facts["tools"])
         found.append(Draft(row.prompt.messages, Item("seed", text, note=row.where), facts))
     if not found:
         raise DataError(f"{source.file}: there is no prompt in it ({first or 'it is empty'})")

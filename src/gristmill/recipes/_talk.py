@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from gristmill.backends.use import PER_MESSAGE, Asked
 from gristmill.recipes._ask import Ask
 from gristmill.recipes._items import Draft, Item
@@ -18,9 +20,13 @@ def talk_of(seed: Asked, turns: int, longest: int) -> Asked:
     return Asked(seed.tokens + 2 * turns * (longest + PER_MESSAGE), seed.turns + turns)
 
 
-async def answered(ask: Ask, messages: tuple[Message, ...], before: Item) -> Item | None:
-    """The model's own answer to a conversation, as an item; None where it gave none."""
-    text = await ask.answer("answer", messages)
+async def answered(
+    ask: Ask, messages: tuple[Message, ...], before: Item, seed: Draft
+) -> Item | None:
+    """The model's own answer to a conversation that began with a seed, as an item; None where it
+    gave none. It sees the seed's tools, and an answer that calls one is none."""
+    tools = seed.facts.get("tools")
+    text = await ask.answer("answer", messages, orjson.dumps(tools).decode() if tools else "")
     return None if text is None else Item("answer", text, before)
 
 
@@ -50,7 +56,7 @@ async def followed(
 ) -> tuple[tuple[Message, ...], Item] | None:
     """The conversation with the model's answer and what the user says to it, and that as an item;
     None where one of the two is missing."""
-    answer = await answered(ask, said, seed.item)
+    answer = await answered(ask, said, seed.item, seed)
     if answer is None:
         return None
     said = (*said, Message("assistant", answer.text))
@@ -61,8 +67,9 @@ async def followed(
 
 
 def talked(seed: Draft) -> dict[str, Any]:
-    """What holds of a seed's prompt and of the conversation that it begins, too: not its answer."""
-    return {name: value for name, value in seed.facts.items() if name != "answer"}
+    """What holds of a seed's prompt and of the conversation that it begins, too: not its answer,
+    and not what it takes to find it."""
+    return {n: value for n, value in seed.facts.items() if n not in ("answer", "calls")}
 
 
 def conversation(messages: Sequence[Message]) -> str:

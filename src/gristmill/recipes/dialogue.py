@@ -83,7 +83,7 @@ class Dialogue(Seeded):
         personality = Item("personality", how, item, persona=ask.persona(item))
         item = personality
         for _ in range(self.turns - 1):
-            answer = await answered(ask, said, item)
+            answer = await answered(ask, said, item, seed)
             if answer is None:
                 return []
             said = (*said, Message("assistant", answer.text))

@@ -114,7 +114,7 @@ class Evolve(Seeded):
         # A new task does not go on with the conversation of the old one.
         kept = tuple(m for m in draft.messages[:-1] if way != WIDER or m.role == "system")
         item = Item("evolved", text, draft.item, way, persona)
-        facts = {n: v for n, v in draft.facts.items() if n == "category"}
+        facts = {n: v for n, v in draft.facts.items() if n in ("category", "tools")}
         return replace(draft, messages=(*kept, Message("user", text)), item=item, facts=facts)
 
 

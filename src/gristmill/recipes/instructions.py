@@ -121,7 +121,7 @@ class Instructions(Seeded):
 
     async def _revised(self, ask: Ask, seed: Draft, drawn: tuple[Constraint, ...]) -> list[Draft]:
         """The seed is answered as it is, and the user asks for another form of the answer."""
-        answer = await answered(ask, seed.messages, seed.item)
+        answer = await answered(ask, seed.messages, seed.item, seed)
         if answer is None:
             return []
         asked = Message("user", say_revise(drawn, self.language))

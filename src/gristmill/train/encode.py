@@ -131,10 +131,11 @@ class Encoder:
             if self._last:
                 reads = np.array([len(ids) - 1])
             else:
-                begins = np.array([a for a, _ in encoded["offset_mapping"][i]])
+                begins, ends = np.array(encoded["offset_mapping"][i]).reshape(-1, 2).T
                 learned = np.zeros(len(ids), bool)
                 for a, b in text.spans:
-                    learned |= (begins >= a) & (begins < b)
+                    # A token that begins before the stretch has its first letters, too.
+                    learned |= (ends > a) & (begins < b)
                 # A token is rated where it stands, and predicted at the one before it; nothing
                 # predicts the first.
                 reads = np.flatnonzero(learned if self._rates else learned[1:])

@@ -79,7 +79,7 @@ class Renderer:
                 f"the model's chat template leaves out {left_out}; name a `template` that writes "
                 "them, or start from a model whose template does",
             )
-        shown = self._shown(turns)
+        shown = self._shown(tuple(self._template.named(turns)))
         if self._ends:
             text = self._template.text(shown, tools)
             return Text(text, ((max(0, text.rfind(shown[-1].content.strip())), len(text)),))
