@@ -188,8 +188,10 @@ def written_tools(system: str) -> tuple[Any, str] | None:
     heading = _HEADING.search(system)
     first = system.index("<tools>")
     # Without a heading the explanation begins with its paragraph.
-    under = heading is not None and heading.start() < first
-    start = heading.start() if under else system.rfind("\n\n", 0, first) + 1
+    if heading is not None and heading.start() < first:
+        start = heading.start()
+    else:
+        start = system.rfind("\n\n", 0, first) + 1
     end = max(found.end(), system.rfind("</tool_call>") + len("</tool_call>"))
     rest = (system[:start].strip(), system[end:].strip())
     return tools, "\n\n".join(part for part in rest if part)

@@ -132,11 +132,13 @@ class Server(ToolSource):
         # What a server wrote must not reach the terminal by way of the package's own log.
         logging.getLogger("mcp").addHandler(logging.NullHandler())
         if self.mcp.url:
-            from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+            from httpx2 import AsyncClient, Timeout
+            from mcp.client.streamable_http import streamable_http_client
 
             key = read_key(self.mcp.key_env, self.name)
             headers = {"Authorization": f"Bearer {key.reveal()}"} if key else None
-            async with create_mcp_http_client(headers) as http:
+            # An answer is waited for by whoever asked; a stream may be silent in between.
+            async with AsyncClient(headers=headers, timeout=Timeout(30, read=300)) as http:
                 transport = streamable_http_client(self.mcp.url, http_client=http)
                 async with Client(transport, cache=None) as client:
                     yield client
