@@ -11,6 +11,7 @@ import pytest
 from gristmill.backends.identity import alike, fingerprint
 from gristmill.errors import CheckpointError
 from gristmill.mill.folder import Folder
+from gristmill.nemotron import tiny_path
 from mills import config, write_prompts
 
 
@@ -56,8 +57,13 @@ def test_settings_and_templates_count_and_what_a_training_leaves_beside_does_not
 
 
 def test_what_is_in_no_folder_has_none() -> None:
-    for model in ("tiny:instruct", "http://a:1/v1#m", "scripted:echo", "hf:org/name", "nim:x/y"):
+    for model in ("tiny:huge", "http://a:1/v1#m", "scripted:echo", "hf:org/name", "nim:x/y"):
         assert fingerprint(model) == ""
+
+
+def test_the_embedded_ones_have_one_too() -> None:
+    assert fingerprint("tiny:instruct") == fingerprint(f"hf:{tiny_path('instruct')}") != ""
+    assert fingerprint("tiny:base") != fingerprint("tiny:instruct")
 
 
 def test_a_folder_from_before_takes_the_files_that_are_there() -> None:
@@ -76,5 +82,5 @@ def test_a_run_does_not_go_on_with_other_weights(model: Path, tmp_path: Path) ->
     folder.settle(made)
     folder.check_identity(made, at_work=True)
     (model / "model.safetensors").write_bytes(os.urandom(3 << 20))
-    with pytest.raises(CheckpointError, match=r"another config \(judges\[0\].reward.files"):
+    with pytest.raises(CheckpointError, match=r"another config \(judges\[0\].reward: the model's weights"):
         folder.check_identity(made, at_work=True)

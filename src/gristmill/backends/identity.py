@@ -9,6 +9,7 @@ from typing import Any
 
 from gristmill.backends.calling import Calling
 from gristmill.backends.servers import also_known, same_model
+from gristmill.nemotron.tiny import TINY, tiny_path
 
 NO_MATTER = {
     *("concurrency", "timeout", "retries", "requests_per_minute", "tokens_per_minute"),
@@ -72,12 +73,15 @@ def alike(there: Any, here: Any) -> Any:
 
 def fingerprint(model: str) -> str:
     """16 hex digits over the files of a model in a folder here, wherever that is and whenever it
-    was copied; empty for what is in none.
+    was copied, the embedded ones among them; empty for what is in none.
 
     Of a large file its size and `SAMPLES` pieces count: weights that were trained on differ nearly
     everywhere, and to read all of them would take minutes.
     """
     digest = blake2b(digest_size=8)
+    prefix, _, name = model.partition(":")
+    if prefix == "tiny" and name in TINY:
+        model = f"hf:{tiny_path(name)}"
     files = [path for path in _files(model) if not _is_beside(path)]
     for path in files:
         stat = path.stat()

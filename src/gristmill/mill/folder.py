@@ -35,6 +35,8 @@ WRITTEN = (
 )
 """What a run writes, beside its checkpoint."""
 
+_FILES, _OTHER_FILES = re.compile(r"\.files\[\d+\]: .*"), ": the model's weights are others now"
+
 
 class Folder:
     """`run.yaml`, `checkpoint/`, `data/`, `metrics.json`, and the pages made from them."""
@@ -127,7 +129,7 @@ class Folder:
             answered, judged = stored_in(self.checkpoint)
             held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
             there, here = ({k: v for k, v in one.items() if k in held} for one in (there, here))
-        found = differences(there, here)
+        found = [_FILES.sub(_OTHER_FILES, one) for one in differences(there, here)]
         if found:
             raise CheckpointError(
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "
