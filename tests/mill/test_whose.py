@@ -66,9 +66,7 @@ def test_other_weights_of_an_embedded_model_are_told(tmp_path: Path) -> None:
     run = (out / "run.yaml").read_text()
     (digits,) = mine.identity()["judges"][0]["reward"]["files"]
     (out / "run.yaml").write_text(run.replace(digits, "0123456789abcdef"))
-    with pytest.raises(
-        CheckpointError, match="reward: the model's weights are others now"
-    ):
+    with pytest.raises(CheckpointError, match="reward: the model's weights are others now"):
         mill.run(mine, out)
     # A folder from before that was looked at goes on.
     older = yaml.safe_load(run)

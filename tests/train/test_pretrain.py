@@ -56,6 +56,9 @@ def test_a_new_model_learns_in_two_phases(tmp_path: Path) -> None:
     assert (figures["status"], figures["steps"]) == ("complete", 11)
     kept = json.loads((trained.model / "config.json").read_text())
     assert (kept["vocab_size"], kept["hidden_size"], kept["dtype"]) == (1024, 128, "bfloat16")
+    # The tokenizer comes from another model, whose context is not this one's.
+    tokenizer = json.loads((trained.model / "tokenizer_config.json").read_text())
+    assert tokenizer["model_max_length"] == kept["max_position_embeddings"] == 1024
 
 
 def test_layer_norms_start_as_plain_ones_and_layers_as_the_identity(tmp_path: Path) -> None:

@@ -217,6 +217,7 @@ def _fresh(config: PretrainConfig) -> Learner:
         raise ConfigError(f"preset: {error}") from None
     source = find(config.tokenizer)
     tokenizer = _tokenizer(source, config, reward=False)
+    tokenizer.model_max_length = shape.context
     end = tokenizer.eos_token_id
     size = max(len(tokenizer), shape.vocab if config.preset != "tiny" else len(tokenizer))
     ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end}
