@@ -12,10 +12,7 @@ from pydantic import Field
 
 from gristmill.backends import ChatBackend, open_chat
 from gristmill.backends.calling import Price, Sampled
-from gristmill.errors import DataError
-from gristmill.foreign import read_json
-from gristmill.intake.calls import tools_of
-from gristmill.intake.cells import Unusable
+from gristmill.intake.tools import read_tools
 from gristmill.records import Message, Prompt, Sampling, ToolCall, prompt_id
 from gristmill.tools.base import Answers, Asked, ToolError, ToolSource
 
@@ -37,7 +34,8 @@ class Simulated(ToolSource):
     """The model, with all that a model can be given. Its `timeout` and `retries` hold for a call,
     and not the entry's `timeout`."""
     file: str | None = None
-    """A JSON file with a list of tools, in OpenAI's form or a bare one."""
+    """A file of tools as JSON: a list, one a line, or as an MCP server lists them; each in OpenAI's
+    form or a bare one."""
 
     @property
     def simulated_by(self) -> str:
@@ -49,17 +47,7 @@ class Simulated(ToolSource):
         return self.model_copy(update={"file": str(folder / Path(self.file).expanduser())})
 
     def listed(self) -> list[dict[str, Any]]:
-        if self.file is None:
-            return []
-        try:
-            found = tools_of(read_json(Path(self.file).read_bytes()), "tools")
-        except OSError as error:
-            raise DataError(f"tools.file: {self.file}: {error.strerror}") from None
-        except orjson.JSONDecodeError as error:
-            raise DataError(f"tools.file: {self.file}: not JSON: {error}") from None
-        except Unusable as error:
-            raise DataError(f"tools.file: {self.file}: {error.detail}") from None
-        return orjson.loads(found) if found else []
+        return [orjson.loads(tool) for tool in read_tools(self.file)] if self.file else []
 
     def open(self) -> Playing:
         return Playing(self.simulate)
