@@ -82,7 +82,5 @@ def test_a_run_does_not_go_on_with_other_weights(model: Path, tmp_path: Path) ->
     folder.settle(made)
     folder.check_identity(made, at_work=True)
     (model / "model.safetensors").write_bytes(os.urandom(3 << 20))
-    with pytest.raises(
-        CheckpointError, match="reward: the model's weights are others now"
-    ):
+    with pytest.raises(CheckpointError, match="reward: the model's weights are others now"):
         folder.check_identity(made, at_work=True)

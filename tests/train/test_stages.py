@@ -153,6 +153,21 @@ def test_a_wrong_stage_is_named(stages: Any, said: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{config}: ")
 
 
+def test_the_first_stage_may_make_a_new_model(tmp_path: Path) -> None:
+    write_rows(tmp_path / "chats.jsonl", chat_rows(16))
+    new = {"preset": "tiny", "tokenizer": "tiny:base", "data": [{"file": "tutor:24:text"}]}
+    stages: list[dict[str, Any]] = [
+        {"pretrain": {**new, "steps": 2, "batch": {"examples": 8}}},
+        {"sft": stage("chats.jsonl")},
+    ]
+    path = write_config(tmp_path / "new.yaml", {"stages": stages})
+    base, tuned = do(path, tmp_path / "out")
+    assert weights_of(base.folder).keys() == weights_of(tuned.folder).keys()
+    path = write_config(tmp_path / "none.yaml", {"stages": stages[1:]})
+    with pytest.raises(ConfigError, match="model: say where the first stage starts"):
+        load_stages(path)
+
+
 def test_a_stage_that_fails_keeps_those_before_it(config: Path, tmp_path: Path) -> None:
     write_rows(tmp_path / "pairs.jsonl", [{"prompt": "a", "chosen": "b"}])
     with pytest.raises(Exception, match=r"pairs\.jsonl"):
