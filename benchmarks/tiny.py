@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -45,8 +44,8 @@ PAIRS = 1_000
 """Pairs of the bench, and questions behind the made ones."""
 
 
-def commands(home: Path, seed: int) -> list[list[str]]:
-    """What makes one family in `home`, in order."""
+def commands(home: Path, seed: int) -> dict[str, list[str]]:
+    """What makes one family in `home`, in order, by name."""
     base, instruct, answers, reward = (
         home / name for name in ("1-base", "2-instruct", "3-answers", "4-reward")
     )
@@ -61,11 +60,11 @@ def commands(home: Path, seed: int) -> list[list[str]]:
         f"data.0.file={answers.resolve()}/data/scored.parquet",
         f"seed={seed}",
     ]
-    return [
-        _command("train staged", "base-and-instruct.yaml", home, first),
-        _command("run", "answers.yaml", answers, [*second, f"seed={seed}"]),
-        _command("train reward", "reward.yaml", reward, third),
-    ]
+    return {
+        "train staged": _command("train staged", "base-and-instruct.yaml", home, first),
+        "run": _command("run", "answers.yaml", answers, [*second, f"seed={seed}"]),
+        "train reward": _command("train reward", "reward.yaml", reward, third),
+    }
 
 
 def _command(name: str, config: str, out: Path, settings: Iterable[str]) -> list[str]:
@@ -74,16 +73,18 @@ def _command(name: str, config: str, out: Path, settings: Iterable[str]) -> list
 
 
 def make(home: Path, seed: int) -> None:
-    """One family, on one thread; how long each command took is added to `times.jsonl`."""
+    """One family, on one thread; what each command took is added to `times.jsonl`."""
     home.mkdir(parents=True, exist_ok=True)
-    for words in commands(home, seed):
-        begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        line = {"command": " ".join(words[3:5]), "wall": time.monotonic() - begun, "cpu": used}
+    for name, words in commands(home, seed).items():
+        begun = time.monotonic()
+        process = subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        took = {"wall": time.monotonic() - begun, "cpu": used.ru_utime + used.ru_stime}
         with (home / "times.jsonl").open("a") as out:
-            out.write(json.dumps(line) + "\n")
+            out.write(json.dumps({"command": name, **took}) + "\n")
+        if process.returncode:
+            raise SystemExit(f"seed {seed}: `gristmill {name}` ended with {process.returncode}")
 
 
 def measure(home: Path) -> dict[str, Any]:
