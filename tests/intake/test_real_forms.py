@@ -297,7 +297,11 @@ def test_xlams_arguments_become_a_schema() -> None:
         "ids": {"type": "List[int], optional"},
         "near": {"type": "Union[int, str]", "default": 3},
     }
-    row = {"query": "Q?", "answers": '[{"name": "f"}]', "tools": [{"name": "f", "parameters": flat}]}
+    row = {
+        "query": "Q?",
+        "answers": '[{"name": "f"}]',
+        "tools": [{"name": "f", "parameters": flat}],
+    }
     (tool,) = orjson.loads(read(row, PROMPT).prompt.tools)
     assert tool["function"]["parameters"] == {
         "type": "object",

@@ -115,7 +115,7 @@ def test_what_no_json_can_be_is_refused_by_name() -> None:
     def gathers(*values: int) -> None: ...
     def defaults(of: str = object()) -> None: ...  # type: ignore[assignment]
 
-    def unknown(of: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+    def unknown(of: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     for function, said in ((takes, "'path' is"), (gathers, "has no name"), (defaults, "no JSON"),
                            (unknown, "f: its type hints: name 'Nowhere'")):  # fmt: skip
