@@ -130,6 +130,28 @@ def test_whatever_a_function_returns_is_a_text(value: Any) -> None:
     assert text == value if isinstance(value, str) else json.loads(text) is not ...
 
 
+def test_what_says_where_it_lies_in_memory_is_no_answer() -> None:
+    assert as_text({"at": {1}}) == '{"at": "{1}"}'
+    for value in (object(), [iter([1])], (n for n in [1])):
+        with pytest.raises(TypeError, match=r"it returned '\w+', which says nothing"):
+            as_text(value)
+
+
+def test_sphinx_types_are_no_words_of_the_tool() -> None:
+    def f(a: list[int], b: int) -> None:
+        """Do.
+
+        :param a: The a.
+        :type a: list
+        :param b: The b.
+        """
+
+    found = described("f", f)["function"]
+    assert found["description"] == "Do."
+    said = found["parameters"]["properties"]
+    assert (said["a"]["description"], said["b"]["description"]) == ("The a.", "The b.")
+
+
 def test_a_module_offers_what_it_defines_or_names(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("tools_x7")
     exec("from json import dumps\ndef a(): ...\ndef _b(): ...\nC = 1", vars(module))

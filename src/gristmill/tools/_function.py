@@ -18,7 +18,9 @@ from typing import Any
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 _GOOGLE = re.compile(r"^\s*(?:Args|Arguments|Parameters):\s*$")
 _SPHINX = re.compile(r"^\s*:param (?:[^:]*\s)?(\w+):\s*(.*)$")
+_SPHINX_TYPE = re.compile(r"^\s*:type\b")
 _NAMED = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s*(.*)$")
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-fA-F]+>", re.DOTALL)
 _SECTION = re.compile(r"^\s*(?:[A-Z]\w+:\s*$|:(?:returns?|rtype|raises?)\b)")
 
 
@@ -107,6 +109,8 @@ def _documented(text: str) -> tuple[str, dict[str, str]]:
     for line in text.splitlines():
         if found := _SPHINX.match(line):
             about[found[1]] = found[2]
+        elif _SPHINX_TYPE.match(line):
+            continue
         elif _GOOGLE.match(line):
             listing, depth, last = True, 0, ""
         elif listing and (found := _NAMED.match(line)) and (not depth or len(found[1]) == depth):
@@ -124,8 +128,17 @@ def _documented(text: str) -> tuple[str, dict[str, str]]:
 
 def as_text(value: Any) -> str:
     """What a function returned, as a model reads it: a text as it is, all else as JSON, and what
-    JSON does not have as its `str` there."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    JSON does not have as its `str` there. Raises TypeError for what says an address alone, as
+    generators do, and ValueError for what holds itself."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_said)
+
+
+def _said(value: Any) -> str:
+    text = str(value)
+    if _ADDRESS.fullmatch(text):
+        kind = type(value).__name__
+        raise TypeError(f"it returned '{kind}', which says nothing; return a text, or JSON")
+    return text
 
 
 def why(error: BaseException) -> str:
