@@ -22,12 +22,13 @@ from gristmill.judges.reward import Reward
 from gristmill.mill.config import Config, Generate
 from gristmill.parts import build
 from gristmill.recipes.open_qa import OpenQa
+from gristmill.tools.server import Place
 from gristmill.train.config import KINDS, Batch, Lora, Optimizer
 from gristmill.train.stages import StagesConfig
 
 PARTS: tuple[type[BaseModel], ...] = (
     *(Config, Generate, Llm, Genrm, Reward, Code, OpenQa, Source, FlywheelConfig),
-    *(Contestant, Duel, PageConfig, StagesConfig, Batch, Optimizer, Lora, *KINDS.values()),
+    *(Contestant, Duel, PageConfig, StagesConfig, Batch, Optimizer, Lora, Place, *KINDS.values()),
 )
 
 

@@ -145,6 +145,9 @@ def test_what_a_users_module_raises_is_one_line(gristmill: Gristmill, tmp_path: 
     done = gristmill("run", run_of(tmp_path, keep=["broken_x1:All"]))
     assert done.code == 2
     assert "keep[0]: cannot load 'broken_x1:All': ZeroDivisionError: division by zero" in done.line
+    (tmp_path / "broken_x1.py").write_text("import sys; sys.exit(3)")
+    done = gristmill("run", run_of(tmp_path, keep=["broken_x1:All"]))
+    assert done.code == 2 and "cannot load 'broken_x1:All': SystemExit: 3" in done.line
 
 
 def test_a_folder_that_is_only_looked_at_runs_nothing(

@@ -60,6 +60,8 @@ ALIASES: dict[str, tuple[tuple[str, str], ...]] = {
         (("data", HERE + ", `[{{file: ...}}]`"), ("prompts", HERE + ", `{{file: ...}}`")),
     ),
     **dict.fromkeys(("path", "data_files"), (("file", HERE),)),
+    # An MCP server, as desktop programs name it.
+    "args": (("command", "it is part of `{}`, a list: the program, then what it is given"),),
     "max_samples": (("limit", HERE),),
     **dict.fromkeys(
         ("output_dir", "output", "out", "save_dir"),

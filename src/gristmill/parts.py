@@ -38,6 +38,7 @@ P = TypeVar("P", bound=BaseModel)
 
 _SHAPES = {
     "list_type": "write a list, each entry on a line that begins with `- `",
+    "tuple_type": "write a list, [first, second]",
     "model_type": "write {key: value}",
     "dict_type": "write {key: value}",
 }
@@ -177,20 +178,22 @@ def refuse_code(name: str, where: str = "") -> None:
 
 
 def users_own(name: str, where: str) -> Any:
-    """What `my_pkg.mod:name` names. Importing it runs it; it is looked for in the working directory
-    too, after all other places. Raises ConfigError."""
+    """What `my_pkg.mod:name` names, or the module `my_pkg.mod`. Importing it runs it; it is looked
+    for in the working directory too, after all other places. Raises ConfigError."""
     refuse_code(name, where)
-    module, _, inside = name.partition(":")
+    module, colon, inside = name.partition(":")
     here = str(Path.cwd())
     # Where the command is an entry point, Python does not look there.
     added = here not in sys.path and "" not in sys.path
     if added:
         sys.path.append(here)
     try:
-        return getattr(import_module(module), inside)
-    except Exception as error:  # whatever a module of the user's raises
+        found = import_module(module)
+        return getattr(found, inside) if colon else found
+    except (Exception, SystemExit) as error:  # whatever a module of the user's raises
         what = f"{type(error).__name__}: {error}"
-        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+        if absent and colon:
             what += "; a class of yours is my_pkg.module:Class, a model stands in the options of a "
             what += "part: `reward: {model: ...}`"
         raise ConfigError(f"{where}: cannot load '{name}': {what}") from error

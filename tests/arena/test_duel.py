@@ -43,6 +43,11 @@ def says(word: str) -> Any:
     return answer
 
 
+def calls_alone(messages: list[dict[str, Any]], index: int, seed: int) -> dict[str, Any]:
+    call = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    return {"content": None, "tool_calls": [call]}
+
+
 def picks_good(messages: list[dict[str, Any]], index: int, seed: int) -> str:
     """Whatever stands first in order: good, same, poor; unreadable where it is told to be."""
     calls["judge"] += 1
@@ -58,6 +63,7 @@ def picks_good(messages: list[dict[str, Any]], index: int, seed: int) -> str:
 def _duelists(monkeypatch: pytest.MonkeyPatch) -> None:
     functions = {word: says(word) for word in ("good", "poor", "same")}
     functions["system"] = lambda messages, index, seed: "|".join(m["content"] for m in messages)
+    functions["calls_alone"] = calls_alone
     module = SimpleNamespace(**functions, picks_good=picks_good)
     monkeypatch.setitem(sys.modules, "duelists", module)  # type: ignore[arg-type]
     for memory in (calls, failing, unreadable, bench_judges.asked, bench_judges.failing):
@@ -187,6 +193,14 @@ def test_a_failed_answer_is_no_battle_and_is_tried_again(tmp_path: Path) -> None
     failing.clear()
     assert run(tmp_path)["battles"] == 12
     assert calls == {"poor": 2, "good": 1, "judge": 4}
+
+
+def test_a_call_of_a_tool_is_no_answer_and_is_said(tmp_path: Path) -> None:
+    models = [{"model": GOOD, "name": "good"},
+              {"model": "scripted:duelists:calls_alone", "name": "caller"}]  # fmt: skip
+    found = run(tmp_path, models=models, count=2)
+    said = "caller answered nothing but called a tool, and nobody answers calls here"
+    assert said in found["models"]["caller"]["first_failure"]
 
 
 def test_a_second_run_costs_no_call_and_a_lost_table_is_filled_again(tmp_path: Path) -> None:

@@ -291,6 +291,34 @@ def test_xlam() -> None:
     assert refused({**row, "answers": '[{"x": 1}]'}, CONVERSATION) == "bad_calls"
 
 
+def test_xlams_arguments_become_a_schema() -> None:
+    flat = {
+        "type": {"type": "str", "description": "Of what."},
+        "ids": {"type": "List[int], optional"},
+        "near": {"type": "Union[int, str]", "default": 3},
+    }
+    row = {
+        "query": "Q?",
+        "answers": '[{"name": "f"}]',
+        "tools": [{"name": "f", "parameters": flat}],
+    }
+    (tool,) = orjson.loads(read(row, PROMPT).prompt.tools)
+    assert tool["function"]["parameters"] == {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "description": "Of what."},
+            "ids": {"type": "array"},
+            "near": {"default": 3},
+        },
+        "required": ["type"],
+    }
+    for schema in ({"type": "dict", "properties": {"x": {"type": "int"}}}, {"properties": flat},
+                   {"additionalProperties": {"type": "string"}}, {}):  # fmt: skip
+        row["tools"] = [{"name": "f", "parameters": schema}]
+        (tool,) = orjson.loads(read(row, PROMPT).prompt.tools)
+        assert tool["function"]["parameters"] == schema
+
+
 @pytest.mark.parametrize(
     ("turn", "learned"),
     [({"weight": 0}, False), ({"weight": 1}, True), ({"weight": None}, True),

@@ -37,6 +37,9 @@ def convert(amount: float, unit: Literal["km", "mi"] = "km") -> dict[str, float]
 def _hidden() -> str:
     return "no"
 
+async def later() -> str:
+    return "awaited"
+
 def peek() -> str:
     return ",".join(sorted(os.environ))
 
@@ -112,7 +115,10 @@ def test_what_no_json_can_be_is_refused_by_name() -> None:
     def gathers(*values: int) -> None: ...
     def defaults(of: str = object()) -> None: ...  # type: ignore[assignment]
 
-    for function, said in ((takes, "'path' is"), (gathers, "has no name"), (defaults, "no JSON")):
+    def unknown(of: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    for function, said in ((takes, "'path' is"), (gathers, "has no name"), (defaults, "no JSON"),
+                           (unknown, "f: its type hints: name 'Nowhere'")):  # fmt: skip
         with pytest.raises(TypeError, match=said):
             described("f", function)
 
@@ -124,12 +130,42 @@ def test_whatever_a_function_returns_is_a_text(value: Any) -> None:
     assert text == value if isinstance(value, str) else json.loads(text) is not ...
 
 
+def test_what_says_where_it_lies_in_memory_is_no_answer() -> None:
+    assert as_text({"at": {1}}) == '{"at": "{1}"}'
+    for value in (object(), [iter([1])], (n for n in [1])):
+        with pytest.raises(TypeError, match=r"it returned '\w+', which says nothing"):
+            as_text(value)
+
+
+def test_sphinx_types_are_no_words_of_the_tool() -> None:
+    def f(a: list[int], b: int) -> None:
+        """Do.
+
+        :param a: The a.
+        :type a: list
+        :param b: The b.
+        """
+
+    found = described("f", f)["function"]
+    assert found["description"] == "Do."
+    said = found["parameters"]["properties"]
+    assert (said["a"]["description"], said["b"]["description"]) == ("The a.", "The b.")
+
+
 def test_a_module_offers_what_it_defines_or_names(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("tools_x7")
     exec("from json import dumps\ndef a(): ...\ndef _b(): ...\nC = 1", vars(module))
     assert list(functions(vars(module))) == ["a"]
     vars(module)["__all__"] = ["dumps"]
     assert list(functions(vars(module))) == ["dumps"]
+    exec("class C:\n  def m(self, x: int): ...\nm = C().m", vars(module))
+    exec("import functools\n@functools.cache\ndef c(x: int): ...", vars(module))
+    vars(module)["__all__"] = ["m", "c", "C"]
+    found = functions(vars(module))
+    assert [list(parameters(f)["properties"]) for f in found.values()] == [["x"], ["x"]]
+    vars(module)["__all__"] = ["gone"]
+    with pytest.raises(TypeError, match="'gone', which is not there"):
+        functions(vars(module))
     vars(module)["__all__"] = []
     monkeypatch.setitem(sys.modules, "tools_x7", module)
     with pytest.raises(ConfigError, match="defines no function"):
@@ -157,10 +193,11 @@ def test_a_script_runs_in_the_sandbox_alone(tmp_path: Path) -> None:
     found = Listed([open_source({"file": str(file), "timeout": 2.0, "max_result_kib": 4}, "x")])
     first, *others = (tool["function"] for tool in json.loads(found.tools))
     assert first["parameters"]["properties"]["amount"]["description"] == "How many."
-    assert [tool["name"] for tool in others] == ["peek", "spin", "flood", "leave", "fetch"]
+    names = ["later", "peek", "spin", "flood", "leave", "fetch"]
+    assert [tool["name"] for tool in others] == names
     said = answers(
         found, ("convert", {"amount": 8, "unit": None}), ("peek", {}), ("spin", {}), ("flood", {}),
-        ("leave", {}), ("fetch", {}),
+        ("leave", {}), ("fetch", {}), ("later", {}),
     )  # fmt: skip
     assert said[0] == '{"mi": 5.0}'
     assert set(said[1].split(",")) <= {"HOME", "LANG", "PATH", "PWD", "TMPDIR"}
@@ -169,6 +206,7 @@ def test_a_script_runs_in_the_sandbox_alone(tmp_path: Path) -> None:
     assert said[3].endswith("é\n[cut off after 4 KiB]")
     assert said[4] == "Error: the tool ended with status 7: no word"
     assert said[5].startswith("Error: ConnectionRefusedError")
+    assert said[6] == "awaited"
 
 
 @needs_sandbox

@@ -99,7 +99,7 @@ def test_one_that_cannot_be_had_is_said_in_one_line(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match=r"mcp: .*\(⟦U\+001B⟧\[31mno licence") as found:
         listed("dies")
     assert "\x1b" not in str(found.value) and "\n" not in str(found.value)
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="no such program"):
         listed(mcp={"command": ["/no/such/program"]})
     with pytest.raises(ConfigError, match=r"mcp: http://127\.0\.0\.1:9"):
         listed(mcp={"command": [], "url": "http://127.0.0.1:9/mcp"})

@@ -5,6 +5,7 @@ OpenAI     {"type": "function", "function": {"name", "description", "parameters"
 bare       {"name", "description", "parameters"}, {"name", "arguments"}
 Anthropic  {"name", "description", "input_schema"}, {"type": "tool_use", "id", "name", "input"}
 MCP        {"name", "description", "inputSchema"}
+xLAM       {"name", "description", "parameters": {argument: {"type": "str, optional", ...}}}
 Hermes     <tools>[...]</tools> in the system message, <tool_call>{...}</tool_call> in a text,
            <tool_response>...</tool_response> in the tool's
 """
@@ -28,6 +29,22 @@ _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _RESPONSE = re.compile(r"<tool_response>(.*?)</tool_response>", re.DOTALL)
 _TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)
 _HEADING = re.compile(r"^# Tools\s*$", re.MULTILINE)
+
+
+_TYPES = {
+    "dict": "object", "float": "number", "double": "number", "int": "integer", "long": "integer",
+    "str": "string", "bool": "boolean", "list": "array", "tuple": "array", "set": "array",
+}  # fmt: skip
+"""What rows write for JSON Schema's types, in the words of a programming language."""
+_KNOWN = {"object", "number", "integer", "string", "boolean", "array", "null"}
+_SUBSCHEMAS = {"additionalProperties", "propertyNames"}
+"""Words of JSON Schema that may stand alone before a schema, and are no arguments."""
+
+
+def type_of(written: str) -> str:
+    """JSON Schema's type for what a row calls one; empty where it has none."""
+    kind = _TYPES.get(written.lower(), written.lower())
+    return kind if kind in _KNOWN else ""
 
 
 def tools_of(given: Any, field: str) -> str:
@@ -210,12 +227,34 @@ def _tool(tool: Any, place: str) -> dict[str, Any]:
     known = {
         "name": function["name"],
         "description": function.get("description"),
-        "parameters": _given(schema),
+        "parameters": _schema(_given(schema)),
         "strict": function.get("strict"),
     }
     return {
         "type": "function",
         "function": {name: value for name, value in known.items() if value is not None},
+    }
+
+
+def _schema(given: Any) -> Any:
+    """xLAM's arguments, each with its type in Python's words, as the JSON Schema that servers and
+    templates want; what is a schema as it is."""
+    if not isinstance(given, Mapping) or not given or not _SUBSCHEMAS.isdisjoint(given):
+        return given
+    properties, required = {}, []
+    for name, field in given.items():
+        if not isinstance(field, Mapping) or not isinstance(written := field.get("type"), str):
+            return given
+        # `List[int], optional`
+        kind = type_of(re.split(r"\W", written.strip(), maxsplit=1)[0])
+        more = {key: value for key, value in field.items() if key != "type"}
+        properties[name] = {**({"type": kind} if kind else {}), **more}
+        if "default" not in field and "optional" not in written.lower():
+            required.append(name)
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": required} if required else {}),
     }
 
 

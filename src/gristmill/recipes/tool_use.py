@@ -95,6 +95,8 @@ class ToolUse(Topics):
     @classmethod
     def _opens(cls, given: str | dict[str, Any]) -> str | dict[str, Any]:
         try:
+            if isinstance(given, str) and given.endswith(".py"):
+                raise ConfigError(f"functions are {{file: {given}}}, or {{python: my_pkg.tools}}")
             if not isinstance(given, str):
                 open_source(given, "tools")
         except ConfigError as error:

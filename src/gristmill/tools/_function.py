@@ -18,27 +18,35 @@ from typing import Any
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 _GOOGLE = re.compile(r"^\s*(?:Args|Arguments|Parameters):\s*$")
 _SPHINX = re.compile(r"^\s*:param (?:[^:]*\s)?(\w+):\s*(.*)$")
+_SPHINX_TYPE = re.compile(r"^\s*:type\b")
 _NAMED = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s*(.*)$")
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-fA-F]+>", re.DOTALL)
 _SECTION = re.compile(r"^\s*(?:[A-Z]\w+:\s*$|:(?:returns?|rtype|raises?)\b)")
 
 
 def functions(module: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     """The tools in a module's names: the functions of `__all__`, or else all that it defines
-    itself and that do not begin with an underscore."""
+    itself and that do not begin with an underscore; methods of an object and functions with a
+    cache, too. Raises TypeError for a name in `__all__` that is not there."""
     named = module.get("__all__")
     own = [
         name
         for name, value in module.items()
         if not name.startswith("_") and getattr(value, "__module__", None) == module["__name__"]
     ]
-    found = {name: module.get(name) for name in (own if named is None else named)}
-    return {name: value for name, value in found.items() if inspect.isfunction(value)}
+    if gone := [name for name in named or () if name not in module]:
+        raise TypeError(f"`__all__` names '{gone[0]}', which is not there")
+    found = {name: module[name] for name in (own if named is None else named)}
+    return {name: value for name, value in found.items() if inspect.isroutine(value)}
 
 
 def described(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     """A function as a tool in OpenAI's form: types from its hints, words from its docstring.
     Raises TypeError for what no JSON can be handed over as."""
-    hints = typing.get_type_hints(function, include_extras=True)
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise TypeError(f"{name}: its type hints: {error}") from None
     said, about = _documented(inspect.getdoc(function) or "")
     properties: dict[str, Any] = {}
     required = []
@@ -101,6 +109,8 @@ def _documented(text: str) -> tuple[str, dict[str, str]]:
     for line in text.splitlines():
         if found := _SPHINX.match(line):
             about[found[1]] = found[2]
+        elif _SPHINX_TYPE.match(line):
+            continue
         elif _GOOGLE.match(line):
             listing, depth, last = True, 0, ""
         elif listing and (found := _NAMED.match(line)) and (not depth or len(found[1]) == depth):
@@ -117,8 +127,18 @@ def _documented(text: str) -> tuple[str, dict[str, str]]:
 
 
 def as_text(value: Any) -> str:
-    """What a function returned, as a model reads it: a text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """What a function returned, as a model reads it: a text as it is, all else as JSON, and what
+    JSON does not have as its `str` there. Raises TypeError for what says an address alone, as
+    generators do, and ValueError for what holds itself."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_said)
+
+
+def _said(value: Any) -> str:
+    text = str(value)
+    if _ADDRESS.fullmatch(text):
+        kind = type(value).__name__
+        raise TypeError(f"it returned '{kind}', which says nothing; return a text, or JSON")
+    return text
 
 
 def why(error: BaseException) -> str:
@@ -139,7 +159,12 @@ def _main() -> None:
         if "name" not in asked:
             said = {"tools": [described(name, one) for name, one in found.items()]}
         else:
-            text = as_text(found[asked["name"]](**asked["arguments"]))
+            value = found[asked["name"]](**asked["arguments"])
+            if inspect.iscoroutine(value):
+                import asyncio
+
+                value = asyncio.run(value)
+            text = as_text(value)
             # Of what is too long so much that it is seen to be.
             data = text.encode("utf-8", "replace")[: asked["most"] + 4]
             said = {"text": data.decode("utf-8", "ignore")}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from pydantic import field_validator
+
 from gristmill.errors import ConfigError
 from gristmill.parts import users_own
 from gristmill.tools._function import as_text, described, functions, why
@@ -24,8 +26,20 @@ class Functions(ToolSource):
     """The module. Importing it and calling its functions runs the user's own code, here and with
     no limit but the time that a call may take; a script that nobody vouches for is `file`."""
 
+    @field_validator("python")
+    @classmethod
+    def _module(cls, name: str) -> str:
+        if name.endswith(".py"):
+            raise ValueError(
+                f"a script in the sandbox is {{file: {name}}}; a module that is imported here is "
+                "named as Python imports it, my_pkg.tools"
+            )
+        if ":" in name:
+            raise ValueError("name the module alone, and with `only: [...]` what is meant of it")
+        return name
+
     def _functions(self) -> dict[str, Callable[..., Any]]:
-        found = functions(users_own(f"{self.python}:__dict__", "tools.python"))
+        found = functions(vars(users_own(self.python, "tools.python")))
         if not found:
             raise ConfigError(
                 f"tools.python: '{self.python}' defines no function; write functions with type "
@@ -36,7 +50,7 @@ class Functions(ToolSource):
     def listed(self) -> list[dict[str, Any]]:
         try:
             return [described(name, function) for name, function in self._functions().items()]
-        except (TypeError, NameError) as error:
+        except TypeError as error:
             raise ConfigError(f"tools.python: {self.python}: {error}") from None
 
     def open(self) -> Answers:

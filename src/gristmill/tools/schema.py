@@ -9,15 +9,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from gristmill.foreign import read_json
+from gristmill.intake.calls import type_of
 from gristmill.page.text import one_line
 from gristmill.records import ToolCall
 
-_TYPES = {
-    "dict": "object", "float": "number", "double": "number", "int": "integer", "long": "integer",
-    "str": "string", "bool": "boolean", "list": "array", "tuple": "array",
-}  # fmt: skip
-"""What rows write for JSON Schema's types, in the words of a programming language."""
-_KNOWN = {"object", "number", "integer", "string", "boolean", "array", "null"}
 _LEFT = {"pattern", "patternProperties", "format"}
 """Not checked: an expression of somebody's row can take hours on a short text."""
 
@@ -79,8 +74,12 @@ def schemas_of(tools: str) -> dict[str, Schema] | None:
             schema.setdefault("additionalProperties", False)
         try:
             Draft202012Validator.check_schema(schema)
-        except (SchemaError, RecursionError) as error:
-            raise Unreadable(f"{function['name']}: {one_line(error, 200)}") from None
+        except SchemaError as error:
+            place = ".".join(map(str, error.absolute_path))
+            what = one_line(f"'{place}': {error.message}", 200)
+            raise Unreadable(f"{function['name']}: {what}") from None
+        except RecursionError as error:
+            raise Unreadable(f"{function['name']}: {error}") from None
         # A registry of its own: by the default one, what a `$ref` names would be fetched.
         check = Draft202012Validator(schema, registry=Registry())
         fields = schema.get("properties", {}).items()
@@ -99,8 +98,8 @@ def _plain(schema: Any) -> Any:
         if key in _LEFT:
             continue
         if key == "type" and isinstance(value, str):
-            value = _TYPES.get(value.lower(), value.lower())
-            if value not in _KNOWN:
+            value = type_of(value)
+            if not value:
                 continue
         elif key in ("properties", "$defs", "definitions") and isinstance(value, dict):
             value = {name: _plain(one) for name, one in value.items()}

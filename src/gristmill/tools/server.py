@@ -259,4 +259,6 @@ def _why(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
         notes += [note for note in getattr(error, "__notes__", ()) if note]
+    if isinstance(error, FileNotFoundError):  # its own words do not say of what
+        return "there is no such program in PATH, or no such `folder`"
     return one_line(f"{why(error)}{f' ({notes[0]})' if notes else ''}", 300)

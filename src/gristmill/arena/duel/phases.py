@@ -43,7 +43,9 @@ def answer(bouts: Bouts, place: int, seed: int, answers: Kept, watch: Watch) -> 
             replace(prompt, messages=turns), 0, sampling
         )
         if not given.text.strip():
-            raise BackendError("empty", f"{model.called} answered nothing ({given.finish_reason})")
+            calls = "but called a tool, and nobody answers calls here"
+            what = calls if given.tool_calls else f"({given.finish_reason})"
+            raise BackendError("empty", f"{model.called} answered nothing {what}")
         return given
 
     def keep(prompt: Prompt, given: Response | Failed) -> int:
