@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from transformers import AutoTokenizer
 
 import gristmill
 from gristmill.intervals import wilson
@@ -288,9 +289,13 @@ def _times(home: Path) -> dict[str, float]:
 def install(home: Path, text: str) -> None:
     """Put a family's models and the card where the package has them."""
     for name, folder in MODELS.items():
-        for file in sorted((home / folder / "model").iterdir()):
-            if file.name != "README.md":
+        model = home / folder / "model"
+        for file in sorted(model.iterdir()):
+            if file.suffix in (".json", ".safetensors"):
                 shutil.copyfile(file, tiny_path(name) / file.name)
+        # One file less: the template travels inside tokenizer_config.json.
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        tokenizer.save_pretrained(tiny_path(name), save_jinja_files=False)
     (tiny_path("base").parent / "README.md").write_text(text)
 
 

@@ -131,6 +131,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "math": {"keywords": ["sum", "ratio", "loop"], "topics": 3},
     "open_qa": {"personas": 12},
     "self_instruct": {"seeds": "seeds.jsonl"},
+    "tool_use": {"tools": "tools.json"},
     "two_turn": {"seeds": {"writing": {}}},
     "writing": {"refinements": 2},
 }
@@ -145,6 +146,7 @@ def test_every_recipe_is_here() -> None:
 def test_no_recipe_takes_more_than_was_forecast(tmp_path: Path, name: str, model: str) -> None:
     seeds = ({"prompt": f"Describe the {n}th planet of the star {n * 7}."} for n in range(40))
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(s) + "\n" for s in seeds))
+    (tmp_path / "tools.json").write_text(json.dumps([{"name": n} for n in ("look", "land")]))
     (tmp_path / "docs").mkdir()
     for n in range(9):
         (tmp_path / "docs" / f"{n}.md").write_text(f"# Planet {n}\n\n" + f"It has {n} moons. " * n)
