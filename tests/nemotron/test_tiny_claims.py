@@ -16,14 +16,14 @@ from gristmill.nemotron import tiny_path  # noqa: E402
 from local_models import one_thread  # noqa: E402
 
 QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
-RECIPE = Path(__file__).parents[2] / "benchmarks" / "tiny.py"
+RECIPE = Path(__file__).parents[2] / "benchmarks" / "family.py"
 
 
 def recipe() -> Any:
-    spec = importlib.util.spec_from_file_location("tiny", RECIPE)
+    spec = importlib.util.spec_from_file_location("family", RECIPE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["tiny"] = module
+    sys.modules["family"] = module
     spec.loader.exec_module(module)
     return module
 

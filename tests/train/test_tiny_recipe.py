@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-RECIPE = Path(__file__).parents[2] / "benchmarks" / "tiny.py"
+RECIPE = Path(__file__).parents[2] / "benchmarks" / "family.py"
 TOY = {
     "train staged": [
         "stages.0.pretrain.data.0.file=tutor:400:text",
@@ -23,10 +23,10 @@ TOY = {
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("tiny_recipe", RECIPE)
+    spec = importlib.util.spec_from_file_location("family_recipe", RECIPE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "tiny_recipe", module)
+    monkeypatch.setitem(sys.modules, "family_recipe", module)
     spec.loader.exec_module(module)
     real = module._command
 

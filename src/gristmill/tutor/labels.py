@@ -125,8 +125,10 @@ def helpsteer2_rows(
         gap, refusal = unanswerable(question, rng)
         if not answerable:
             asked = gap
+        refused = False
         for _ in range(min(responses, n - made)):
-            refused = rng.random() < (REFUSED if answerable else 0.5)
+            # Once a prompt at most: a second refusal would be the same.
+            refused = not refused and rng.random() < (REFUSED if answerable else 0.5)
             quality = rng.choices(list(MIX), list(MIX.values()))[0]
             text = refusal if refused else answer(question, quality, rng)
             five = labels_of(grade(question, text), text, answerable=answerable)

@@ -1,6 +1,6 @@
 """Make the embedded tiny family by gristmill's own commands, measure it, and write its card.
 
-    python benchmarks/tiny.py [--home out/tiny] [--seeds 0 1] [--install]
+    python benchmarks/family.py [--home out/tiny] [--seeds 0 1] [--install]
 
 For each seed, on one core each: `gristmill train staged`, `run` and `train reward` on the configs
 of examples/tiny, from nothing. What is there already is kept, so that it can be stopped and started
