@@ -63,7 +63,7 @@ bench: $(VENV)/.dev  ## the benchmarks that the README quotes
 	$(BIN)/python benchmarks/truth.py
 
 tiny: $(VENV)/.dev  ## train the embedded family anew, with two seeds, a core each
-	$(BIN)/python benchmarks/family.py --install
+	$(BIN)/python benchmarks/family.py
 
 clean:
 	rm -rf $(VENV) quickstart out
