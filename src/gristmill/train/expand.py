@@ -19,7 +19,7 @@ NORMS = ("norm", "final_layernorm", "final_layer_norm")
 
 
 def expand(model: Any, number: int, name: str) -> None:
-    """Put copies of the last layer on top that add nothing yet, and let nothing below them change.
+    """Put layers like the last on top that add nothing yet, and let nothing below them change.
 
     Trained are then the new layers, the last norm, and a head that is not the embeddings.
     name: of the model, for errors. Raises ConfigError for a model whose layers are not known.
@@ -46,7 +46,7 @@ def expand(model: Any, number: int, name: str) -> None:
 
 @torch.no_grad()
 def _identity(layer: nn.Module, place: int, config: Any) -> nn.Module:
-    """A copy of a layer, for another place, that hands on what it is given."""
+    """A layer like another, for another place, that hands on what it is given."""
     made = deepcopy(layer, {id(config): config})  # the model's one config, not a copy of it
     for name, module in made.named_modules():
         if isinstance(module, nn.Linear):
