@@ -35,7 +35,7 @@ def expand(model: Any, number: int, name: str) -> None:
     config.num_hidden_layers = count + number
     for key, value in vars(config).items():
         # What is said of each layer, such as whether its window slides.
-        if isinstance(value, list) and len(value) == count:
+        if "layer" in key and isinstance(value, list) and len(value) == count:
             setattr(config, key, [*value, *value[-1:] * number])
     if not torch.allclose(_states(model), before):
         raise ConfigError(
