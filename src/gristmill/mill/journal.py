@@ -108,7 +108,9 @@ class Journal:
         self.vectors = Kept(folder / VECTORS)
         self.finished = Places()
         self.failed: set[int] = set()
-        self._partial: dict[int, list[Any]] = {}
+        self._partial: dict[int, dict[int, list[Any]]] = {}
+        """Of each prompt the records of its samples: the latest by their index, those that were
+        found here by numbers below 0."""
         self._limit = PARTIAL_LIMIT
         self.spent = spent_in(folder)
         # A shard has an allowance of its own (`gristmill.mill.allowance`).
@@ -123,7 +125,8 @@ class Journal:
                 and (shard is None or shard.has(key))
                 and (key not in self.finished or key in self.failed)
             ):
-                self._partial.setdefault(key, []).append(record)
+                found = self._partial.setdefault(key, {})
+                found[~len(found)] = record
 
     def _note(self, key: int, place: int, count: int, failed: bool) -> None:
         if not failed:
@@ -142,8 +145,7 @@ class Journal:
         record = [key, _pack(sample), spent.as_list()]
         self._under_way.append(record)
         # What was known of the sample before is in it.
-        before = self._partial.get(key, ())
-        self._partial[key] = [*(r for r in before if r[1][0] != sample.index), record]
+        self._partial.setdefault(key, {})[sample.index] = record
         if self._under_way.end > self._limit:
             self.forget_partial(spent)
             self._limit = max(PARTIAL_LIMIT, 2 * self._under_way.end)
@@ -165,7 +167,7 @@ class Journal:
         """
         known = self.samples(place, key) if place is not None else ()
         result = {s.index: s for s in known if s.response is not None}
-        for record in self._partial.get(key, ()):
+        for record in self._partial.get(key, {}).values():
             sample = _unpack(record[1])
             # Of one journal, later records know more; of several, any may be the one that does.
             old = result.get(sample.index)
@@ -203,7 +205,7 @@ class Journal:
 
     def forget_partial(self, spent: Spent) -> None:
         """Drop partial results of prompts that are finished by now."""
-        records = [r for records in self._partial.values() for r in records]
+        records = [r for found in self._partial.values() for r in found.values()]
         self._under_way.restart([*records, [0, None, spent.as_list()]])
 
 
