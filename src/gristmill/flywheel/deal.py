@@ -115,8 +115,7 @@ def write_rows(rows: Rows, file: Path) -> None:
 
 def _read(sources: Sequence[Source], mill: Config) -> tuple[list[Prompt], int]:
     """(prompts in order, how many rows are none)."""
-    tools = listed.tools if (listed := mill.tools()) else ""
-    found = list(read_prompts(sources, mill.system, tools=tools))
+    found = list(read_prompts(sources, mill.system, tools=mill.offered()))
     prompts = [item for item in found if isinstance(item, Prompt)]
     return prompts, len(found) - len(prompts)
 

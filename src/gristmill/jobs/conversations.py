@@ -22,6 +22,7 @@ from gristmill.intake.record import CONVERSATION
 from gristmill.intake.source import Source
 from gristmill.nemotron.chat import thought_first
 from gristmill.records import Message
+from gristmill.storage.tables import place_of
 
 EXPLAINED = (
     "# Tools\n\nYou may call tools. They are described within <tools> and </tools>:\n"
@@ -37,8 +38,8 @@ def conversations_in(source: str) -> Source:
     folder = Path(source)
     if not (folder / "run.yaml").is_file():
         return Source(file=source)
-    found = next((p for n in ("sft.parquet", "sft") if (p := folder / "data" / n).exists()), None)
-    if found is None:
+    found = place_of(folder / "data" / "sft.parquet")
+    if not found.exists():
         raise DataError(f"{source}: has no data set 'sft'; add it to `export`, and run again")
     return Source(file=str(found))
 

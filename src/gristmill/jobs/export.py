@@ -128,7 +128,7 @@ def _sources(source: str) -> tuple[list[Source], str | None, str]:
     config = Config.of({key: values[key] for key in Config.model_fields if key in values})
     # What recipes wrote lies in the folder.
     config = Supply(config, folder, None).as_files()
-    return config.sources, config.system, listed.tools if (listed := config.tools()) else ""
+    return config.sources, config.system, config.offered()
 
 
 def _read(sources: list[Source]) -> Iterator[Path]:

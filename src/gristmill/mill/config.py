@@ -30,7 +30,6 @@ from gristmill.mill.prompts import PromptSource, open_source
 from gristmill.parts import Options, build, name_of, open_part
 from gristmill.records import prompt_id
 from gristmill.settings import configured
-from gristmill.tools.simulated import Simulated
 from gristmill.tools.toolbox import Listed
 
 DataSet = Literal["sft", "preference", "scored"]
@@ -166,6 +165,10 @@ class Config(Options):
         """The tools that models may call, who have the same ones, if any. Raises InputError."""
         return Listed(self.generate[0].tools) if self.generate[0].tools else None
 
+    def offered(self) -> str:
+        """The tools that prompts which bring none are read with, as `Prompt.tools`."""
+        return listed.tools if (listed := self.tools()) else ""
+
     def lineup(self) -> Lineup:
         """Who answers which prompt."""
         return Lineup(self.entries, self.seed)
@@ -282,8 +285,7 @@ def _called(entry: Generate, tools: Listed | None) -> dict[str, Any]:
     """What a model may call: other schemas, another run; wherever the tools are."""
     if tools is None:
         return {}
-    players = [s.simulate for s in tools.sources if isinstance(s, Simulated)]
-    played = [_decisive(player) | _files(player) for player in players]
+    played = [_decisive(player) | _files(player) for player in entry.players]
     schemas = prompt_id((), tools.tools)
     return {"tools": [schemas, *played], "max_steps": entry.max_steps}
 

@@ -35,8 +35,8 @@ def items(
 ) -> Iterator[tuple[Prompt, int] | Refused]:
     """All rows of the config's sources, prompts with their keys, the first `limit` of them."""
     shown = questions(chain.from_iterable(config.lineup().examples))
-    tools = listed.tools if (listed := config.tools()) else ""
-    return islice(keyed_prompts(config.sources, config.system, unused, shown, tools), limit)
+    found = keyed_prompts(config.sources, config.system, unused, shown, config.offered())
+    return islice(found, limit)
 
 
 class Feed:

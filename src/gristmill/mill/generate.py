@@ -11,6 +11,7 @@ from gristmill.backends.calling import Sampled
 from gristmill.errors import ConfigError
 from gristmill.intake.source import Source
 from gristmill.mill.examples import Example, open_example
+from gristmill.tools.simulated import Simulated, Simulator
 from gristmill.tools.toolbox import AnySource, open_source
 
 
@@ -66,6 +67,11 @@ class Generate(Sampled):
             return tuple(open_source(one, f"[{i}]") for i, one in enumerate(entries))
         except ConfigError as error:
             raise ValueError(str(error)) from None
+
+    @property
+    def players(self) -> list[Simulator]:
+        """The models that play tools."""
+        return [source.simulate for source in self.tools if isinstance(source, Simulated)]
 
     def located(self, folder: Path) -> Self:
         """The same with the paths of its examples and tools starting from a folder."""

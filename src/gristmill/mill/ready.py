@@ -14,7 +14,6 @@ from gristmill.mill.config import Config
 from gristmill.mill.feed import items
 from gristmill.mill.prompts import check_source
 from gristmill.parts import name_of
-from gristmill.tools.simulated import Simulated
 
 
 def check(config: Config) -> None:
@@ -32,9 +31,8 @@ def openers(config: Config) -> Iterator[Callable[[], Backend]]:
     """What opens each model of a config, which raises InputError for what it lacks here. Opened is
     not entered: nothing is loaded and nobody asked."""
     yield from (partial(open_chat, entry) for entry in config.generate)
-    for source in config.generate[0].tools:
-        if isinstance(source, Simulated):
-            yield partial(open_chat, source.simulate)
+    for player in config.generate[0].players:
+        yield partial(open_chat, player)
     yield from (judge.open for judge in config.open_judges())
     for source in config.prompts:
         for part in () if isinstance(source, Source) else source.parts:

@@ -23,7 +23,6 @@ from gristmill.mill.synthesis import Writing
 from gristmill.mill.tally import Tally
 from gristmill.mill.write import Passage
 from gristmill.records import Response
-from gristmill.tools.simulated import Simulated
 from gristmill.tools.toolbox import Toolbox
 
 
@@ -42,8 +41,7 @@ class Session:
         judges = sorted(self.config.open_judges(), key=lambda j: isinstance(j, GroupJudge))
         generate = self.config.generate
         spent, elsewhere = self.journal.spent, self.journal.elsewhere
-        players = [s.simulate for s in generate[0].tools if isinstance(s, Simulated)]
-        paid = prices([*generate, *players]), prices(judges)
+        paid = prices([*generate, *generate[0].players]), prices(judges)
         self.purse = Purse(self.config.budget, spent, *paid, elsewhere)
         self.judges: list[tuple[Judge, Backend]] = [
             (judge, self._opened(judge, number)) for number, judge in enumerate(judges)

@@ -22,8 +22,10 @@ class Unreadable(Exception):
 
 
 class Schema(NamedTuple):
-    """What a tool takes. required: arguments. defaults: of its arguments, where it says one."""
+    """What a tool takes. tool: itself, in OpenAI's form. required: arguments. defaults: of its
+    arguments, where it says one."""
 
+    tool: dict[str, Any]
     check: Any
     required: frozenset[str]
     defaults: Mapping[str, Any]
@@ -85,7 +87,7 @@ def schemas_of(tools: str) -> dict[str, Schema] | None:
         fields = schema.get("properties", {}).items()
         known = {n: f["default"] for n, f in fields if isinstance(f, dict) and "default" in f}
         required = frozenset(schema.get("required", ()))
-        found[function["name"]] = Schema(check, required, known)
+        found[function["name"]] = Schema(tool, check, required, known)
     return found or None
 
 

@@ -13,7 +13,6 @@ import orjson
 
 from gristmill.backends.decoding import sendable
 from gristmill.errors import BackendError, ConfigError, MissingExtra
-from gristmill.foreign import read_json
 from gristmill.page.text import one_line
 from gristmill.parts import build, nearest
 from gristmill.records import Message, Prompt, ToolCall
@@ -163,20 +162,19 @@ class Toolbox:
         return Message("tool", sendable(text), tool_call_id=call.id, name=call.name)
 
     async def _answer(self, call: ToolCall, prompt: Prompt, before: Sequence[Message]) -> str:
-        tools = {t["function"]["name"]: t for t in read_json(prompt.tools)} if prompt.tools else {}
-        if (tool := tools.get(call.name)) is None:
+        tools = schemas_of(prompt.tools) or {}
+        if (schema := tools.get(call.name)) is None:
             known = ", ".join(tools)
             raise ToolError(f"there is no tool '{call.name[:100]}'; there are: {known}")
         arguments = arguments_in(call)
         if isinstance(arguments, str):
             raise ToolError(arguments)
-        schema = (schemas_of(prompt.tools) or {})[call.name]
         arguments = schema.without_nulls(arguments)
         if wrong := schema.against(arguments):
             raise ToolError(wrong[:1000])
         place = self.listed.owner(call.name)
         assert place is not None  # `check` has looked at all of them
-        source, asked = self.listed.sources[place], Asked(tool, arguments, before)
+        source, asked = self.listed.sources[place], Asked(schema.tool, arguments, before)
         async with self._gates[place]:
             text = await self._in_time(place, source, asked)
         most = source.max_result_kib << 10

@@ -78,16 +78,17 @@ def prepare(config: TrainConfig) -> Work:
     objective = _objective(config)
     learner = model.load(config, objective.head if objective else "tokens")
     limits = [n for n in (config.max_length, learner.context) if n is not None]
+    answers = isinstance(config, RewardConfig) and config.likelihood > 0
     encoder = Encoder(
         learner.tokenizer,
         ends=isinstance(config, RewardConfig),
-        answers=isinstance(config, RewardConfig) and config.likelihood > 0,
+        answers=answers,
         limit=min(limits, default=None),
         turns=config.turns if isinstance(config, SftConfig) else "all",
         reasoning=config.reasoning if isinstance(config, ChatConfig) else "keep",
     )
     data = encoded(config, encoder)
-    if isinstance(config, RewardConfig):
+    if answers:
         data = replace(data, held=[ended(item) for item in data.held])
     _begin_head(learner, config, data)
     work = Work(
