@@ -3,13 +3,16 @@ how likely the model below finds what it reads."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
     GPT2Config,
@@ -25,8 +28,10 @@ from transformers import (
 from gristmill.errors import ConfigError
 from gristmill.packing import pack
 from gristmill.train import config_of, run
+from gristmill.train.expand import Likelihood, expand
 from gristmill.train.losses import likelihood
 from gristmill.train.model import load
+from gristmill.train.objectives import _apart
 from gristmill.train.prepare import prepare
 from local_models import SIZES, chat_model, save
 from trainings import (
@@ -106,37 +111,82 @@ def test_only_what_is_new_is_trained(chat: Path, rated: Path, tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize("keep", [None, 1])
 @pytest.mark.parametrize("loss", ["regression", "both", "bradley_terry"])
 def test_likelihood_is_what_the_language_model_says(
-    loss: str, chat: Path, rated: Path, tmp_path: Path
+    loss: str, keep: int | None, chat: Path, rated: Path, tmp_path: Path
 ) -> None:
     pairs = write_rows(tmp_path / "pairs.jsonl", pair_rows(8))
     data = {"regression": [rated], "both": [rated, pairs], "bradley_terry": [pairs]}[loss]
     sources = [{"file": str(file)} for file in data]
-    config = reward(chat, rated, likelihood=0.5, loss=loss, data=sources)
+    config = reward(chat, rated, likelihood=0.5, loss=loss, data=sources, keep_layers=keep)
     work = prepare(config)
     language: Any = AutoModelForCausalLM.from_pretrained(chat, dtype=torch.float32)
     items = work.data.items[:6]
     batch = pack([s for item in items for s in item.sequences])
     said = work.learner.module.train()(batch, None)
-    at = unknown = 0
+    at = 0
     for sequence in (s for item in items for s in item.sequences):
         ids = torch.from_numpy(sequence.ids).long()
         with torch.no_grad():
             logs = torch.log_softmax(language(input_ids=ids[None]).logits[0], -1)
         wanted = logs[sequence.reads - 1, ids[sequence.reads]]
-        found = said[at : at + len(wanted), -1]
-        known = ~found.isnan()
-        unknown += int((~known).sum())
-        assert torch.allclose(found[known], wanted[known], atol=1e-4)
+        # Those behind a shared beginning, too, whose neighbour is elsewhere in the pack.
+        assert torch.allclose(said[at : at + len(wanted), -1], wanted, atol=1e-4)
         at += len(wanted)
-    # Behind a shared beginning stands one token whose neighbour is elsewhere, at most.
     assert at == len(said)
-    assert unknown <= sum(len(item.sequences) for item in items)
     run(config, tmp_path / "out")
     assert all("likelihood" in line for line in log_of(tmp_path / "out") if "loss" in line)
     assert not any("likelihood" in name for name in weights_of(tmp_path / "out"))
     assert "likelihood" not in metrics_of(tmp_path / "out")["validation"]
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_likelihood_of_a_whole_model_with_fewer_layers_kept(
+    family: str, rated: Path, tmp_path: Path
+) -> None:
+    kind, config = OTHERS[family]
+    torch.manual_seed(3)
+    place = save(kind(config), tmp_path / family)
+    work = prepare(reward(place, rated, likelihood=0.5, keep_layers=1))
+    assert work.learner.module.plain.config.num_hidden_layers == 3
+    item = work.data.items[0]
+    (sequence,) = item.sequences
+    said = work.learner.module.train()(pack([sequence]), None)
+    language: Any = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
+    ids = torch.from_numpy(sequence.ids).long()
+    with torch.no_grad():
+        logs = torch.log_softmax(language(input_ids=ids[None]).logits[0], -1)
+    wanted = logs[sequence.reads - 1, ids[sequence.reads]]
+    assert torch.allclose(said[:, -1], wanted, atol=1e-4)
+    made = run(reward(place, rated, likelihood=0.5, keep_layers=1), tmp_path / "out")
+    found: Any = AutoModelForSequenceClassification.from_pretrained(made.model)
+    assert found.config.num_hidden_layers == 3
+
+
+def test_a_language_model_that_does_more_with_its_states_is_refused() -> None:
+    torch.manual_seed(3)
+    language: Any = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
+    model = deepcopy(language)
+    expand(model, 1, None, "one")
+    Likelihood(model, 1, language)
+    # As models do that scale their scores, or cap them.
+    head = language.lm_head
+    language.lm_head = nn.Sequential(head, nn.Tanh())
+    language.get_output_embeddings = lambda: head
+    with pytest.raises(ConfigError, match="likelihood: what LlamaForCausalLM makes of its layers"):
+        Likelihood(model, 1, language)
+
+
+def test_the_least_likely_so_far_is_aimed_at_within_each_text() -> None:
+    logs = torch.tensor([-0.5, -3.0, -1.0, -0.25, -0.75])
+    owners = torch.tensor([0, 0, 0, 1, 1])
+    # What is said of the ends, the third and the last, is another matter.
+    said = torch.tensor([[9.0, 3.5, 3.5], [9.0, 1.0, 1.0], [7.0, 0.0, 0.0]])
+    said = torch.cat((said, torch.tensor([[9.0, 3.75, 2.75], [6.0, 0.0, 0.0]])))
+    error, ends = _apart(torch.cat((said, logs[:, None]), dim=1), owners)
+    assert error.item() == 1.0
+    assert ends.tolist() == [[7.0], [6.0]]
 
 
 def test_likelihood_is_on_the_scale_of_labels_and_unknown_ones_count_nothing() -> None:
@@ -172,6 +222,10 @@ def test_what_cannot_be_is_said(chat: Path, rated: Path, tmp_path: Path) -> None
         reward(chat, rated, lora={})
     with pytest.raises(ConfigError, match=r"likelihood is what new layers say.*set `expand`"):
         config_of("reward", values_of(f"hf:{chat}", rated, likelihood=0.5))
+    with pytest.raises(ConfigError, match=r"keep_layers are those below new ones: set `expand`"):
+        config_of("reward", values_of(f"hf:{chat}", rated, keep_layers=1))
+    with pytest.raises(ConfigError, match=r"keep_layers: 3 of .*chat, which has 2"):
+        prepare(reward(chat, rated, keep_layers=3))
     with pytest.raises(ConfigError, match="tiny:reward is a reward model; name a chat or base"):
         prepare(reward("tiny:reward", rated, likelihood=0.5))
     mixture = MixtralForCausalLM(MixtralConfig(**SMALL, num_local_experts=2))

@@ -63,7 +63,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "tiny": Preset(
-        layers=5, hidden=128, heads=4, kv_heads=2, ffn=512, vocab=1_024, context=1_024, init_std=0.5
+        layers=5, hidden=128, heads=4, kv_heads=2, ffn=512, vocab=1_024, context=1_024, init_std=1.5
     ),
     "mini-4b": Preset(layers=32, hidden=3072, heads=24, kv_heads=8, ffn=9216, head_dim=128),
     "mini-8b": Preset(layers=32, hidden=4096, heads=48, kv_heads=8, ffn=16_384, head_dim=128),

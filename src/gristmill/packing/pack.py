@@ -10,7 +10,7 @@ stands before it in its own segment, which is exactly what it sees when the sequ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
@@ -35,7 +35,8 @@ class Pack:
 
     ids, positions: (T,). layout: (1, 1, S, 1 + D) int32, a row a segment: its length, then the
     indices of its ancestors, outermost first, -1 where there is none. rows: where the sequences'
-    `reads` lie, one sequence behind the other; owners: which sequence each of them belongs to.
+    `reads` lie, one sequence behind the other; owners: which sequence each of them belongs to;
+    before: where the token before it in its sequence lies, of a first token itself.
     """
 
     ids: Tensor
@@ -43,6 +44,7 @@ class Pack:
     layout: Tensor
     rows: Tensor
     owners: Tensor
+    before: Tensor
 
     @property
     def tokens(self) -> int:
@@ -51,9 +53,8 @@ class Pack:
 
     def to(self, device: torch.device) -> Pack:
         """The same on a device; the layout stays in the CPU's memory, where it is read."""
-        moved = (t.to(device) for t in (self.ids, self.positions, self.rows, self.owners))
-        ids, positions, rows, owners = moved
-        return Pack(ids, positions, self.layout, rows, owners)
+        names = [f.name for f in fields(self) if f.name != "layout"]
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 @dataclass(slots=True)
@@ -139,7 +140,9 @@ def pack(sequences: list[Sequence], least: int | None = LEAST_SHARED) -> Pack:
     ids = np.concatenate([forest.texts[text][a:b] for text, a, b in forest.parts])
     positions = np.concatenate([np.arange(a, b) for _, a, b in forest.parts])
     places = _places(forest, order, starts)
-    rows = [place[s.reads] for place, s in zip(places, sequences, strict=True)]
+    placed = list(zip(places, sequences, strict=True))
+    rows = [place[s.reads] for place, s in placed]
+    before = [place[np.maximum(s.reads - 1, 0)] for place, s in placed]
     owners = np.repeat(np.arange(len(sequences)), [len(r) for r in rows])
     return Pack(
         torch.from_numpy(ids.astype(np.int64)),
@@ -147,6 +150,7 @@ def pack(sequences: list[Sequence], least: int | None = LEAST_SHARED) -> Pack:
         _layout(forest),
         torch.from_numpy(np.concatenate(rows)),
         torch.from_numpy(owners),
+        torch.from_numpy(np.concatenate(before)),
     )
 
 

@@ -215,9 +215,13 @@ class RewardConfig(TrainConfig):
     """Weight of the pairs beside the regression in `both`."""
     likelihood: float = Field(default=0.0, ge=0)
     """Weight of a second aim, beside `expand`: the new layers say at each token of what is rated
-    how likely the language model below finds it. A mistake is mostly what it would not have said
-    itself: its last layer knows what should come next, and further ones can compare. The output for
-    it is dropped at the end."""
+    how likely the language model below finds it, and the least likely one up to there. A mistake is
+    mostly what it would not have said itself: its last layer knows what should come next, further
+    ones can compare, and remember. The outputs for it are dropped at the end."""
+    keep_layers: int | None = Field(default=None, ge=1)
+    """With `expand`: how many of the model's own layers the new ones stand on, the lowest; by
+    default all. A language model's top layers turn to the next word and forget the one that stands
+    there, with which new layers are to compare."""
     centring: float = Field(default=0.0, ge=0)
     """Weight of the squared sum of both rewards of a pair, which keeps them around zero."""
     weights: dict[str, float] = Field(
@@ -230,6 +234,8 @@ class RewardConfig(TrainConfig):
     def _from_below(self) -> Self:
         if self.likelihood and not self.expand:
             raise ValueError("likelihood is what new layers say of those below: set `expand`, too")
+        if self.keep_layers and not self.expand:
+            raise ValueError("keep_layers are those below new ones: set `expand`, too")
         return self
 
     @field_validator("weights")

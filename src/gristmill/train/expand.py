@@ -18,25 +18,32 @@ NORMS = ("norm", "final_layernorm", "final_layer_norm")
 """What they call the norm behind their layers."""
 
 
-def expand(model: Any, number: int, name: str) -> None:
+def expand(model: Any, number: int, keep: int | None, name: str) -> None:
     """Put layers like the last on top that add nothing yet, and let nothing below them change.
 
     Trained are then the new layers, the last norm, and a head that is not the embeddings.
-    name: of the model, for errors. Raises ConfigError for a model whose layers are not known.
+    keep: how many of the model's own layers stay, the lowest; all where it is None. name: of the
+    model, for errors. Raises ConfigError for a model whose layers are not known, or too few.
     """
     layers = getattr(model.base_model, "layers", None)
     if not isinstance(layers, nn.ModuleList):
         raise ConfigError(f"expand: {name} ({type(model).__name__}) has no list of layers")
+    count = len(layers) if keep is None else keep
+    if count > len(layers):
+        raise ConfigError(f"keep_layers: {keep} of {name}, which has {len(layers)}")
     for below in (model.get_input_embeddings(), layers):
         below.requires_grad_(False)
-    config, count, before = model.config, len(layers), _states(model)
+    config = model.config
+    for key, value in vars(config).items():
+        # What is said of each layer, such as whether its window slides.
+        if "layer" in key and isinstance(value, list) and len(value) == len(layers):
+            setattr(config, key, [*value[:count], *value[count - 1 : count] * number])
+    del layers[count:]
+    config.num_hidden_layers = count
+    before = _states(model)
     for _ in range(number):
         layers.append(_identity(layers[-1], len(layers), config).requires_grad_(True))
     config.num_hidden_layers = count + number
-    for key, value in vars(config).items():
-        # What is said of each layer, such as whether its window slides.
-        if "layer" in key and isinstance(value, list) and len(value) == count:
-            setattr(config, key, [*value, *value[-1:] * number])
     if not torch.allclose(_states(model), before):
         raise ConfigError(
             f"expand: how a layer of {name} ({type(model).__name__}) adds to its input is not "
@@ -66,34 +73,51 @@ def _states(model: Any) -> Tensor:
 
 class Likelihood(nn.Module):
     """What the new layers of an expanded model say of each token, beside what the language model
-    below them says: its log-probability.
+    that they stand on says: how likely it is, and how likely the least likely up to it.
 
-    head: (V, d), what turns the last states of the language model into scores of tokens.
+    number: of the new layers. language: that model, whole. Raises ConfigError where what comes
+    after its layers is not known.
     """
 
-    def __init__(self, model: Any, number: int, head: Tensor) -> None:
+    def __init__(self, model: Any, number: int, language: Any) -> None:
         super().__init__()
-        base = model.base_model
+        base = language.base_model
         norms = [found for name in NORMS if (found := getattr(base, name, None)) is not None]
-        if not norms:
-            raise ConfigError(f"likelihood: {type(model).__name__} has no norm behind its layers")
-        self.said = nn.Linear(head.shape[1], 1)
-        self.norm = deepcopy(norms[0]).requires_grad_(False)
-        self.head = nn.Parameter(head.detach().clone(), requires_grad=False)
-        self._below: list[Tensor] = []
-        base.layers[-number].register_forward_pre_hook(self._keep)
+        kept = len(model.base_model.layers) - number
+        head = language.get_output_embeddings()
+        self.above = nn.ModuleList([*base.layers[kept:], *norms[:1], head]).requires_grad_(False)
+        self.said = nn.Linear(model.config.hidden_size, 2)
+        self._seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        model.base_model.layers[kept].register_forward_pre_hook(self._see, with_kwargs=True)
+        with torch.no_grad():
+            _states(model)
+            tokens = torch.arange(8)[None]
+            known = language(input_ids=tokens, use_cache=False).logits
+            if not norms or not torch.allclose(self._scores(tokens[0]), known[0], atol=1e-4):
+                raise ConfigError(
+                    f"likelihood: what {type(language).__name__} makes of its layers' states is "
+                    "not known here; leave likelihood out"
+                )
 
-    def _keep(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._below[:] = [inputs[0]]
+    def _see(self, _: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> None:
+        self._seen[:] = [(inputs, more)]
+
+    def _scores(self, rows: Tensor) -> Tensor:
+        """(R, V): the language model's of what comes after each of these rows."""
+        (states, *inputs), more = self._seen.pop()
+        *layers, norm, head = self.above
+        for layer in layers:
+            found = layer(states, *inputs, **more)
+            states = found[0] if isinstance(found, tuple) else found
+        return head(norm(states[0, rows])).float()
 
     def forward(self, states: Tensor, pack: Pack) -> Tensor:
-        """(R, 2): what is said of each read token, and its log-probability; NaN where the token
-        before it stands elsewhere in the pack. states: (R, d) those of the last layer."""
-        before = pack.rows - 1
+        """(R, 3): what is said of each read token, twice, and its log-probability; NaN for a text's
+        first. states: (R, d) those of the last layer."""
         with torch.no_grad():
-            scores = nn.functional.linear(self.norm(self._below.pop()[0][before]), self.head)
             chosen = pack.ids[pack.rows]
-            found = -nn.functional.cross_entropy(scores.float(), chosen, reduction="none")
-            follows = pack.positions[before] + 1 == pack.positions[pack.rows]
-            found = found.masked_fill(~follows, float("nan"))
-        return torch.stack((self.said(states)[:, 0].float(), found), dim=1)
+            errors = nn.functional.cross_entropy(
+                self._scores(pack.before), chosen, reduction="none"
+            )
+            found = (-errors).masked_fill(pack.before == pack.rows, float("nan"))
+        return torch.cat((self.said(states).float(), found[:, None]), dim=1)

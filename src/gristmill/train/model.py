@@ -128,12 +128,17 @@ def _no_language_model(config: TrainConfig) -> ConfigError:
 def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -> Packed:
     model.float()
     if config.expand is not None:
-        expand(model, config.expand, config.model)
+        expand(model, config.expand, getattr(config, "keep_layers", None), config.model)
     if not packing.can_attend(model):
         raise ConfigError(
             f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "
             "recurrent layers, or an attention of its own"
         )
+    likelihood = None
+    if isinstance(config, RewardConfig) and config.likelihood and config.expand:
+        language = _language_model(find(config.model))
+        likelihood = Likelihood(model, config.expand, language)
+        packing.attend(language)
     packing.attend(model)
     if config.checkpointing:
         # The older name warns in newer versions of transformers, which have another.
@@ -141,11 +146,6 @@ def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -
         getattr(model, "activation_checkpointing_enable", older)({"use_reentrant": False})
     if config.lora is not None:
         model = _adapted(model, config.lora, head=wanted is not None)
-    likelihood = None
-    if isinstance(config, RewardConfig) and config.likelihood and config.expand:
-        language = _language_model(find(config.model))
-        head = language.get_output_embeddings().weight.float()
-        likelihood = Likelihood(model, config.expand, head)
     return Packed(model, wanted, likelihood)
 
 

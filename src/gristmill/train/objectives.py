@@ -165,8 +165,10 @@ class PreferenceObjective(Objective):
 def _apart(outputs: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of the squared errors of what is said of tokens on the way, and what the ends say."""
     last = F.pad(owners[1:] != owners[:-1], (0, 1), value=True)
-    said, log_probabilities = outputs[~last, -2:].T
-    return losses.likelihood(said, log_probabilities).sum(), outputs[last, :-2]
+    heard, found = outputs[:, -3:-1], outputs[:, -1]
+    lowest = [of_one.cummin(0).values for of_one in found.split(owners.bincount().tolist())]
+    wanted = torch.stack((found, torch.cat(lowest)), dim=1)
+    return losses.likelihood(heard[~last], wanted[~last]).sum(), outputs[last, :-3]
 
 
 def _reward_gaps(items: Sequence[Item]) -> Tensor:
