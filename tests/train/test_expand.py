@@ -28,10 +28,9 @@ from transformers import (
 from gristmill.errors import ConfigError
 from gristmill.packing import pack
 from gristmill.train import config_of, run
-from gristmill.train.expand import Likelihood, expand
+from gristmill.train.expand import Likelihood, expand, freeze
 from gristmill.train.losses import likelihood
 from gristmill.train.model import load
-from gristmill.train.objectives import _apart
 from gristmill.train.prepare import prepare
 from local_models import SIZES, chat_model, save
 from trainings import (
@@ -111,15 +110,15 @@ def test_only_what_is_new_is_trained(chat: Path, rated: Path, tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("keep", [None, 1])
+@pytest.mark.parametrize("frozen", [None, 1])
 @pytest.mark.parametrize("loss", ["regression", "both", "bradley_terry"])
 def test_likelihood_is_what_the_language_model_says(
-    loss: str, keep: int | None, chat: Path, rated: Path, tmp_path: Path
+    loss: str, frozen: int | None, chat: Path, rated: Path, tmp_path: Path
 ) -> None:
     pairs = write_rows(tmp_path / "pairs.jsonl", pair_rows(8))
     data = {"regression": [rated], "both": [rated, pairs], "bradley_terry": [pairs]}[loss]
     sources = [{"file": str(file)} for file in data]
-    config = reward(chat, rated, likelihood=0.5, loss=loss, data=sources, keep_layers=keep)
+    config = reward(chat, rated, likelihood=0.5, loss=loss, data=sources, freeze=frozen)
     work = prepare(config)
     language: Any = AutoModelForCausalLM.from_pretrained(chat, dtype=torch.float32)
     items = work.data.items[:6]
@@ -141,52 +140,64 @@ def test_likelihood_is_what_the_language_model_says(
     assert "likelihood" not in metrics_of(tmp_path / "out")["validation"]
 
 
+@pytest.mark.parametrize("expand", [None, 1])
 @pytest.mark.parametrize("family", OTHERS)
-def test_likelihood_of_a_whole_model_with_fewer_layers_kept(
-    family: str, rated: Path, tmp_path: Path
+def test_likelihood_stays_that_of_the_starting_model_while_its_top_learns(
+    family: str, expand: int | None, rated: Path, tmp_path: Path
 ) -> None:
     kind, config = OTHERS[family]
     torch.manual_seed(3)
     place = save(kind(config), tmp_path / family)
-    work = prepare(reward(place, rated, likelihood=0.5, keep_layers=1))
-    assert work.learner.module.plain.config.num_hidden_layers == 3
+    started = reward(place, rated, likelihood=0.5, freeze=1, expand=expand)
+    work = prepare(started)
     item = work.data.items[0]
     (sequence,) = item.sequences
-    said = work.learner.module.train()(pack([sequence]), None)
     language: Any = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
     ids = torch.from_numpy(sequence.ids).long()
     with torch.no_grad():
         logs = torch.log_softmax(language(input_ids=ids[None]).logits[0], -1)
+        for parameter in work.learner.module.plain.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1)
     wanted = logs[sequence.reads - 1, ids[sequence.reads]]
+    said = work.learner.module.train()(pack([sequence]), None)
     assert torch.allclose(said[:, -1], wanted, atol=1e-4)
-    made = run(reward(place, rated, likelihood=0.5, keep_layers=1), tmp_path / "out")
+    made = run(started, tmp_path / "out")
     found: Any = AutoModelForSequenceClassification.from_pretrained(made.model)
-    assert found.config.num_hidden_layers == 3
+    assert found.config.num_hidden_layers == config.num_hidden_layers + (expand or 0)
+    before, after = language.state_dict(), weights_of(tmp_path / "out")
+    kept = [name for name in before if "layers.0." in name or "embed_tokens" in name]
+    assert kept and all(torch.equal(before[name], after[name].float()) for name in kept)
+    assert not all(
+        torch.equal(before[name], after[name].float()) for name in before if "layers.1." in name
+    )
 
 
 def test_a_language_model_that_does_more_with_its_states_is_refused() -> None:
     torch.manual_seed(3)
     language: Any = LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
     model = deepcopy(language)
-    expand(model, 1, None, "one")
-    Likelihood(model, 1, language)
+    freeze(model, None, "one")
+    expand(model, 1, "one")
+    Likelihood(model, language, "one")
     # As models do that scale their scores, or cap them.
     head = language.lm_head
     language.lm_head = nn.Sequential(head, nn.Tanh())
     language.get_output_embeddings = lambda: head
-    with pytest.raises(ConfigError, match="likelihood: what LlamaForCausalLM makes of its layers"):
-        Likelihood(model, 1, language)
+    with pytest.raises(ConfigError, match=r"likelihood: what one \(LlamaForCausalLM\) makes of"):
+        Likelihood(model, language, "one")
 
 
-def test_the_least_likely_so_far_is_aimed_at_within_each_text() -> None:
-    logs = torch.tensor([-0.5, -3.0, -1.0, -0.25, -0.75])
-    owners = torch.tensor([0, 0, 0, 1, 1])
-    # What is said of the ends, the third and the last, is another matter.
-    said = torch.tensor([[9.0, 3.5, 3.5], [9.0, 1.0, 1.0], [7.0, 0.0, 0.0]])
-    said = torch.cat((said, torch.tensor([[9.0, 3.75, 2.75], [6.0, 0.0, 0.0]])))
-    error, ends = _apart(torch.cat((said, logs[:, None]), dim=1), owners)
-    assert error.item() == 1.0
-    assert ends.tolist() == [[7.0], [6.0]]
+def test_the_first_steps_may_ask_for_likelihoods_alone(
+    chat: Path, rated: Path, tmp_path: Path
+) -> None:
+    config = reward(chat, rated, likelihood=0.5, likelihood_steps=2, steps=4)
+    run(config, tmp_path / "out")
+    for line in log_of(tmp_path / "out"):
+        if "loss" in line:
+            alone = 0.5 * line["likelihood"]
+            whole = alone + (line["step"] > 2) * line["regression"]
+            assert line["loss"] == pytest.approx(whole, abs=1e-5)
 
 
 def test_likelihood_is_on_the_scale_of_labels_and_unknown_ones_count_nothing() -> None:
@@ -202,7 +213,9 @@ def test_likelihood_is_on_the_scale_of_labels_and_unknown_ones_count_nothing() -
 def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
     chat: Path, rated: Path, tmp_path: Path
 ) -> None:
-    config = reward(chat, rated, likelihood=1.0, save_every=2, optimizer={"name": "muon"})
+    config = reward(
+        chat, rated, likelihood=1.0, likelihood_steps=3, save_every=2, optimizer={"name": "muon"}
+    )
     whole = run(config, tmp_path / "whole")
 
     def stop(line: dict[str, Any]) -> None:
@@ -220,12 +233,17 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
 def test_what_cannot_be_is_said(chat: Path, rated: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave `lora` out"):
         reward(chat, rated, lora={})
-    with pytest.raises(ConfigError, match=r"likelihood is what new layers say.*set `expand`"):
+    with pytest.raises(ConfigError, match=r"likelihood needs layers that stay: set `freeze` or"):
         config_of("reward", values_of(f"hf:{chat}", rated, likelihood=0.5))
-    with pytest.raises(ConfigError, match=r"keep_layers are those below new ones: set `expand`"):
-        config_of("reward", values_of(f"hf:{chat}", rated, keep_layers=1))
-    with pytest.raises(ConfigError, match=r"keep_layers: 3 of .*chat, which has 2"):
-        prepare(reward(chat, rated, keep_layers=3))
+    with pytest.raises(ConfigError, match=r"likelihood_steps without `likelihood`"):
+        reward(chat, rated, likelihood_steps=3)
+    with pytest.raises(ConfigError, match=r"freeze: 3 layers of .*chat, which has 2"):
+        prepare(reward(chat, rated, freeze=3))
+    with pytest.raises(ConfigError, match=r"freeze: all layers of .*; likelihood needs one"):
+        prepare(reward(chat, rated, freeze=2, expand=None, likelihood=0.5))
+    with pytest.raises(ConfigError, match="a new model has nothing to keep"):
+        new = {"preset": "tiny", "tokenizer": "tiny:base", "data": [{"file": "tutor:9:text"}]}
+        config_of("pretrain", new | {"freeze": 1})
     with pytest.raises(ConfigError, match="tiny:reward is a reward model; name a chat or base"):
         prepare(reward("tiny:reward", rated, likelihood=0.5))
     mixture = MixtralForCausalLM(MixtralConfig(**SMALL, num_local_experts=2))

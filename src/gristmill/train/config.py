@@ -100,9 +100,11 @@ class TrainConfig(Options):
     lora: Lora | None = None
     """Train adapters instead of all weights."""
     expand: int | None = Field(default=None, ge=1)
-    """Put so many new layers on top, which begin as the identity, and train nothing below them
-    (block expansion, LLaMA Pro, arXiv:2401.02415): the model keeps what it knows, and learns to
-    use it."""
+    """Put so many new layers on top, which begin as the identity (block expansion, LLaMA Pro,
+    arXiv:2401.02415): the model keeps what it knows, and learns to use it."""
+    freeze: int | None = Field(default=None, ge=1)
+    """So many of the lowest layers, and the embeddings, stay as they are. With `expand` by default
+    all but the new ones."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Of the arithmetic. The weights that are stepped stay float32 either way."""
     checkpointing: bool = False
@@ -131,8 +133,8 @@ class TrainConfig(Options):
 
     @model_validator(mode="after")
     def _whole_matrices(self) -> Self:
-        if self.expand and self.lora is not None:
-            raise ValueError("expand trains nothing below its new layers; leave `lora` out")
+        if (self.expand or self.freeze) and self.lora is not None:
+            raise ValueError("expand and freeze say what is trained; leave `lora` out")
         for other, given in (("lora", self.lora), ("sharding: fsdp", self.sharding == "fsdp")):
             if self.optimizer.name == "muon" and given:
                 raise ValueError(f"optimizer: muon needs whole matrices; leave `{other}` out")
@@ -214,14 +216,11 @@ class RewardConfig(TrainConfig):
     pair_weight: float = Field(default=1.0, gt=0)
     """Weight of the pairs beside the regression in `both`."""
     likelihood: float = Field(default=0.0, ge=0)
-    """Weight of a second aim, beside `expand`: the new layers say at each token of what is rated
-    how likely the language model below finds it, and the least likely one up to there. A mistake is
-    mostly what it would not have said itself: its last layer knows what should come next, further
-    ones can compare, and remember. The outputs for it are dropped at the end."""
-    keep_layers: int | None = Field(default=None, ge=1)
-    """With `expand`: how many of the model's own layers the new ones stand on, the lowest; by
-    default all. A language model's top layers turn to the next word and forget the one that stands
-    there, with which new layers are to compare."""
+    """Weight of a second aim, beside `freeze` or `expand`: at each token of what is rated, the
+    trained layers say how likely the starting model finds it. A mistake is mostly what it would not
+    have said itself. The output for it is dropped at the end."""
+    likelihood_steps: int = Field(default=0, ge=0)
+    """Steps at the beginning in which that is the only aim."""
     centring: float = Field(default=0.0, ge=0)
     """Weight of the squared sum of both rewards of a pair, which keeps them around zero."""
     weights: dict[str, float] = Field(
@@ -232,10 +231,10 @@ class RewardConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _from_below(self) -> Self:
-        if self.likelihood and not self.expand:
-            raise ValueError("likelihood is what new layers say of those below: set `expand`, too")
-        if self.keep_layers and not self.expand:
-            raise ValueError("keep_layers are those below new ones: set `expand`, too")
+        if self.likelihood and not (self.expand or self.freeze):
+            raise ValueError("likelihood needs layers that stay: set `freeze` or `expand`, too")
+        if self.likelihood_steps and not self.likelihood:
+            raise ValueError("likelihood_steps without `likelihood`: set that, too")
         return self
 
     @field_validator("weights")
@@ -307,6 +306,8 @@ class PretrainConfig(TrainConfig):
     def _old_or_new(self) -> PretrainConfig:
         if bool(self.model) == bool(self.preset and self.tokenizer):
             raise ValueError("give either `model`, or `preset` and `tokenizer`")
+        if self.preset and (self.freeze or self.expand):
+            raise ValueError("a new model has nothing to keep; leave `freeze` and `expand` out")
         for phase in self.phases:
             if phase.weights is not None and len(phase.weights) != len(self.data):
                 raise ValueError(

@@ -1,5 +1,5 @@
-"""New layers on top of a model that keeps what it knows (LLaMA Pro's block expansion, Wu et al.
-2024, arXiv:2401.02415), and what they can be asked about what it knows."""
+"""What of a model learns: not its lowest layers, and new ones on top (LLaMA Pro's block expansion,
+Wu et al. 2024, arXiv:2401.02415); and what these can be asked about what the model knows."""
 
 from __future__ import annotations
 
@@ -18,32 +18,35 @@ NORMS = ("norm", "final_layernorm", "final_layer_norm")
 """What they call the norm behind their layers."""
 
 
-def expand(model: Any, number: int, keep: int | None, name: str) -> None:
-    """Put layers like the last on top that add nothing yet, and let nothing below them change.
-
-    Trained are then the new layers, the last norm, and a head that is not the embeddings.
-    keep: how many of the model's own layers stay, the lowest; all where it is None. name: of the
-    model, for errors. Raises ConfigError for a model whose layers are not known, or too few.
-    """
+def layers_of(model: Any, name: str) -> nn.ModuleList:
+    """A model's layers, the lowest first. name: what it is called. Raises ConfigError for a model
+    that has no list of them."""
     layers = getattr(model.base_model, "layers", None)
     if not isinstance(layers, nn.ModuleList):
-        raise ConfigError(f"expand: {name} ({type(model).__name__}) has no list of layers")
-    count = len(layers) if keep is None else keep
-    if count > len(layers):
-        raise ConfigError(f"keep_layers: {keep} of {name}, which has {len(layers)}")
-    for below in (model.get_input_embeddings(), layers):
+        raise ConfigError(f"expand, freeze: {name} ({type(model).__name__}) has no list of layers")
+    return layers
+
+
+def freeze(model: Any, number: int | None, name: str) -> None:
+    """Let the embeddings and so many of the lowest layers stay as they are; all for None."""
+    layers = layers_of(model, name)
+    if number is not None and number > len(layers):
+        raise ConfigError(f"freeze: {number} layers of {name}, which has {len(layers)}")
+    for below in (model.get_input_embeddings(), *layers[:number]):
         below.requires_grad_(False)
-    config = model.config
-    for key, value in vars(config).items():
-        # What is said of each layer, such as whether its window slides.
-        if "layer" in key and isinstance(value, list) and len(value) == len(layers):
-            setattr(config, key, [*value[:count], *value[count - 1 : count] * number])
-    del layers[count:]
-    config.num_hidden_layers = count
-    before = _states(model)
+
+
+def expand(model: Any, number: int, name: str) -> None:
+    """Put layers like the last on top that add nothing yet. Raises ConfigError where they do."""
+    layers = layers_of(model, name)
+    config, count, before = model.config, len(layers), _states(model)
     for _ in range(number):
         layers.append(_identity(layers[-1], len(layers), config).requires_grad_(True))
     config.num_hidden_layers = count + number
+    for key, value in vars(config).items():
+        # What is said of each layer, such as whether its window slides.
+        if "layer" in key and isinstance(value, list) and len(value) == count:
+            setattr(config, key, [*value, *value[-1:] * number])
     if not torch.allclose(_states(model), before):
         raise ConfigError(
             f"expand: how a layer of {name} ({type(model).__name__}) adds to its input is not "
@@ -72,31 +75,33 @@ def _states(model: Any) -> Tensor:
 
 
 class Likelihood(nn.Module):
-    """What the new layers of an expanded model say of each token, beside what the language model
-    that they stand on says: how likely it is, and how likely the least likely up to it.
+    """How likely each token is: what the trained layers of a model say, beside what the language
+    model says that it was, whose lowest layers it still has.
 
-    number: of the new layers. language: that model, whole. Raises ConfigError where what comes
-    after its layers is not known.
+    language: that model, whole. name: of it, for errors. Raises ConfigError where no layer is
+    trained, or what comes after the language model's layers is not known.
     """
 
-    def __init__(self, model: Any, number: int, language: Any) -> None:
+    def __init__(self, model: Any, language: Any, name: str) -> None:
         super().__init__()
-        base = language.base_model
+        trained = [next(layer.parameters()).requires_grad for layer in layers_of(model, name)]
+        if not any(trained):
+            raise ConfigError(f"freeze: all layers of {name}; likelihood needs one that learns")
+        first, base = trained.index(True), language.base_model
         norms = [found for name in NORMS if (found := getattr(base, name, None)) is not None]
-        kept = len(model.base_model.layers) - number
-        head = language.get_output_embeddings()
-        self.above = nn.ModuleList([*base.layers[kept:], *norms[:1], head]).requires_grad_(False)
-        self.said = nn.Linear(model.config.hidden_size, 2)
+        above = [*base.layers[first:], *norms[:1], language.get_output_embeddings()]
+        self.above = nn.ModuleList(above).requires_grad_(False)
+        self.said = nn.Linear(model.config.hidden_size, 1)
         self._seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        model.base_model.layers[kept].register_forward_pre_hook(self._see, with_kwargs=True)
+        model.base_model.layers[first].register_forward_pre_hook(self._see, with_kwargs=True)
         with torch.no_grad():
             _states(model)
             tokens = torch.arange(8)[None]
             known = language(input_ids=tokens, use_cache=False).logits
             if not norms or not torch.allclose(self._scores(tokens[0]), known[0], atol=1e-4):
                 raise ConfigError(
-                    f"likelihood: what {type(language).__name__} makes of its layers' states is "
-                    "not known here; leave likelihood out"
+                    f"likelihood: what {name} ({type(language).__name__}) makes of its layers' "
+                    "states is not known here; leave likelihood out"
                 )
 
     def _see(self, _: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> None:
@@ -112,12 +117,10 @@ class Likelihood(nn.Module):
         return head(norm(states[0, rows])).float()
 
     def forward(self, states: Tensor, pack: Pack) -> Tensor:
-        """(R, 3): what is said of each read token, twice, and its log-probability; NaN for a text's
-        first. states: (R, d) those of the last layer."""
+        """(R, 2): what is said of each read token, and its log-probability; NaN for a text's first.
+        states: (R, d) those of the last layer."""
         with torch.no_grad():
-            chosen = pack.ids[pack.rows]
-            errors = nn.functional.cross_entropy(
-                self._scores(pack.before), chosen, reduction="none"
-            )
+            scores, chosen = self._scores(pack.before), pack.ids[pack.rows]
+            errors = nn.functional.cross_entropy(scores, chosen, reduction="none")
             found = (-errors).masked_fill(pack.before == pack.rows, float("nan"))
         return torch.cat((self.said(states).float(), found[:, None]), dim=1)

@@ -110,7 +110,7 @@ class Trainer:
         return {**values, "grad_norm": round(norm, 6)}
 
     def _gradients(self, step: Step) -> dict[str, float]:
-        counts = self.objective.counts(step.items)
+        counts, weights = self.objective.counts(step.items), self.objective.weights(step.number)
         pieces = parts(step.items, self.config.batch.tokens, self.world.size)
         found = dict.fromkeys(self.objective.terms, 0.0)
         computed = 0
@@ -122,8 +122,8 @@ class Trainer:
                 sums = self.objective.sums(outputs, batch.owners, items)
                 loss = torch.zeros((), device=outputs.device)
                 for name, total in sums.items():
-                    if self.objective.terms[name]:
-                        loss = loss + self.objective.terms[name] * total / max(1.0, counts[name])
+                    if weights[name]:
+                        loss = loss + weights[name] * total / max(1.0, counts[name])
             if not torch.isfinite(loss):
                 self._broken(step, items, f"the loss is {loss.item()}")
             weight = (1.0 if piece else 0.0) * (
@@ -140,12 +140,15 @@ class Trainer:
             parallel.sum_gradients(self.trained)
         found = parallel.summed({**found, "computed": float(computed)}, self.world)
         self._note(step.items, int(found.pop("computed")))
-        return self._shown(found, counts)
+        return self._shown(found, counts, weights)
 
-    def _shown(self, found: dict[str, float], counts: dict[str, float]) -> dict[str, float]:
+    @staticmethod
+    def _shown(
+        found: dict[str, float], counts: dict[str, float], weights: dict[str, float]
+    ) -> dict[str, float]:
         """The loss, and each term as a mean; a term that no example of a step has is left out."""
         means = {n: round(v / counts[n], 6) for n, v in found.items() if counts[n]}
-        loss = sum(self.objective.terms[name] * value for name, value in means.items())
+        loss = sum(weights[name] * value for name, value in means.items())
         return {"loss": round(loss, 6), **{n: v for n, v in means.items() if n != "loss"}}
 
     def _note(self, items: Sequence[Item], computed: int) -> None:

@@ -32,7 +32,7 @@ from gristmill.nemotron.folding import as_classifier, folded
 from gristmill.packing import Pack
 from gristmill.records import ATTRIBUTES
 from gristmill.train.config import Lora, PretrainConfig, RewardConfig, TrainConfig
-from gristmill.train.expand import Likelihood, expand
+from gristmill.train.expand import Likelihood, expand, freeze
 
 
 class Packed(nn.Module):
@@ -127,17 +127,18 @@ def _no_language_model(config: TrainConfig) -> ConfigError:
 
 def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -> Packed:
     model.float()
-    if config.expand is not None:
-        expand(model, config.expand, getattr(config, "keep_layers", None), config.model)
+    if config.freeze or config.expand:
+        freeze(model, config.freeze, config.model)
+        expand(model, config.expand or 0, config.model)
     if not packing.can_attend(model):
         raise ConfigError(
             f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "
             "recurrent layers, or an attention of its own"
         )
     likelihood = None
-    if isinstance(config, RewardConfig) and config.likelihood and config.expand:
+    if isinstance(config, RewardConfig) and config.likelihood:
         language = _language_model(find(config.model))
-        likelihood = Likelihood(model, config.expand, language)
+        likelihood = Likelihood(model, language, config.model)
         packing.attend(language)
     packing.attend(model)
     if config.checkpointing:

@@ -36,6 +36,10 @@ class Objective:
     head: str
     terms: dict[str, float]
 
+    def weights(self, step: int) -> dict[str, float]:
+        """What each term weighs in a step, from 1."""
+        return self.terms
+
     def counts(self, items: Sequence[Item]) -> dict[str, float]:
         """What each term's sum is divided by, over these items."""
         raise NotImplementedError
@@ -78,6 +82,11 @@ class RewardObjective(Objective):
                 self.terms["centring"] = config.centring * weight
         if config.likelihood:
             self.terms["likelihood"] = config.likelihood
+
+    def weights(self, step: int) -> dict[str, float]:
+        if step > self._config.likelihood_steps:
+            return self.terms
+        return {name: (name == "likelihood") * weight for name, weight in self.terms.items()}
 
     def counts(self, items: Sequence[Item]) -> dict[str, float]:
         known = sum(
@@ -165,10 +174,8 @@ class PreferenceObjective(Objective):
 def _apart(outputs: Tensor, owners: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of the squared errors of what is said of tokens on the way, and what the ends say."""
     last = F.pad(owners[1:] != owners[:-1], (0, 1), value=True)
-    heard, found = outputs[:, -3:-1], outputs[:, -1]
-    lowest = [of_one.cummin(0).values for of_one in found.split(owners.bincount().tolist())]
-    wanted = torch.stack((found, torch.cat(lowest)), dim=1)
-    return losses.likelihood(heard[~last], wanted[~last]).sum(), outputs[last, :-3]
+    said, log_probabilities = outputs[~last, -2:].T
+    return losses.likelihood(said, log_probabilities).sum(), outputs[last, :-2]
 
 
 def _reward_gaps(items: Sequence[Item]) -> Tensor:
