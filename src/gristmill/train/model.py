@@ -32,7 +32,7 @@ from gristmill.nemotron.folding import as_classifier, folded
 from gristmill.packing import Pack
 from gristmill.records import ATTRIBUTES
 from gristmill.train.config import Lora, PretrainConfig, RewardConfig, TrainConfig
-from gristmill.train.expand import Likelihood, expand, freeze
+from gristmill.train.layers import Likelihood, expand, freeze
 
 
 class Packed(nn.Module):

@@ -28,7 +28,7 @@ from transformers import (
 from gristmill.errors import ConfigError
 from gristmill.packing import pack
 from gristmill.train import config_of, run
-from gristmill.train.expand import Likelihood, expand, freeze
+from gristmill.train.layers import Likelihood, expand, freeze
 from gristmill.train.losses import likelihood
 from gristmill.train.model import load
 from gristmill.train.prepare import prepare
