@@ -83,7 +83,7 @@ def test_a_batch_is_graded_in_order_by_name(there: Serving, here: list[Score]) -
     ("row", "said"),
     [
         (asked("no answer"), "input[1]: model 'tiny:reward' grades an answer"),
-        (asked("a", "b " * 900), "its context holds 512"),
+        (asked("a", "b " * 2_000), "its context holds "),
         ({"turns": []}, "`input[1]` is neither a list of messages"),
         ([{"role": "x", "content": "y"}], "'input[1][0]' is by 'x'"),
         ([], "input[1]: model 'tiny:reward' grades an answer"),
