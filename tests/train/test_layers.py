@@ -241,6 +241,8 @@ def test_what_cannot_be_is_said(chat: Path, rated: Path, tmp_path: Path) -> None
         prepare(reward(chat, rated, freeze=3))
     with pytest.raises(ConfigError, match=r"freeze: all layers of .*; likelihood needs one"):
         prepare(reward(chat, rated, freeze=2, expand=None, likelihood=0.5))
+    with pytest.raises(ConfigError, match="likelihood_steps: 9 of 2 steps leave none"):
+        prepare(reward(chat, rated, likelihood=0.5, likelihood_steps=9, steps=2))
     with pytest.raises(ConfigError, match="a new model has nothing to keep"):
         new = {"preset": "tiny", "tokenizer": "tiny:base", "data": [{"file": "tutor:9:text"}]}
         config_of("pretrain", new | {"freeze": 1})

@@ -129,7 +129,8 @@ def _prepared(model: Any, wanted: tuple[int, ...] | None, config: TrainConfig) -
     model.float()
     if config.freeze or config.expand:
         freeze(model, config.freeze, config.model)
-        expand(model, config.expand or 0, config.model)
+    if config.expand:
+        expand(model, config.expand, config.model)
     if not packing.can_attend(model):
         raise ConfigError(
             f"model: {config.model} ({type(model).__name__}) cannot be trained here: it has "

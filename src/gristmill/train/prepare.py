@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.errors import DataError
+from gristmill.errors import ConfigError, DataError
 from gristmill.intake.record import KINDS
 from gristmill.page.text import plural
 from gristmill.records import ATTRIBUTES
@@ -103,6 +103,9 @@ def prepare(config: TrainConfig) -> Work:
     total = sum(1 for _ in work.steps(config))
     if not total:
         raise DataError("data: the weights leave nothing in the epochs; raise weight, or epochs")
+    alone = config.likelihood_steps if isinstance(config, RewardConfig) else 0
+    if alone >= total:
+        raise ConfigError(f"likelihood_steps: {alone} of {total} steps leave none for the labels")
     return replace(work, total=total)
 
 
