@@ -34,6 +34,7 @@ from gristmill.nemotron import tiny_path
 from gristmill.records import ATTRIBUTES
 from gristmill.train.measure import pearson
 from gristmill.tutor import answer, parse_question, questions
+from gristmill.tutor.bench import BENCH_SECTIONS
 
 CONFIGS = Path(__file__).parent.parent / "examples" / "tiny"
 MODELS = {"base": "1-base", "instruct": "2-instruct", "reward": "4-reward"}
@@ -172,8 +173,15 @@ def bench(home: Path, model: str, data: str) -> dict[str, tuple[float, float, fl
     out = home / "measured" / "bench"
     gristmill.rewardbench(model, data=data, out=out, quiet=True)
     (judge,) = json.loads((out / "metrics.json").read_text())["judges"]
+    judged = {
+        section: sum(judge["parts"][subset]["judged"] for subset in subsets)
+        for section, subsets in BENCH_SECTIONS.items()
+    }
     found = {**judge["sections"], "score": judge["score"]}
-    return {name: (v["score"], v["low"], v["high"], PAIRS) for name, v in found.items()}
+    return {
+        name: (round(v["score"], 4), v["low"], v["high"], judged.get(name, PAIRS))
+        for name, v in found.items()
+    }
 
 
 def by_kind(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float, float, int]]:
