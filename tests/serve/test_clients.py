@@ -58,7 +58,7 @@ def test_the_openai_package_raises_its_own_errors(client: openai.OpenAI) -> None
         create(**{**how, "model": "gpt-4"})
     assert none.value.code == "model_not_found"
     with pytest.raises(openai.BadRequestError) as long:
-        create(**{**how, "messages": asked("word " * 900)})
+        create(**{**how, "messages": asked("word " * 2_000)})
     assert long.value.code == "context_length_exceeded"
     with pytest.raises(openai.BadRequestError) as unknown:
         create(**how, extra_body={"repetition_penality": 1.1})

@@ -17,7 +17,7 @@ TOY = {
         "stages.1.sft.data.0.file=tutor:120:chat",
     ],
     "run": ["prompts.file=tutor:6", "generate.0.max_tokens=8", "generate.1.max_tokens=8"],
-    "train reward": ["data.1.file=tutor:200:rated", "epochs=1"],
+    "train reward": ["data.1.file=tutor:200:rated", "epochs=1", "likelihood_steps=1"],
 }
 
 
