@@ -12,12 +12,17 @@ from contextlib import suppress
 from typing import Any
 
 from gristmill.backends.secret import Secret
+from gristmill.nemotron import tiny_path
 from gristmill.serve.app import application
 from gristmill.serve.guard import Guard
 from gristmill.serve.http import server
 from gristmill.serve.models import Models
 from gristmill.serve.reply import Ends
 from gristmill.serve.run import address, listen
+
+_CONFIG = json.loads((tiny_path("instruct") / "config.json").read_text())
+TOO_LONG = f"its context holds {_CONFIG['max_position_embeddings']:,}"
+"""What a tiny model says of a text of 2,000 words."""
 
 
 class Serving:

@@ -17,7 +17,7 @@ from gristmill.backends.resolve import open_embedding, open_reward
 from gristmill.backends.reward_reply import read_chat_reward, read_classify, read_pooling
 from gristmill.records import ATTRIBUTES, Message, Score
 from local_models import classifier, one_thread, save
-from serving import Serving, asked
+from serving import TOO_LONG, Serving, asked
 
 ROWS = [asked("What is 34 plus 52?", answer) for answer in ("86", "The answer is 85.", "No. " * 9)]
 
@@ -83,7 +83,7 @@ def test_a_batch_is_graded_in_order_by_name(there: Serving, here: list[Score]) -
     ("row", "said"),
     [
         (asked("no answer"), "input[1]: model 'tiny:reward' grades an answer"),
-        (asked("a", "b " * 2_000), "its context holds "),
+        (asked("a", "b " * 2_000), TOO_LONG),
         ({"turns": []}, "`input[1]` is neither a list of messages"),
         ([{"role": "x", "content": "y"}], "'input[1][0]' is by 'x'"),
         ([], "input[1]: model 'tiny:reward' grades an answer"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local_models import one_thread
-from serving import Serving, asked
+from serving import TOO_LONG, Serving, asked
 
 CHAT = "/v1/chat/completions"
 ASK: dict[str, Any] = {"model": "tiny:instruct", "messages": asked("What is 2 plus 3?")}
@@ -43,7 +43,7 @@ GRADE: dict[str, Any] = {"model": "tiny:reward", "messages": asked("What is 2 pl
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, None,
          "its chat template leaves out tools"),
         ({"tool_choice": "required"}, 400, "tool_choice", "'auto' or 'none'"),
-        ({"messages": asked("word " * 2_000)}, 400, None, "tokens, its context holds "),
+        ({"messages": asked("word " * 2_000)}, 400, None, f"tokens, {TOO_LONG}"),
         ({"n": 129}, 400, "n", "less than or equal to 128"),
     ],
 )  # fmt: skip
@@ -107,7 +107,7 @@ def test_what_is_no_request(there: Serving, path: str, raw: bytes, said: str) ->
         (CHAT, GRADE | {"temperature": 0}, "grades and writes nothing: leave out `temperature`"),
         (CHAT, GRADE | {"stream": True}, "leave out `stream`"),
         (CHAT, GRADE | {"messages": asked("no answer")}, "the last message must be the assistant"),
-        (CHAT, GRADE | {"messages": asked("a", "b " * 2_000)}, "its context holds "),
+        (CHAT, GRADE | {"messages": asked("a", "b " * 2_000)}, TOO_LONG),
     ],
 )
 def test_a_model_is_asked_for_what_it_does(

@@ -1,5 +1,5 @@
-"""New layers on top: they begin by adding nothing, they alone are trained, and they can be asked
-how likely the model below finds what it reads."""
+"""Which layers learn: new ones on top, which begin by adding nothing, and those that are not
+frozen; and what they can be asked, how likely the starting model finds what it reads."""
 
 from __future__ import annotations
 

@@ -84,16 +84,17 @@ class Likelihood(nn.Module):
 
     def __init__(self, model: Any, language: Any, name: str) -> None:
         super().__init__()
-        trained = [next(layer.parameters()).requires_grad for layer in layers_of(model, name)]
+        layers = layers_of(model, name)
+        trained = [next(layer.parameters()).requires_grad for layer in layers]
         if not any(trained):
             raise ConfigError(f"freeze: all layers of {name}; likelihood needs one that learns")
         first, base = trained.index(True), language.base_model
-        norms = [found for name in NORMS if (found := getattr(base, name, None)) is not None]
+        norms = [norm for each in NORMS if (norm := getattr(base, each, None)) is not None]
         above = [*base.layers[first:], *norms[:1], language.get_output_embeddings()]
         self.above = nn.ModuleList(above).requires_grad_(False)
         self.said = nn.Linear(model.config.hidden_size, 1)
         self._seen: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        model.base_model.layers[first].register_forward_pre_hook(self._see, with_kwargs=True)
+        layers[first].register_forward_pre_hook(self._see, with_kwargs=True)
         with torch.no_grad():
             _states(model)
             tokens = torch.arange(8)[None]

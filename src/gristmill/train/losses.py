@@ -32,8 +32,8 @@ def squared_errors(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def likelihood(said: Tensor, log_probabilities: Tensor) -> Tensor:
-    """(said - max(0, 4 + log p))^2: how likely each token is to a language model, on the scale of
-    labels: 4 is certain, 0 is a chance of e^-4 or less. 0 where log p is NaN, unknown."""
+    """(said - max(0, 4 + log p))^2, (N,): how likely each token is to a language model, on the
+    scale of labels: 4 is certain, 0 is a chance of e^-4 or less. 0 where log p is NaN, unknown."""
     wanted = (4 + log_probabilities).clamp(min=0)
     return torch.where(wanted.isnan(), torch.zeros_like(said), said - wanted).square()
 
