@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import NemotronConfig, NemotronForCausalLM, NemotronForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    NemotronConfig,
+    NemotronForCausalLM,
+    NemotronForSequenceClassification,
+)
 from transformers.utils import logging
 
+from gristmill.backends import Likelihood
 from gristmill.nemotron.tiny import tiny_path
+from gristmill.records import Message, as_dicts
 
 SIZES: dict[str, Any] = {
     "vocab_size": 1024,
@@ -71,3 +79,23 @@ def reward_model(directory: Path, outputs: int) -> Path:
     torch.nn.init.normal_(model.score.weight)
     torch.nn.init.normal_(model.score.bias)
     return save(model, directory, "reward")
+
+
+def likelihood_by_hand(folder: Path, talk: Sequence[Message]) -> Likelihood:
+    """Of the last turn, by transformers' own model and template, one text at a time."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
+
+    def ids(turns: Sequence[Message], *, answer: bool) -> list[int]:
+        text = tokenizer.apply_chat_template(
+            as_dicts(turns), tokenize=False, add_generation_prompt=answer
+        )
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    whole, before = ids(talk, answer=False), ids(talk[:-1], answer=True)
+    assert whole[: len(before)] == before
+    with torch.inference_mode():
+        logs = model(input_ids=torch.tensor([whole])).logits[0].log_softmax(-1)
+    wanted = torch.tensor(whole[len(before) :])
+    places = torch.arange(len(before) - 1, len(whole) - 1)
+    return Likelihood(logs[places, wanted].sum().item(), len(wanted))

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gristmill.backends import Likelihood, open_likelihood
 from gristmill.errors import BackendError, ConfigError
-from gristmill.records import Message, as_dicts
-from local_models import chat_model
+from gristmill.records import Message
+from local_models import chat_model, likelihood_by_hand
 
 USER = Message("user", "What is 2 plus 3?")
 ANSWERS = ("2 plus 3 is 5.", "5", "Monday, perhaps. It is not known.")
@@ -30,29 +28,10 @@ def likelihoods(model: str, talks: Sequence[tuple[Message, ...]]) -> list[Any]:
     return asyncio.run(ask())
 
 
-def by_hand(folder: Path, talk: tuple[Message, ...]) -> Likelihood:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
-
-    def ids(turns: tuple[Message, ...], *, answer: bool) -> list[int]:
-        text = tokenizer.apply_chat_template(
-            as_dicts(turns), tokenize=False, add_generation_prompt=answer
-        )
-        return tokenizer.encode(text, add_special_tokens=False)
-
-    whole, before = ids(talk, answer=False), ids(talk[:-1], answer=True)
-    assert whole[: len(before)] == before
-    with torch.inference_mode():
-        logs = model(input_ids=torch.tensor([whole])).logits[0].log_softmax(-1)
-    wanted = torch.tensor(whole[len(before) :])
-    places = torch.arange(len(before) - 1, len(whole) - 1)
-    return Likelihood(logs[places, wanted].sum().item(), len(wanted))
-
-
 def test_it_is_the_sum_over_the_answers_tokens(tmp_path: Path) -> None:
     folder = chat_model(tmp_path / "model")
     for found, talk in zip(likelihoods(f"hf:{folder}", TALKS), TALKS, strict=True):
-        wanted = by_hand(folder, talk)
+        wanted = likelihood_by_hand(folder, talk)
         assert found.tokens == wanted.tokens
         assert found.total == pytest.approx(wanted.total, abs=1e-3)
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import compared
 from gristmill.bench.compare import mcnemar
+from gristmill.comparing.ask import likely_tasks
+from gristmill.comparing.read import read
 from gristmill.comparing.run import compare
 from gristmill.comparing.table import lines
 from gristmill.comparing.words import verdict, warnings
 from gristmill.errors import ConfigError, DataError
+from gristmill.nemotron import tiny_path
+from local_models import likelihood_by_hand
 from servers import FaultyServer
 
 RIGHT, OFTEN = "scripted:compared:right", "scripted:compared:often"
@@ -91,8 +97,17 @@ def test_the_tiny_model_on_the_built_in_rows(tmp_path: Path) -> None:
     assert found["right"]["n"] == 18
     a, b = found["likely"]["models"]
     assert a["rows"] == b["rows"] == 20 and a["failed"] == {}
-    assert 1 < a["perplexity"] < b["perplexity"]
-    assert found["likely"]["difference"]["mean"] > 0
+    texts = [turns for _, turns in likely_tasks(read("chat", ["tutor:500:bench"], {}, 20))]
+    sizes = np.array([len(turns[-1].content.encode()) for turns in texts])
+    totals = []
+    for model, name in ((a, "instruct"), (b, "base")):
+        each = [likelihood_by_hand(tiny_path(name), turns) for turns in texts]
+        totals.append(np.array([one.total for one in each]))
+        tokens = sum(one.tokens for one in each)
+        assert model["tokens"] == tokens
+        assert model["perplexity"] == pytest.approx(math.exp(-totals[-1].sum() / tokens), abs=1e-4)
+    bits = (totals[0] - totals[1]) / sizes / math.log(2)
+    assert found["likely"]["difference"]["mean"] == pytest.approx(bits.mean(), abs=1e-4)
     assert found["models"][0]["tokens_per_second"] > 0
     assert found["unused_columns"] == {}
     again = of("tiny:instruct", "tiny:base", limit=20, kind=None)
