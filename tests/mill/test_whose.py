@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from gristmill import mill
 from gristmill.errors import BackendFatal, CheckpointError, RunError
@@ -57,22 +56,6 @@ def test_what_is_stored_holds(tmp_path: Path, changes: dict[str, Any]) -> None:
     mill.run(config(prompts), out)
     with pytest.raises(CheckpointError, match="belongs to another config"):
         mill.run(config(prompts, **changes), out)
-
-
-def test_other_weights_of_an_embedded_model_are_told(tmp_path: Path) -> None:
-    prompts, out = write_prompts(tmp_path, 2), tmp_path / "out"
-    mine = config(prompts, judges=[{"reward": {"model": "tiny:reward"}}])
-    mill.run(mine, out)
-    run = (out / "run.yaml").read_text()
-    (digits,) = mine.identity()["judges"][0]["reward"]["files"]
-    (out / "run.yaml").write_text(run.replace(digits, "0123456789abcdef"))
-    with pytest.raises(CheckpointError, match="reward: the model's weights are others now"):
-        mill.run(mine, out)
-    # A folder from before that was looked at goes on.
-    older = yaml.safe_load(run)
-    del older["identity"]["judges"][0]["reward"]["files"]
-    (out / "run.yaml").write_text(yaml.safe_dump(older))
-    assert mill.run(mine, out).metrics["requests"]["sent_now"] == 0
 
 
 def test_judges_that_differ_are_named_one_by_one(tmp_path: Path) -> None:

@@ -24,10 +24,9 @@ from gristmill.backends.base import ChatBackend, RewardBackend
 from gristmill.backends.behind import B, Behind
 from gristmill.backends.calling import Calling
 from gristmill.backends.embedding import Embedded, EmbeddingBackend
-from gristmill.backends.identity import identity, stamps
+from gristmill.backends.identity import identity
 from gristmill.backends.remembered import call_key, key_of, pack, said_in, unpack
 from gristmill.errors import BackendError
-from gristmill.nemotron.tiny import tiny_path
 from gristmill.records import Message, Prompt, Response, Sampling, Score
 from gristmill.storage import versions
 
@@ -270,9 +269,7 @@ def _identity(calling: Calling) -> list[Any]:
         if prefix in ("tiny", "hf", "scripted"):
             # In this process the answer is made by this very code.
             known.append({n: v for n, v in versions().items() if n in _MAKERS})
-        if prefix == "tiny":
-            known.append(stamps(f"hf:{tiny_path(place)}"))
-        elif _is_hub(model):
+        if _is_hub(model):
             known.append(_commit(place))
         elif prefix == "scripted":
             known.append(_source_stamp(place))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -20,20 +22,33 @@ NO_MATTER = {
 _DECISIVE = (".safetensors", ".json", ".jinja", ".txt", ".model")
 """Endings of the files that decide it: weights, settings, chat templates, vocabularies."""
 _TRAINING = {"metrics.json", "trainer_state.json", "all_results.json", "train_results.json"}
+EMBEDDED = "embedded"
+"""What an identity calls what the files of embedded models hold."""
+_WEIGHTS = re.compile(rf"(^|\.)(files|{EMBEDDED})(\[\d+\]|\.(hf|tiny):.*): .*")
+"""A difference of digests: in a list of them, or by the model."""
 PIECE, SAMPLES = 4096, 256
 """Bytes of a piece, and how many of them stand for a large file; one of no more than a mebibyte is
 read as a whole."""
 
 
 def identity(settings: Calling, *left_out: str) -> dict[str, Any]:
-    """The settings that matter but those `left_out`, and the stamps of files that lie here."""
+    """The settings that matter but those `left_out`, the stamps of files that lie here, and what
+    the files of embedded models hold: another version of gristmill may have others."""
     models = [settings.model, *([settings.reference] if settings.reference else [])]
     # What was written down before there were these knows nothing of them.
     beside = [name for name in ("precision", "stop") if not getattr(settings, name, None)]
+    embedded = [fingerprint(model) for model in models if embedded_path(model)]
     return {
         **settings.model_dump(mode="json", exclude={*NO_MATTER, *beside, *left_out}),
         "files": [stamp for model in models for stamp in stamps(model)],
+        **({EMBEDDED: embedded} if embedded else {}),
     }
+
+
+def lasting(identity: dict[str, Any]) -> dict[str, Any]:
+    """An identity without what it holds of embedded models: what is stored under it is found
+    where an older version stored it."""
+    return {key: value for key, value in identity.items() if key != EMBEDDED}
 
 
 def identities(settings: Calling) -> list[dict[str, Any]]:
@@ -59,16 +74,36 @@ def known_as(settings: Calling, model: str) -> Any:
 def alike(there: Any, here: Any) -> Any:
     """`there`, an identity that was written down, with `here`'s model strings where both are one
     model: one server may become several, and several one, without another identity. What was
-    written down before a model's `files` were looked at is taken to be of the same ones."""
+    written down before a model's files were looked at is taken to be of the same ones."""
     if isinstance(there, dict) and isinstance(here, dict):
-        if "files" in here and "files" not in there:
-            there = {**there, "files": here["files"]}
+        there = with_files(there, here)
         return {key: alike(value, here.get(key)) for key, value in there.items()}
     if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         return [alike(t, h) for t, h in zip(there, here, strict=True)]
     if isinstance(there, str) and isinstance(here, str) and same_model(there, here):
         return here
     return there
+
+
+def with_files(there: dict[str, Any], here: dict[str, Any]) -> dict[str, Any]:
+    """`there`, an identity that was written down; of models' files, where it says nothing of them,
+    what `here` says."""
+    return {key: here[key] for key in ("files", EMBEDDED) if key in here} | there
+
+
+def told(differences: Iterable[str]) -> list[str]:
+    """Differences of identities; of digits over files only that they are others."""
+    return [_WEIGHTS.sub(_others, one) for one in differences]
+
+
+def _others(found: re.Match[str]) -> str:
+    return f"{': ' if found[1] else ''}the model's weights are others now"
+
+
+def embedded_path(model: str) -> Path | None:
+    """The folder of `tiny:base` and the like; None for any other model."""
+    prefix, _, name = model.partition(":")
+    return tiny_path(name) if prefix == "tiny" and name in TINY else None
 
 
 def fingerprint(model: str) -> str:
@@ -79,9 +114,8 @@ def fingerprint(model: str) -> str:
     everywhere, and to read all of them would take minutes.
     """
     digest = blake2b(digest_size=8)
-    prefix, _, name = model.partition(":")
-    if prefix == "tiny" and name in TINY:
-        model = f"hf:{tiny_path(name)}"
+    if (embedded := embedded_path(model)) is not None:
+        model = f"hf:{embedded}"
     files = [path for path in _files(model) if not _is_beside(path)]
     for path in files:
         stat = path.stat()

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gristmill.backends.identity import alike, told
 from gristmill.errors import CheckpointError
 from gristmill.flywheel.arms import Arm, Loaded
 from gristmill.flywheel.deal import Dealt
@@ -97,7 +98,8 @@ def _check(file: Path, identity: dict[str, Any]) -> dict[str, Any]:
         raise CheckpointError(f"{file}: of no flywheel; name another folder with --out")
     both = [name for name in known if name in identity["arms"]]
     mine = {**identity, "arms": {name: identity["arms"][name] for name in both}}
-    found = differences({**there, "arms": {name: known[name] for name in both}}, mine)
+    there = {**there, "arms": {name: known[name] for name in both}}
+    found = told(differences(alike(there, mine), mine))
     if found and not _holds_work(file.parent):
         return {}  # a wrong address, say, of which nothing came
     if found:

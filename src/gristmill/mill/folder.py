@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from gristmill.backends.identity import alike
+from gristmill.backends.identity import alike, told
 from gristmill.errors import CheckpointError, StorageError
 from gristmill.mill.config import DATASETS, Config
 from gristmill.mill.journal import LOGS, Journal, journals, stored_in
@@ -34,8 +34,6 @@ WRITTEN = (
     *(f"data/{name}.jsonl" for name in (*DATASETS, "rejected")),
 )
 """What a run writes, beside its checkpoint."""
-
-_FILES, _OTHER_FILES = re.compile(r"\.files\[\d+\]: .*"), ": the model's weights are others now"
 
 
 class Folder:
@@ -129,8 +127,7 @@ class Folder:
             answered, judged = stored_in(self.checkpoint)
             held = [*(("seed", "generate") if answered else ()), *(("judges",) if judged else ())]
             there, here = ({k: v for k, v in one.items() if k in held} for one in (there, here))
-        found = [_FILES.sub(_OTHER_FILES, one) for one in differences(there, here)]
-        if found:
+        if found := told(differences(there, here)):
             raise CheckpointError(
                 f"{self.path}: this folder belongs to another config ({'; '.join(found)}); "
                 "name another folder with --out, or change the config back"

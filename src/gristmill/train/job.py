@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gristmill.backends.identity import embedded_path, fingerprint, told
 from gristmill.errors import CheckpointError, ConfigError, StorageError
 from gristmill.parts import build, identity_in
 from gristmill.settings import configured
@@ -127,6 +128,8 @@ def identity_of(config: TrainConfig) -> dict[str, Any]:
 def _weights_digest(model: str) -> str | None:
     """Of a model in a folder: names, sizes and ends of its weights' files, which any training
     changes; to read all of a large one would take minutes."""
+    if embedded_path(model):
+        return fingerprint(model)
     folder = Path(model.removeprefix("hf:")).expanduser()
     if not model.startswith("hf:") or not folder.is_dir():
         return None
@@ -164,9 +167,11 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
         (folder / "reference.safetensors").unlink(missing_ok=True)
         return None
-    mine = identity_in(there)
+    mine, model = identity_in(there), identity["model"]
+    if embedded_path(model):  # What was written down before these were looked at is of the same.
+        mine["files"] = {model: identity["files"][model], **mine.get("files", {})}
     if digest(mine) != digest(identity):
-        every = differences(mine, identity)
+        every = told(differences(mine, identity))
         more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
         found = "; ".join(every[:SHOWN]) + more
         raise CheckpointError(

@@ -13,7 +13,7 @@ from gristmill.arena.duel.config import Config
 from gristmill.arena.duel.pairs import Dealer, Pair, battle_id, sides
 from gristmill.arena.duel.prompts import read_prompts, spoken
 from gristmill.arena.read import read_battles
-from gristmill.backends.identity import identity
+from gristmill.backends.identity import identity, lasting
 from gristmill.backends.kept import Kept
 from gristmill.intake.cells import Refused
 from gristmill.records import Message, Prompt, prompt_id
@@ -63,7 +63,7 @@ class Bouts:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.models = config.models
-        self._identities = [model_identity(model) for model in config.models]
+        self._identities = [lasting(model_identity(model)) for model in config.models]
 
     def dealt(self) -> Iterator[tuple[Prompt, list[Pair]]]:
         """Each prompt with the pairs that meet on it."""

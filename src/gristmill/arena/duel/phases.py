@@ -12,6 +12,7 @@ from gristmill.arena.duel.judges.base import Judge
 from gristmill.arena.store import Votes
 from gristmill.backends import ChatBackend, loop
 from gristmill.backends.base import Backend
+from gristmill.backends.identity import lasting
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Progress, Watch, Work, call_all
 from gristmill.errors import BackendError
@@ -69,7 +70,7 @@ class Court:
         self._progress = Progress("verdicts", judge.called, number, of, 0)
         self._verdicts = verdicts
         self._votes = votes
-        self._identity = judge.identity()
+        self._identity = lasting(judge.identity())
 
     def key(self, bout: Bout) -> str:
         """What a verdict and its vote are stored under."""

@@ -22,6 +22,7 @@ from gristmill.arena.passed import Passed
 from gristmill.arena.read import read_battles
 from gristmill.arena.store import Votes
 from gristmill.backends.cached import caching, hits
+from gristmill.backends.identity import told, with_files
 from gristmill.backends.kept import Kept
 from gristmill.backends.many import Failed, Watch
 from gristmill.errors import CheckpointError, DataError, StorageError
@@ -136,7 +137,8 @@ def _check_identity(config: Config, folder: Path) -> None:
     for kind, named in now.items():
         for name, identity in named.items():
             before = known[kind].setdefault(name, identity)
-            if found := differences(before, identity):
+            before |= with_files(before, identity)
+            if found := told(differences(before, identity)):
                 raise CheckpointError(
                     f"{folder}: {kind}: '{name}' had other settings here ({found[0]}); give it a "
                     "name of its own, or name another folder with --out"
