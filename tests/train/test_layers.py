@@ -31,6 +31,7 @@ from gristmill.train import config_of, run
 from gristmill.train.layers import Likelihood, expand, freeze
 from gristmill.train.losses import likelihood
 from gristmill.train.model import load
+from gristmill.train.objectives import RewardObjective
 from gristmill.train.prepare import prepare
 from local_models import SIZES, chat_model, save
 from trainings import (
@@ -192,12 +193,16 @@ def test_the_first_steps_may_ask_for_likelihoods_alone(
     chat: Path, rated: Path, tmp_path: Path
 ) -> None:
     config = reward(chat, rated, likelihood=0.5, likelihood_steps=2, steps=4)
+    objective = RewardObjective(config)
+    assert objective.weights(2) == {"regression": 0, "likelihood": 0.5}
+    assert objective.weights(3) == {"regression": 1, "likelihood": 0.5}
     run(config, tmp_path / "out")
-    for line in log_of(tmp_path / "out"):
-        if "loss" in line:
-            alone = 0.5 * line["likelihood"]
-            whole = alone + (line["step"] > 2) * line["regression"]
-            assert line["loss"] == pytest.approx(whole, abs=1e-5)
+    # The loss is of one kind all the way, so that its curve says something.
+    steps = [line for line in log_of(tmp_path / "out") if "loss" in line]
+    assert len(steps) == 4
+    for line in steps:
+        whole = line["regression"] + 0.5 * line["likelihood"]
+        assert line["loss"] == pytest.approx(whole, abs=1e-5)
 
 
 def test_likelihood_is_on_the_scale_of_labels_and_unknown_ones_count_nothing() -> None:

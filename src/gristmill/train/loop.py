@@ -140,7 +140,8 @@ class Trainer:
             parallel.sum_gradients(self.trained)
         found = parallel.summed({**found, "computed": float(computed)}, self.world)
         self._note(step.items, int(found.pop("computed")))
-        return self._shown(found, counts, weights)
+        # By the weights of the end in every step, so that losses of all steps can be compared.
+        return self._shown(found, counts, self.objective.terms)
 
     @staticmethod
     def _shown(
