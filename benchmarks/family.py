@@ -192,7 +192,9 @@ def by_kind(rows: Sequence[dict[str, Any]]) -> dict[str, tuple[float, float, flo
         assert question is not None
         for kind in (question.kind, "all"):
             marks[kind].append(row["correctness"] == 4)
-    return {kind: share(marks[kind]) for kind in sorted(marks)}
+    return {
+        kind: share(marks[kind]) for kind in sorted(marks, key=lambda kind: (kind == "all", kind))
+    }
 
 
 def share(marks: Iterable[bool]) -> tuple[float, float, float, int]:
