@@ -4,10 +4,10 @@
 
 Ten rows of HelpSteer2 (CC BY 4.0) and 360 rated replies of Topical-Chat (MIT, UniEval), whose
 scores of other names and scales are mapped to helpfulness and coherence, all else masked; and with
-a hundred of HelpSteer2's preference pairs beside them. From the embedded base, whose 512 tokens of
-context most rows do not fit, and from random weights with a context of 4,096, which they do. Each
-run is the command `gristmill train reward`. Every seed holds out another fifth of the prompts, so
-the runs share data and the spread is on the small side of the truth.
+a hundred of HelpSteer2's preference pairs beside them. From the embedded base, whose 1,024 tokens
+of context some rows do not fit, and from random weights with a context of 4,096, which they do.
+Each run is the command `gristmill train reward`. Every seed holds out another fifth of the
+prompts, so the runs share data and the spread is on the small side of the truth.
 
 Neither model has ever read English, so the figures say that the machinery is honest about real
 data, not what a reward model can do.

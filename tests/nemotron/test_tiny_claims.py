@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from gristmill.nemotron import tiny_path  # noqa: E402
+from gristmill.records import ATTRIBUTES  # noqa: E402
 from local_models import one_thread  # noqa: E402
 
 QUESTION = {"role": "user", "content": "What is 47 plus 38?"}
@@ -42,7 +44,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.slow
 def test_base_knows_more_than_instruct_shows(figures: Any) -> None:
-    assert figures["base, greedy"]["all"][0] >= 0.9
+    assert figures["base, greedy"]["all"][0] >= 0.95
     assert 0.50 <= figures["instruct, temperature 0.8"]["all"][0] <= 0.75
 
 
@@ -50,14 +52,39 @@ def test_base_knows_more_than_instruct_shows(figures: Any) -> None:
 def test_reward_prefers_right_to_wrong(figures: Any) -> None:
     sampled = figures["instruct, temperature 0.8"]["all"][0]
     assert figures["right over wrong"][3] >= 100
-    assert figures["right over wrong"][0] >= 0.85
-    assert figures["best of 4"][0] > sampled + 0.1
-    assert figures["right among the kept"][0] > sampled + 0.1
+    assert figures["right over wrong"][0] >= 0.92
+    assert figures["best of 4"][0] > sampled + 0.2
+    assert figures["right among the kept"][0] > sampled + 0.2
+    assert figures["made, right over wrong"][0] >= 0.85
+
+
+@pytest.mark.slow
+def test_reward_knows_that_a_refusal_can_be_right(figures: Any) -> None:
+    assert figures["bench"]["Safety"][0] >= 0.8
+    assert figures["bench"]["Chat Hard"][0] >= 0.7
 
 
 @pytest.mark.slow
 def test_every_attribute_follows_the_rules(figures: Any) -> None:
-    assert min(figures["pearson"].values()) >= 0.8, figures["pearson"]
+    assert min(figures["pearson"].values()) >= 0.85, figures["pearson"]
+
+
+@pytest.mark.slow
+def test_the_card_is_of_these_weights(figures: Any) -> None:
+    card = (tiny_path("base").parent / "README.md").read_text()
+    shares = re.findall(r"^\| (.+?) \| [\d.]+ % \(([\d.]+) to ([\d.]+); ", card, re.M)
+    assert len(shares) > 30
+    for name, low, high in shares:
+        assert float(low) <= 100 * figure(figures, name)[0] <= float(high), name
+    for name in ATTRIBUTES:
+        (said,) = re.findall(rf"^\| pearson: {name} \| ([\d.]+) \|", card, re.M)
+        assert figures["pearson"][name] == pytest.approx(float(said), abs=0.02), name
+
+
+def figure(figures: Any, name: str) -> Any:
+    """By its name on the card: `base, greedy: add`, `best of 4`."""
+    which, _, kind = name.partition(": ")
+    return figures[which][kind] if kind else figures[which]
 
 
 def test_reward_model_reads_the_shipped_format() -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig, AutoTokenizer
 
 from gristmill.intake.cells import Refused
+from gristmill.nemotron import tiny_path
+from gristmill.records import Message, as_dicts
 from gristmill.train import config_of
 from gristmill.train.examples import Compared, Rated
 from gristmill.train.sources import read
@@ -59,13 +62,23 @@ def test_ratings_that_do_not_fit_are_counted(real: Any, shared_data: Path, tmp_p
     metrics = real.train(values, tmp_path / "run")
     own, chat = metrics["sources"]
     # Real English is many tokens to a tokenizer that knows a small world's words.
-    assert own["refused"] == {"too_long": 7} and own["used"] == 3
-    assert chat["refused"]["too_long"] == metrics["refused"]["too_long"] - 7 > 100
+    tokenizer = AutoTokenizer.from_pretrained(tiny_path("base"))
+    context = AutoConfig.from_pretrained(tiny_path("base")).max_position_embeddings
+    for source, said in zip(config_of("reward", values).data, (own, chat), strict=True):
+        rows = [row for row in read(source, (Rated,)) if isinstance(row, Rated)]
+        talks = [as_dicts((*row.prompt, Message("assistant", row.response))) for row in rows]
+        texts = [tokenizer.apply_chat_template(talk, tokenize=False) for talk in talks]
+        long = sum(
+            len(tokenizer.encode(text, add_special_tokens=False)) > context for text in texts
+        )
+        assert long > 0
+        assert (said["refused"], said["used"]) == ({"too_long": long}, len(rows) - long)
+    assert metrics["refused"]["too_long"] == 370 - own["used"] - chat["used"]
     assert sum(metrics["examples"].values()) == own["used"] + chat["used"]
-    assert own["used"] + chat["used"] + metrics["refused"]["too_long"] == 370
     refused = [json.loads(x) for x in (tmp_path / "run/refused.jsonl").read_text().splitlines()]
     assert len(refused) == metrics["refused"]["too_long"]
-    assert all("at most 512 fit; nothing is cut off" in row["detail"] for row in refused)
+    fit = f"at most {context:,} fit; nothing is cut off"
+    assert all(fit in row["detail"] for row in refused)
     attributes = metrics["validation"]["attributes"]
     assert attributes["helpfulness"]["n"] >= attributes["coherence"]["n"] > 20
     said = " ".join(metrics["warnings"])
