@@ -98,6 +98,15 @@ def test_without_a_failure_it_says_so(tmp_path: Path) -> None:
     assert "No failure." in page.text
 
 
+def test_a_line_for_guessing_is_spoken_of_where_the_plot_has_room_for_it(tmp_path: Path) -> None:
+    models, line = ("scripted:bench_judges:length",), "The dashed line is what guessing gets."
+    (tmp_path / "half").mkdir()
+    half, _ = evaluated(tmp_path / "half", rows(8), models=models)
+    longer = [row for row in rows(400) if len(row["chosen"]) > len(row["rejected"])]
+    all_right, _ = evaluated(tmp_path, longer, models=models)
+    assert line in half.text and line not in all_right.text
+
+
 def test_rewardbench_has_published_rows_with_their_sources(tmp_path: Path) -> None:
     board = [row for subset in REWARDBENCH.rows for row in rows(2, subset)]
     page, card = evaluated(tmp_path, board, scored=True, models=("scripted:bench_judges:length",))

@@ -46,6 +46,7 @@ def write_page(folder: Path, metrics: dict[str, Any], tallies: Sequence[Tally]) 
         "warnings": words.warnings(metrics),
         "lede": words.verdict(metrics),
         "plot": drawn and Markup(_svg(pictures, drawn, alone=False)),
+        "guessing": drawn and drawn.chance is not None,
         "examples": [_examples(tally) for tally in tallies],
         "sections": sections,
         "weighted": len({weight for each in sections.values() for weight in each.values()}) > 1,
