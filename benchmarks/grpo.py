@@ -79,7 +79,7 @@ def main() -> None:
             per_device_train_batch_size=32,
             num_generations=8,
             max_completion_length=40,
-            learning_rate=2e-4,
+            learning_rate=1e-4,
             temperature=0.8,
             beta=0.0,
             lr_scheduler_type="constant_with_warmup",
