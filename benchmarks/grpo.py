@@ -52,7 +52,7 @@ def accuracy(model: str, out: Path) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--fail", type=float, default=0.0)
     parser.add_argument("--as-zero", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
@@ -79,7 +79,7 @@ def main() -> None:
             per_device_train_batch_size=32,
             num_generations=8,
             max_completion_length=40,
-            learning_rate=1e-4,
+            learning_rate=5e-5,
             temperature=0.8,
             beta=0.0,
             lr_scheduler_type="constant_with_warmup",
