@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from gristmill.errors import CheckpointError, ConfigError, DataError, RunError
 from gristmill.train import Trained, config_of, run
@@ -163,6 +164,30 @@ def test_what_decides_the_result_may_not_change(chat: str, tmp_path: Path) -> No
     run(config_of("sft", values | pace), out)
     run(config_of("sft", values), tmp_path / "whole")
     assert losses_of(out) == pytest.approx(losses_of(tmp_path / "whole"), rel=1e-5)
+
+
+def test_a_folder_of_a_version_with_fewer_keys_goes_on(chat: str, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", rated_rows(12))
+    values, out = values_of(chat, rows, steps=4, save_every=1), tmp_path / "out"
+    with pytest.raises(Stop):
+        run(config_of("reward", values), out, watch=stop_at(3))
+    text = yaml.safe_load((out / "run.yaml").read_text())
+    for key in ("freeze", "expand", "likelihood", "likelihood_steps"):
+        del text["identity"][key]
+    del text["identity"]["optimizer"]["name"]
+    (out / "run.yaml").write_text(yaml.safe_dump(text))
+    for changes, said in (
+        ({"likelihood": 0.5, "freeze": 1}, "freeze: None there, 1 now; .*likelihood: 0.0 there"),
+        ({"optimizer": {**values["optimizer"], "name": "muon"}}, "'adamw' there, 'muon' now"),
+    ):
+        with pytest.raises(CheckpointError, match=rf"belongs to another run \(.*{said}"):
+            run(config_of("reward", values | changes), out)
+    run(config_of("reward", values), out)
+    run(config_of("reward", values), tmp_path / "whole")
+    same(out, tmp_path / "whole")
+    (out / "run.yaml").write_text("identity: {generate: {}}\n")
+    with pytest.raises(CheckpointError, match="kind: None there, 'reward' now"):
+        run(config_of("reward", values), out)
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +18,6 @@ from gristmill.settings import configured
 from gristmill.storage import (
     check_free,
     differences,
-    digest,
     locked,
     read_saved,
     versions,
@@ -113,16 +113,32 @@ def _run(config: TrainConfig, folder: Path, world: Any, watch: Any) -> Trained:
 
 def identity_of(config: TrainConfig) -> dict[str, Any]:
     """What decides the result: another identity needs another folder."""
-    values = config.model_dump(mode="json", exclude=PACE)
-    # Parts of another size add up to the same gradient.
-    values["batch"].pop("tokens")
     sources = [*config.data, *(config.validation if isinstance(config.validation, list) else [])]
     files = {source.file: _file_digest(source.file) for source in sources}
     if config.template is not None:
         files[config.template] = _file_digest(config.template)
     if (weights := _weights_digest(config.model)) is not None:
         files[config.model] = weights
-    return {"kind": config.kind, **values, "files": files}
+    return {"kind": config.kind, **_decisive(config), "files": files}
+
+
+def _decisive(config: TrainConfig) -> dict[str, Any]:
+    values = config.model_dump(mode="json", exclude=PACE)
+    # Parts of another size add up to the same gradient.
+    values["batch"].pop("tokens")
+    return values
+
+
+def _as_now(there: dict[str, Any], model: str, files: dict[str, Any]) -> dict[str, Any]:
+    """An identity that was written down, with what an older version knew nothing of: of keys that
+    came later their defaults, of an embedded model's files what they hold now."""
+    known = there.get("files", {})
+    if embedded_path(model):
+        known = {model: files[model], **known}
+    values = {key: value for key, value in there.items() if key not in ("kind", "files")}
+    with suppress(ConfigError):  # It is told what it differs in, as it stands.
+        values = _decisive(config_of(str(there.get("kind")), values))
+    return {"kind": there.get("kind"), **values, "files": known}
 
 
 def _weights_digest(model: str) -> str | None:
@@ -167,11 +183,8 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Trained | None:
         # Nothing was learned yet: a config that failed to start may be put right in its folder.
         (folder / "reference.safetensors").unlink(missing_ok=True)
         return None
-    mine, model = identity_in(there), identity["model"]
-    if embedded_path(model):  # What was written down before these were looked at is of the same.
-        mine["files"] = {model: identity["files"][model], **mine.get("files", {})}
-    if digest(mine) != digest(identity):
-        every = told(differences(mine, identity))
+    mine = _as_now(identity_in(there), identity["model"], identity["files"])
+    if every := told(differences(mine, identity)):
         more = f"; and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
         found = "; ".join(every[:SHOWN]) + more
         raise CheckpointError(
